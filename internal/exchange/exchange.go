@@ -1,0 +1,201 @@
+// Package exchange is the room of the traffic between two parties: sequences per lane, the receiving window with
+// its gaps, back-off, the rows that a transaction keeps, and the folds of the first kinds (messages, desks, the link
+// itself). It promises that its rules are pure: the same rows and texts give the same verdict on both nodes. It
+// refuses to know SQL, HTTP or a clock of its own.
+package exchange
+
+import (
+	"entente/envelope"
+	"entente/party"
+	"entente/statement"
+)
+
+// Link is this node's own row about a link; what both sides share about it is folded from statements.
+type Link struct {
+	ID        statement.LinkID
+	Alias     string // local name, unique
+	Peer      party.ID
+	Endpoint  string // where the peer's node answers; empty when only it can reach us
+	Inviter   bool
+	Agreement []byte // the encoded agreement that was offered at pairing
+	Created   int64  // UTC microseconds
+	OwnEpoch  uint32
+	PeerEpoch uint32
+}
+
+// Invitation is a pairing that this node offered: one token, one attempt.
+type Invitation struct {
+	TokenHash envelope.Hash
+	Alias     string
+	Agreement []byte
+	Nonce     [32]byte
+	Expires   int64
+	State     string // open | committed (the commitment was shown) | used
+	Link      statement.LinkID
+}
+
+// ParcelState is how far a parcel has come.
+type ParcelState string
+
+// The states of a parcel. Arriving and received are the addressee's view; reserved and sealed the author's.
+const (
+	Reserved ParcelState = "reserved" // ours: has its place in lane and ledger, not yet published
+	Sending  ParcelState = "sending"  // ours: published, no receipt yet
+	Arriving ParcelState = "arriving" // theirs: header taken, segments missing
+	Received ParcelState = "received"
+	Opened   ParcelState = "opened"
+	Refused  ParcelState = "refused"
+	Rejected ParcelState = "rejected"
+)
+
+// Parcel is the row of a parcel in either direction; Author tells which.
+type Parcel struct {
+	ID        envelope.ID
+	Link      statement.LinkID
+	Author    party.ID
+	Epoch     uint32
+	Lane      statement.Lane
+	Seq       uint64        // 0 for a file
+	File      int           // position of a file, -1 for a statement
+	Header    envelope.Hash // hash of the header payload
+	Text      statement.Commitment
+	State     ParcelState
+	Reason    string // code, when refused or rejected
+	SentIndex int64  // leaf in the author's ledger
+	GotIndex  int64  // leaf in the addressee's ledger; -1 until known
+	SeenEpoch uint32
+	SeenSeq   uint64
+	Received  int64 // time of the received (or refused) receipt; 0 until known
+	Created   int64
+	Expires   int64
+	Stale     bool   // a cited receipt shows that seen was too low
+	Verdict   string // "" until folded, then "folded" or "void:<reason>"
+	Segments  int64
+	Length    int64
+	Content   []byte // sealed content when small; nil when it lies in the blob store
+	Blob      string // name in the blob store, "" when inline or not there
+	Attempts  int    // ours: deliveries tried
+	NextTry   int64  // ours: not before; UTC microseconds
+}
+
+// Receipt is the row of a receipt in either direction.
+type Receipt struct {
+	Hash         envelope.Hash // hash of the receipt payload; its document holds the bytes
+	Link         statement.LinkID
+	Author       party.ID // who receipted
+	Kind         string
+	Header       envelope.Hash
+	Parcel       envelope.ID
+	Lane         statement.Lane
+	Epoch        uint32
+	Seq          uint64
+	ContiguousTo uint64
+	At           int64
+	Index        int64 // the receipt-out leaf in its author's ledger; -1 until known
+	Log          int64 // the got leaf that it names
+	Unsent       bool  // ours: the peer has not been seen to take it
+}
+
+// Statement is the row of an opened (or own) statement.
+type Statement struct {
+	Commitment statement.Commitment
+	Link       statement.LinkID
+	Author     party.ID
+	Lane       statement.Lane
+	Epoch      uint32
+	Seq        uint64
+	Thread     statement.Commitment // its own commitment where it is the first
+	Kind       string
+	Authored   int64
+	Text       []byte // exact bytes
+	TextSalt   statement.Salt
+	Parcel     envelope.ID
+	Erased     int64 // when body and key were removed; 0 if they are there
+}
+
+// File is the row of a statement's file.
+type File struct {
+	Statement statement.Commitment
+	Position  int
+	Link      statement.LinkID
+	Parcel    envelope.ID
+	Size      int64
+	State     string // waiting | stored | failed | erased
+	Blob      string // sealed at rest under the statement's key
+	FLOE      []byte // header of the sealing at rest
+	Reason    string
+}
+
+// LaneState is a counter per link, author, epoch and lane.
+type LaneState struct {
+	Link       statement.LinkID
+	Author     party.ID
+	Epoch      uint32
+	Lane       statement.Lane
+	Last       uint64        // highest sequence reserved (ours) or receipted (theirs)
+	LastHeader envelope.Hash // header hash at Last (ours)
+	Contiguous uint64        // theirs: all up to here receipted
+	Settled    uint64        // theirs: all up to here opened, refused or rejected; what seen admits
+	Folded     uint64        // all up to here folded or void
+}
+
+// Log is the state of one party's ledger of a link, own or mirrored.
+type Log struct {
+	Link         statement.LinkID
+	Party        party.ID
+	Epoch        uint32
+	Size         int64
+	LastTime     int64
+	SignedSize   int64 // own: size of the newest checkpoint signed
+	SignedAt     int64
+	CosignedSize int64  // size up to which the other side (own log) or we (mirror) cosigned
+	CosignedNote []byte // the checkpoint with both signatures
+	CosignedAt   int64
+}
+
+// LeafRow is one leaf with the tree hashes that it completes.
+type LeafRow struct {
+	Index  int64
+	Leaf   []byte // exact bytes
+	Doc    envelope.Hash
+	Kind   string
+	Hashes []byte // 32 bytes each, level 0 first
+}
+
+// Document is an exact signed document that leaves record.
+type Document struct {
+	Hash       envelope.Hash // of the payload
+	Link       statement.LinkID
+	Type       string // DSSE payload type
+	Payload    []byte
+	Signatures []envelope.Signature // nil until signed (own only)
+}
+
+// Column is one version of one party's column in a thread.
+type Column struct {
+	Link   statement.LinkID
+	Thread statement.Commitment
+	Author party.ID
+	Lane   statement.Lane
+	Epoch  uint32
+	Seq    uint64 // the statement that made this version
+	Room   string // which fold owns it: "message", "desk", "link"
+	Data   []byte // JSON of the room's column type
+}
+
+// Evidence is a lie that was kept: equivocation, a forked log, a header that broke a rule.
+type Evidence struct {
+	Link statement.LinkID
+	Kind string // code
+	At   int64
+	Note string // a sentence for people
+	Data []byte // the exact bytes
+}
+
+// Audit is one line of the local log of what members did; it never crosses.
+type Audit struct {
+	At     int64
+	Who    string
+	Act    string
+	Object string
+}

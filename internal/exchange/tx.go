@@ -1,0 +1,137 @@
+package exchange
+
+import (
+	"context"
+
+	"entente/envelope"
+	"entente/party"
+	"entente/statement"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// LinkTx is what the exchange needs of a transaction about parties and links. A read of what is not there gives
+// a fault of kind NotFound.
+type LinkTx interface {
+	PutIdentity(ctx context.Context, p party.ID, version int, env []byte) error // idempotent
+	Identities(ctx context.Context, p party.ID) ([][]byte, error)               // oldest first; empty if unknown
+	PutLink(ctx context.Context, l Link) error                                  // insert or update by ID
+	Link(ctx context.Context, id statement.LinkID) (Link, error)
+	Links(ctx context.Context) ([]Link, error) // by alias
+	PutInvitation(ctx context.Context, i Invitation) error
+	Invitation(ctx context.Context, token envelope.Hash) (Invitation, error)
+	Meta(ctx context.Context, key string) ([]byte, error) // nil if unset
+	SetMeta(ctx context.Context, key string, value []byte) error
+}
+
+// LaneTx is about sequences and parcels.
+type LaneTx interface {
+	Lane(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane) (LaneState, error) // zero counters if new
+	PutLane(ctx context.Context, s LaneState) error
+	LanesOf(ctx context.Context, link statement.LinkID) ([]LaneState, error)
+
+	PutParcels(ctx context.Context, ps ...Parcel) error    // insert; a doubled ID is a fault of kind Conflict
+	UpdateParcels(ctx context.Context, ps ...Parcel) error // all columns, by ID
+	Parcel(ctx context.Context, id envelope.ID) (Parcel, error)
+	ParcelsByID(ctx context.Context, ids []envelope.ID) (map[envelope.ID]Parcel, error) // without Content
+	ParcelByHeader(ctx context.Context, header envelope.Hash) (Parcel, error)
+	ParcelAt(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seq uint64) (Parcel, error)
+	// ParcelRun lists statements' parcels of an author's lane with seq > after, in sequence, without Content.
+	ParcelRun(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, after uint64, limit int) ([]Parcel, error)
+	// ParcelsIn lists an author's parcels on a link in a state, most urgent lane first, then by creation, without Content.
+	ParcelsIn(ctx context.Context, link statement.LinkID, author party.ID, state ParcelState, limit int) ([]Parcel, error)
+	// DueParcels is ParcelsIn(Sending) with NextTry at or before now, Content included.
+	DueParcels(ctx context.Context, link statement.LinkID, author party.ID, now int64, limit int) ([]Parcel, error)
+	SetTries(ctx context.Context, ids []envelope.ID, attempts int, nextTry int64) error
+
+	// PutSegment records that segment n of an arriving parcel is stored; it reports whether it was new.
+	PutSegment(ctx context.Context, id envelope.ID, n int64, leafHash envelope.Hash) (bool, error)
+	SegmentHashes(ctx context.Context, id envelope.ID) (map[int64]envelope.Hash, error)
+	DropSegments(ctx context.Context, id envelope.ID) error
+
+	PutReceipts(ctx context.Context, rs ...Receipt) error // idempotent by Hash
+	ReceiptsOf(ctx context.Context, header envelope.Hash) ([]Receipt, error)
+	ReceiptsOfMany(ctx context.Context, headers []envelope.Hash) (map[envelope.Hash][]Receipt, error)
+	UnsentReceipts(ctx context.Context, link statement.LinkID, author party.ID, limit int) ([]Receipt, error)
+	MarkReceiptsSent(ctx context.Context, hashes []envelope.Hash) error
+	// ReceiptAbove finds author's receipt in a lane with ContiguousTo above seen and Log below index, lowest Log first.
+	ReceiptAbove(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seen uint64, index int64) (Receipt, error)
+}
+
+// StatementTx is about what was said.
+type StatementTx interface {
+	PutStatements(ctx context.Context, ss ...Statement) error // idempotent by Commitment
+	Statement(ctx context.Context, c statement.Commitment) (Statement, error)
+	StatementsByParcel(ctx context.Context, ids []envelope.ID) (map[envelope.ID]Statement, error)
+	// Statements lists newest first before the given cursor (0 = from the newest), filtered; see Filter.
+	Statements(ctx context.Context, f Filter) ([]Statement, error)
+	PutBody(ctx context.Context, c statement.Commitment, sealed []byte, wrappedKey []byte) error // idempotent
+	Body(ctx context.Context, c statement.Commitment) (sealed, wrappedKey []byte, err error)
+	EraseBody(ctx context.Context, c statement.Commitment, at int64) error // body and key go; the statement stays, Erased = at
+	PutFiles(ctx context.Context, fs ...File) error                        // insert or update by (Statement, Position)
+	Files(ctx context.Context, c statement.Commitment) ([]File, error)
+	FileByParcel(ctx context.Context, id envelope.ID) (File, error)
+
+	PutColumns(ctx context.Context, cs ...Column) error
+	// ColumnAt is the newest version of a column with seq at or below the given one; zero Data if none.
+	ColumnAt(ctx context.Context, link statement.LinkID, thread statement.Commitment, author party.ID, epoch uint32, seq uint64) (Column, error)
+	// Columns streams the newest version of every column of a link (all links: nil), ordered by link, thread, author.
+	Columns(ctx context.Context, link *statement.LinkID, room string, each func(Column) error) error
+	// DropFolded removes every column and resets every verdict and Folded counter: rebuild's first step.
+	DropFolded(ctx context.Context) error
+}
+
+// Filter narrows a list of statements.
+type Filter struct {
+	Link      *statement.LinkID
+	Thread    *statement.Commitment
+	Author    *party.ID
+	NotAuthor *party.ID
+	Kind      string
+	Before    int64 // Authored strictly before; 0 for all
+	Limit     int
+}
+
+// LedgerTx is about ledgers, own and mirrored.
+type LedgerTx interface {
+	Log(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) (Log, error) // zero sizes if new
+	PutLog(ctx context.Context, l Log) error
+	Logs(ctx context.Context, link statement.LinkID) ([]Log, error) // all parties and epochs
+	AppendLeaves(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, rows []LeafRow) error
+	Leaves(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, from int64, limit int) ([]LeafRow, error) // without Hashes
+	LeafOfDoc(ctx context.Context, link statement.LinkID, p party.ID, kind string, doc envelope.Hash) (epoch uint32, row LeafRow, err error)
+	// HashReader reads tree hashes by stored-hash index (ledger.HashPlace), many in one query.
+	HashReader(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) tlog.HashReader
+
+	PutDocuments(ctx context.Context, ds ...Document) error // idempotent by Hash; signatures fill in a row that lacks them
+	Document(ctx context.Context, h envelope.Hash) (Document, error)
+	Documents(ctx context.Context, hs []envelope.Hash) (map[envelope.Hash]Document, error)
+
+	PutEvidence(ctx context.Context, e Evidence) error
+	Evidences(ctx context.Context, link *statement.LinkID, limit int) ([]Evidence, error)
+	PutAudit(ctx context.Context, a Audit) error
+	Audits(ctx context.Context, limit int) ([]Audit, error)
+}
+
+// Figures are the gauges of operation, for one link.
+type Figures struct {
+	OldestUnreceipted                      int64 // Created of our oldest parcel without a received receipt; 0 if none
+	Sending, Reserved, Arriving, Unsettled int64
+	UncosignedOwn, UncosignedPeer          int64 // leaves beyond the last cosigned head
+	CosignedAt                             int64
+	Gaps                                   int64
+}
+
+// FigureTx reads the gauges.
+type FigureTx interface {
+	Figures(ctx context.Context, link statement.LinkID) (Figures, error)
+}
+
+// Tx is what the exchange needs of a transaction.
+type Tx interface {
+	LinkTx
+	LaneTx
+	StatementTx
+	LedgerTx
+	FigureTx
+}

@@ -1,0 +1,87 @@
+// Package flow holds the acts of the house: it carries out, each in one transaction, what the rooms decide. It
+// promises that what was acknowledged is durable, and that an act that failed or ran twice left one effect or
+// none. It refuses to sign, to open files or to use the network inside a transaction.
+package flow
+
+import (
+	"context"
+	"io"
+
+	"entente/envelope"
+	"entente/internal/exchange"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Tx is one transaction over everything; the store satisfies it.
+type Tx interface {
+	exchange.Tx
+}
+
+// Priority orders acts that wait for the committer.
+type Priority int
+
+// The priorities: an urgent act (control, hotline) is committed before others that wait.
+const (
+	Normal Priority = iota
+	Urgent
+)
+
+// Store runs acts. Update is serializable and may run f more than once, so f must have no effect outside tx; it
+// returns only when the commit is durable. Acts that wait at the same time may be committed together, each with
+// its own success or failure. View reads one consistent snapshot.
+type Store interface {
+	View(ctx context.Context, f func(Tx) error) error
+	Update(ctx context.Context, p Priority, f func(Tx) error) error
+}
+
+// Blobs keeps large sealed bytes under names made from their content. Nothing in it is plaintext.
+type Blobs interface {
+	// Create opens a new blob for writing; Commit makes it durable under the SHA-256 of what was written (hex) and
+	// returns that name; Close without Commit discards it.
+	Create(ctx context.Context) (BlobWriter, error)
+	// Open reads a committed blob; a missing one is a fault of kind NotFound.
+	Open(ctx context.Context, name string) (Blob, error)
+	Remove(ctx context.Context, name string) error // no error if absent
+	// Partial opens a file of the given final size for parcels that arrive in pieces, by parcel id; it survives restarts.
+	Partial(ctx context.Context, id envelope.ID, size int64) (PartialBlob, error)
+	RemovePartial(ctx context.Context, id envelope.ID) error
+	// Reserve fails with a fault of kind Unavailable, code disk_full, if n more bytes would pass the disk reserve.
+	Reserve(n int64) error
+}
+
+// BlobWriter writes one blob.
+type BlobWriter interface {
+	io.Writer
+	Commit() (name string, err error)
+	Close() error
+}
+
+// Blob reads one blob.
+type Blob interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// PartialBlob takes segments in any order; Sync makes what was written durable.
+type PartialBlob interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Sync() error
+	// Commit turns the complete file into a blob named by its SHA-256.
+	Commit() (name string, err error)
+}
+
+// Keys is what flow may ask of the keyring; no private key crosses this line.
+type Keys interface {
+	Signers() []envelope.Signer // of the current identity version, in the order of its key set
+	Version() int
+	Opener() envelope.Opener
+	LogSigners(origin string) ([]note.Signer, error)
+	WitnessSigners(name string, nowUnix func() int64) ([]note.Signer, error)
+	// Wrap and Unwrap protect a statement's key at rest, bound to aad.
+	Wrap(key, aad []byte) ([]byte, error)
+	Unwrap(wrapped, aad []byte) ([]byte, error)
+}
