@@ -1,0 +1,188 @@
+package envelope
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/hpke"
+	_ "embed"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"filippo.io/mldsa"
+)
+
+// Scheme is one signature algorithm.
+type Scheme struct {
+	Alg           string
+	PublicKeySize int // bytes
+	SignatureSize int // bytes
+	// Verify is called with a key and a signature of the sizes above, and must never panic on their content.
+	Verify func(public, message, sig []byte) bool
+	// FromSeed makes the private key from 32 bytes of seed; signing is deterministic.
+	FromSeed func(seed []byte) (Signer, error)
+}
+
+func (s Scheme) verify(public, message, sig []byte) bool {
+	return len(public) == s.PublicKeySize && len(sig) == s.SignatureSize && s.Verify(public, message, sig)
+}
+
+// Suite is one complete, independent cryptographic stack.
+type Suite struct {
+	ID      string   // "INT-1"
+	Schemes []Scheme // every one of them signs
+	KEM     func() hpke.KEM
+	KDF     func() hpke.KDF
+	AEAD    func() hpke.AEAD
+	DEM     string // "FLOE-AES-256-GCM-1M"
+	Answers []byte // known answers for Registry.SelfTest: Answers as JSON
+}
+
+const (
+	// SuiteINT1 names the default suite.
+	SuiteINT1 = "INT-1"
+	// DEMFloe1M names content encryption by FLOE with AES-256-GCM in segments of 1 MiB.
+	DEMFloe1M = "FLOE-AES-256-GCM-1M"
+	// AlgEd25519 is RFC 8032; keys of 32 bytes, signatures of 64.
+	AlgEd25519 = "ed25519"
+	// AlgMLDSA65 is FIPS 204, pure, with an empty context; keys of 1952 bytes, signatures of 3309.
+	AlgMLDSA65 = "ml-dsa-65"
+
+	// SeedSize is the length of a signature key's seed, whatever the scheme.
+	SeedSize = 32
+)
+
+//go:embed int1.json
+var int1Answers []byte
+
+// INT1 is the default suite: Ed25519 and ML-DSA-65 signatures; HPKE (RFC 9180) with MLKEM768-X25519, HKDF-SHA-256
+// and AES-256-GCM; FLOE.
+func INT1() Suite {
+	return Suite{
+		ID:      SuiteINT1,
+		Schemes: []Scheme{schemeEd25519(), schemeMLDSA65()},
+		KEM:     hpke.MLKEM768X25519,
+		KDF:     hpke.HKDFSHA256,
+		AEAD:    hpke.AES256GCM,
+		DEM:     DEMFloe1M,
+		Answers: int1Answers,
+	}
+}
+
+// Registry is the suites that a verifier knows; the zero value knows none. It is never changed once made.
+type Registry struct{ suites []Suite }
+
+// Default knows INT-1 alone.
+func Default() Registry { return NewRegistry(INT1()) }
+
+// NewRegistry knows the given suites. Where two share an id or an algorithm's name, the first is the one that is found.
+func NewRegistry(suites ...Suite) Registry { return Registry{suites: slices.Clone(suites)} }
+
+// Suite finds a suite by id.
+func (r Registry) Suite(id string) (Suite, bool) {
+	for _, s := range r.suites {
+		if s.ID == id {
+			return s, true
+		}
+	}
+	return Suite{}, false
+}
+
+// Scheme finds a signature scheme by its algorithm's name, in all suites.
+func (r Registry) Scheme(alg string) (Scheme, bool) {
+	for _, s := range r.suites {
+		for _, scheme := range s.Schemes {
+			if scheme.Alg == alg {
+				return scheme, true
+			}
+		}
+	}
+	return Scheme{}, false
+}
+
+// SuiteKeys is one suite's public keys in an identity: every scheme's key in the suite's order, and the KEM key.
+type SuiteKeys struct {
+	Suite string      `json:"suite"`
+	Sign  []PublicKey `json:"sign"`
+	Seal  []byte      `json:"seal"`
+}
+
+// Check says whether k has exactly the keys that its suite asks for, each well-formed. Errors are *FormatError.
+func (r Registry) Check(k SuiteKeys) error {
+	suite, ok := r.Suite(k.Suite)
+	if !ok {
+		return &FormatError{What: fmt.Sprintf("unknown suite %q", k.Suite), Where: "/suite"}
+	}
+	if len(k.Sign) != len(suite.Schemes) {
+		return &FormatError{What: fmt.Sprintf("%d signature keys where %s has %d", len(k.Sign), suite.ID, len(suite.Schemes)), Where: "/sign"}
+	}
+	for i, scheme := range suite.Schemes {
+		where := "/sign/" + strconv.Itoa(i)
+		if k.Sign[i].Alg != scheme.Alg {
+			return &FormatError{What: fmt.Sprintf("algorithm %q instead of %q", k.Sign[i].Alg, scheme.Alg), Where: where + "/alg"}
+		}
+		if len(k.Sign[i].Key) != scheme.PublicKeySize {
+			return &FormatError{What: "public key of the wrong length", Where: where + "/key"}
+		}
+	}
+	if _, err := suite.KEM().NewPublicKey(k.Seal); err != nil {
+		return &FormatError{What: "malformed sealing key", Where: "/seal", Err: err}
+	}
+	return nil
+}
+
+// keySigner is a private key in memory, whatever its scheme.
+type keySigner struct {
+	public PublicKey
+	sign   func(message []byte) ([]byte, error)
+}
+
+func (k keySigner) Public() PublicKey {
+	return PublicKey{Alg: k.public.Alg, Key: bytes.Clone(k.public.Key)}
+}
+func (k keySigner) Sign(message []byte) ([]byte, error) { return k.sign(message) }
+
+// NewSigner joins a public key and a signing function; Scheme.FromSeed uses it.
+func NewSigner(public PublicKey, sign func(message []byte) ([]byte, error)) Signer {
+	return keySigner{public: public, sign: sign}
+}
+
+func schemeEd25519() Scheme {
+	return Scheme{
+		Alg:           AlgEd25519,
+		PublicKeySize: ed25519.PublicKeySize,
+		SignatureSize: ed25519.SignatureSize,
+		Verify:        func(public, message, sig []byte) bool { return ed25519.Verify(public, message, sig) },
+		FromSeed: func(seed []byte) (Signer, error) {
+			if len(seed) != SeedSize {
+				return nil, &FormatError{What: "seed of the wrong length"}
+			}
+			key := ed25519.NewKeyFromSeed(seed)
+			public := PublicKey{Alg: AlgEd25519, Key: bytes.Clone(key[ed25519.SeedSize:])}
+			return NewSigner(public, func(message []byte) ([]byte, error) { return ed25519.Sign(key, message), nil }), nil
+		},
+	}
+}
+
+func schemeMLDSA65() Scheme {
+	return Scheme{
+		Alg:           AlgMLDSA65,
+		PublicKeySize: mldsa.MLDSA65PublicKeySize,
+		SignatureSize: mldsa.MLDSA65SignatureSize,
+		Verify: func(public, message, sig []byte) bool {
+			key, err := mldsa.NewPublicKey(mldsa.MLDSA65(), public)
+			return err == nil && mldsa.Verify(key, message, sig, nil) == nil
+		},
+		FromSeed: func(seed []byte) (Signer, error) {
+			if len(seed) != SeedSize {
+				return nil, &FormatError{What: "seed of the wrong length"}
+			}
+			key, err := mldsa.NewPrivateKey(mldsa.MLDSA65(), seed)
+			if err != nil {
+				return nil, fmt.Errorf("making an ML-DSA-65 key: %w", err)
+			}
+			public := PublicKey{Alg: AlgMLDSA65, Key: key.PublicKey().Bytes()}
+			return NewSigner(public, func(message []byte) ([]byte, error) { return key.SignDeterministic(message, nil) }), nil
+		},
+	}
+}
