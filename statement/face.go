@@ -1,0 +1,124 @@
+package statement
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"entente/envelope"
+)
+
+const (
+	maxFace        = 16 << 10 // bytes
+	maxFaceMembers = 32
+	maxFaceArray   = 64
+)
+
+var faceString = regexp.MustCompile(`^[A-Za-z0-9_.:+/@-]{0,80}$`)
+
+// CheckFace refuses free text. A face is one flat object of at most 32 members; its values are strings of
+// [A-Za-z0-9_.:+/@-]{0,80}, integers within ±(2^53 − 1), booleans, or arrays of at most 64 such strings; its names are
+// [a-z][a-z0-9_]{0,31}, no two alike.
+func CheckFace(face []byte) error {
+	if len(face) > maxFace {
+		return refuse("face", "is over %d bytes", maxFace)
+	}
+	d := jsontext.NewDecoder(bytes.NewReader(face)) // refuses duplicate names and bad UTF-8
+	open, err := d.ReadToken()
+	if err != nil {
+		return within("face", err)
+	}
+	if open.Kind() != '{' {
+		return refuse("face", "is not an object")
+	}
+	for n := 0; d.PeekKind() != '}'; n++ {
+		if n == maxFaceMembers {
+			return refuse("face", "has over %d members", maxFaceMembers)
+		}
+		if err := checkFaceMember(d); err != nil {
+			return err
+		}
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return within("face", err)
+	}
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+		return refuse("face", "goes on after its end")
+	}
+	return nil
+}
+
+func checkFaceMember(d *jsontext.Decoder) error {
+	t, err := d.ReadToken()
+	if err != nil {
+		return within("face", err)
+	}
+	name := t.String()
+	if !codePattern.MatchString(name) {
+		return refuse("face", "%.40q is not a member's name", name)
+	}
+	where := "face." + name
+	if t, err = d.ReadToken(); err != nil {
+		return within(where, err)
+	}
+	switch t.Kind() {
+	case '"':
+		return checkFaceString(where, t)
+	case 't', 'f':
+		return nil
+	case '0':
+		return checkFaceInteger(where, t.String())
+	case '[':
+		return checkFaceArray(d, where)
+	}
+	return refuse(where, "is neither string, integer, boolean nor an array of strings")
+}
+
+func checkFaceArray(d *jsontext.Decoder, where string) error {
+	for n := 0; ; n++ {
+		t, err := d.ReadToken()
+		if err != nil {
+			return within(where, err)
+		}
+		switch {
+		case t.Kind() == ']':
+			return nil
+		case n == maxFaceArray:
+			return refuse(where, "has over %d values", maxFaceArray)
+		case t.Kind() != '"':
+			return refuse(where, "holds something else than strings")
+		}
+		if err := checkFaceString(where, t); err != nil {
+			return err
+		}
+	}
+}
+
+func checkFaceString(where string, t jsontext.Token) error {
+	if !faceString.MatchString(t.String()) {
+		return refuse(where, "is free text: only codes of at most 80 of A-Z a-z 0-9 _ . : + / @ - may stand here")
+	}
+	return nil
+}
+
+// checkFaceInteger takes the plain decimal form alone: 1.0, 1e3 and -0 are other spellings of an integer.
+func checkFaceInteger(where, literal string) error {
+	n, err := strconv.ParseInt(literal, 10, 64)
+	if err != nil || n > MaxInteger || n < -MaxInteger || literal == "-0" {
+		return refuse(where, "%.40s is not an integer within ±(2^53 − 1)", literal)
+	}
+	return nil
+}
+
+// decodes checks that data is exactly one T, and a valid one.
+func decodes[T interface{ Validate() error }](data []byte) error {
+	var v T
+	if err := envelope.Unmarshal(data, &v); err != nil {
+		return err
+	}
+	return v.Validate()
+}

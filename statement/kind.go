@@ -1,0 +1,76 @@
+package statement
+
+import "slices"
+
+// KindsEdition names the edition of kinds that this build speaks; a rule set names one.
+const KindsEdition = "2026-1"
+
+// Kind is one thing that may be said.
+type Kind struct {
+	Name       string
+	Lanes      []Lane                        // where it may stand
+	Starts     bool                          // may be a thread's first statement
+	Follows    bool                          // may continue a thread
+	Unverified bool                          // may be said on a link whose code nobody has compared yet
+	CheckFace  func(face []byte) error       // strict decoding of its face
+	CheckBody  func(body []byte) error       // strict decoding of its body
+	CheckBoth  func(face, body []byte) error // what each must say of the other; nil where they are independent
+}
+
+// Kinds returns the table of an edition, and whether this build knows it. Kinds of an edition never change; the next edition has
+// those of this one and its own.
+func Kinds(edition string) ([]Kind, bool) {
+	if edition != KindsEdition {
+		return nil, false
+	}
+	control := []Lane{Control}
+	return []Kind{
+		{Name: "message", Lanes: []Lane{Hotline, Assistance, Network, Accord, Dialogue}, Starts: true, Follows: true,
+			CheckFace: decodes[MessageFace], CheckBody: decodes[MessageBody]},
+		{Name: "desk.propose", Lanes: control, Starts: true, CheckFace: decodes[DeskFace], CheckBody: decodes[DeskBody]},
+		{Name: "desk.update", Lanes: control, Follows: true, CheckFace: decodes[DeskFace], CheckBody: decodes[DeskBody]},
+		{Name: "desk.countersign", Lanes: control, Follows: true, CheckFace: decodes[DeskCountersignFace], CheckBody: decodes[EmptyBody]},
+		{Name: "desk.withdraw", Lanes: control, Follows: true, CheckFace: decodes[DeskWithdrawFace], CheckBody: decodes[EmptyBody]},
+		{Name: "link.confirm", Lanes: control, Starts: true, Unverified: true,
+			CheckFace: decodes[LinkConfirmFace], CheckBody: decodes[LinkConfirmBody], CheckBoth: confirmAgrees},
+		{Name: "link.agree", Lanes: control, Starts: true, Unverified: true,
+			CheckFace: decodes[LinkAgreeFace], CheckBody: decodes[LinkAgreeBody], CheckBoth: agreeAgrees},
+		{Name: "test", Lanes: control, Starts: true, Unverified: true, CheckFace: decodes[EmptyBody], CheckBody: decodes[EmptyBody]},
+	}, true
+}
+
+// LookUp finds a kind of an edition by its name.
+func LookUp(edition, name string) (Kind, bool) {
+	kinds, _ := Kinds(edition)
+	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == name })
+	if i < 0 {
+		return Kind{}, false
+	}
+	return kinds[i], true
+}
+
+// Check says whether a statement is one that the edition of kinds knows: its kind may stand in its lane and at its place in a
+// thread, and face and body are what the kind asks for. It depends on nothing but its arguments.
+func Check(edition string, t *Text, body []byte) error {
+	k, ok := LookUp(edition, t.Kind)
+	switch {
+	case !ok:
+		return refuse("kind", "%.40q is not a kind of edition %.40q", t.Kind, edition)
+	case !slices.Contains(k.Lanes, t.Lane):
+		return refuse("lane", "%s may not stand in lane %s", k.Name, t.Lane)
+	case t.Thread == nil && !k.Starts:
+		return refuse("thread", "%s does not start a thread", k.Name)
+	case t.Thread != nil && !k.Follows:
+		return refuse("thread", "%s does not continue a thread", k.Name)
+	}
+	if err := k.CheckFace(t.Face); err != nil {
+		return within("face", err)
+	}
+	if err := k.CheckBody(body); err != nil {
+		return within("body", err)
+	}
+	if k.CheckBoth == nil {
+		return nil
+	}
+	return k.CheckBoth(t.Face, body)
+}

@@ -1,0 +1,48 @@
+package statement
+
+import (
+	"archive/zip"
+	"bytes"
+	_ "embed"
+	"io"
+	"strings"
+	"time"
+)
+
+// ZonesEdition names the edition of the IANA time-zone data that this build carries. Clocks that count days count them by this
+// data on both sides: never by that of the machine.
+const ZonesEdition = "2025c"
+
+// The archive is the compiled IANA data of that edition (public domain), stored without compression; the list is its names, sorted.
+var (
+	//go:embed zones-2025c.zip
+	zoneArchive []byte
+	//go:embed zones-2025c.txt
+	zoneNames string
+)
+
+// KnownZone says whether name is a time zone of ZonesEdition. IANA keeps former names as links: an edition only adds names.
+func KnownZone(name string) bool {
+	return name != "" && !strings.Contains(name, "\n") && strings.Contains("\n"+zoneNames, "\n"+name+"\n")
+}
+
+// Zone loads a time zone of ZonesEdition. It reads the archive's directory each time: keep what it returns.
+func Zone(name string) (*time.Location, error) {
+	if !KnownZone(name) {
+		return nil, refuse("zone", "%.40q is not a time zone of edition %s", name, ZonesEdition)
+	}
+	archive, err := zip.NewReader(bytes.NewReader(zoneArchive), int64(len(zoneArchive)))
+	if err != nil {
+		return nil, within("zone", err)
+	}
+	f, err := archive.Open(name)
+	if err != nil {
+		return nil, within("zone", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return nil, within("zone", err)
+	}
+	return time.LoadLocationFromTZData(name, data)
+}
