@@ -59,11 +59,11 @@ func (a Agreement) Validate() error {
 	case len(a.Modes) == 0:
 		return refuse("modes", "are none")
 	case a.Limits.FileBytes < 0 || a.Limits.FileBytes > MaxFileSize:
-		return refuse("limits.file_bytes", "is not within 0 to %d", int64(MaxFileSize))
+		return refuse("limits/file_bytes", "is not within 0 to %d", int64(MaxFileSize))
 	case a.Limits.Pending < 1 || a.Limits.Pending > maxPending:
-		return refuse("limits.pending", "is not within 1 to %d", maxPending)
+		return refuse("limits/pending", "is not within 1 to %d", maxPending)
 	case a.Limits.Expiry < 60 || a.Limits.Expiry > maxExpiry:
-		return refuse("limits.expiry", "is not within 60 to %d seconds", maxExpiry)
+		return refuse("limits/expiry", "is not within 60 to %d seconds", maxExpiry)
 	}
 	for i, s := range a.Suites {
 		if !suitePattern.MatchString(s) || slices.Contains(a.Suites[:i], s) {

@@ -113,12 +113,12 @@ func (c *Content) check(t *Text) error {
 	}
 	for i, s := range c.Signatures {
 		if s.KeyID == "" || len(s.KeyID) > maxKeyID || len(s.Sig) == 0 || len(s.Sig) > maxSignatureSize {
-			return refuse(fmt.Sprintf("signatures[%d]", i), "has no key id or signature, or too long a one")
+			return refuse(fmt.Sprintf("signatures/%d", i), "has no key id or signature, or too long a one")
 		}
 	}
 	parcels := make(map[envelope.ID]bool, len(c.Files))
 	for i, f := range c.Files {
-		where := fmt.Sprintf("files[%d]", i)
+		where := fmt.Sprintf("files/%d", i)
 		if err := within(where, f.Validate()); err != nil {
 			return err
 		}

@@ -98,23 +98,23 @@ func (b DeskBody) Validate() error {
 		if err := within("names", CheckLanguage(tag)); err != nil {
 			return err
 		}
-		if err := within("names."+tag, CheckLine(name, maxName)); err != nil {
+		if err := within("names/"+tag, CheckLine(name, maxName)); err != nil {
 			return err
 		}
 	}
 	for i, h := range b.Hours {
-		if err := within(fmt.Sprintf("hours[%d]", i), h.Validate()); err != nil {
+		if err := within(fmt.Sprintf("hours/%d", i), h.Validate()); err != nil {
 			return err
 		}
 	}
 	for i, tag := range b.Languages {
 		if err := CheckLanguage(tag); err != nil || slices.Contains(b.Languages[:i], tag) {
-			return refuse(fmt.Sprintf("languages[%d]", i), "is not a language tag, or stands twice")
+			return refuse(fmt.Sprintf("languages/%d", i), "is not a language tag, or stands twice")
 		}
 	}
 	for i, s := range b.Substitutes {
 		if _, err := envelope.ParseHash(s); err != nil && !slices.Contains(DeskRoles(), s) {
-			return refuse(fmt.Sprintf("substitutes[%d]", i), "is neither a desk's id nor a role")
+			return refuse(fmt.Sprintf("substitutes/%d", i), "is neither a desk's id nor a role")
 		}
 	}
 	return nil

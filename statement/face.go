@@ -61,7 +61,7 @@ func checkFaceMember(d *jsontext.Decoder) error {
 	if !codePattern.MatchString(name) {
 		return refuse("face", "%.40q is not a member's name", name)
 	}
-	where := "face." + name
+	where := "face/" + name
 	if t, err = d.ReadToken(); err != nil {
 		return within(where, err)
 	}

@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -26,9 +27,9 @@ var (
 	devicePattern   = regexp.MustCompile(`(?i)^(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9¹²³])[ ]*(\..*)?$`)
 )
 
-// refuse makes the error for one field.
+// refuse makes the error for one field, named by its path ("files/0/name"; "" is the whole).
 func refuse(where, format string, args ...any) error {
-	return &envelope.FormatError{What: fmt.Sprintf(format, args...), Where: where}
+	return &envelope.FormatError{What: fmt.Sprintf(format, args...), Where: pointer(where)}
 }
 
 // within places an error below where.
@@ -36,7 +37,17 @@ func within(where string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &envelope.FormatError{What: "is refused", Where: where, Err: err}
+	if e, ok := errors.AsType[*envelope.FormatError](err); ok {
+		return &envelope.FormatError{What: e.What, Where: pointer(where) + e.Where, Err: e.Err}
+	}
+	return &envelope.FormatError{What: "is malformed", Where: pointer(where), Err: err}
+}
+
+func pointer(path string) string {
+	if path == "" {
+		return ""
+	}
+	return "/" + path
 }
 
 // checkTime takes UTC microseconds after 1970 that every reader reads alike.

@@ -100,7 +100,7 @@ func agreeAgrees(face, body []byte) error {
 
 func sameAgreement(named envelope.Hash, agreement []byte) error {
 	if envelope.Sum(agreement) != named {
-		return refuse("face.agreement", "is not the hash of the agreement in the body")
+		return refuse("face/agreement", "is not the hash of the agreement in the body")
 	}
 	return nil
 }

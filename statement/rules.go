@@ -168,7 +168,7 @@ func (r Rules) checkDeadlines() error {
 	type step struct{ step, kind, urgency string }
 	seen := make(map[step]bool, len(r.Deadlines))
 	for i, d := range r.Deadlines {
-		where := fmt.Sprintf("deadlines[%d]", i)
+		where := fmt.Sprintf("deadlines/%d", i)
 		if err := within(where, r.checkDeadline(d)); err != nil {
 			return err
 		}
@@ -205,14 +205,14 @@ func (r Rules) checkHolidays() error {
 			return within("holidays", err)
 		}
 		if len(dates) > maxHolidays {
-			return refuse("holidays."+id, "are over %d", maxHolidays)
+			return refuse("holidays/"+id, "are over %d", maxHolidays)
 		}
 		for i, date := range dates {
 			if _, err := time.Parse(time.DateOnly, date); err != nil {
-				return refuse("holidays."+id, "%.20q is not a date", date)
+				return refuse("holidays/"+id, "%.20q is not a date", date)
 			}
 			if i > 0 && dates[i-1] >= date {
-				return refuse("holidays."+id, "are not ascending")
+				return refuse("holidays/"+id, "are not ascending")
 			}
 		}
 	}
@@ -224,7 +224,7 @@ func (r Rules) checkKinds() error {
 		return refuse("retention", "has over %d entries", maxRetentions)
 	}
 	for i, k := range r.Retention {
-		where := fmt.Sprintf("retention[%d]", i)
+		where := fmt.Sprintf("retention/%d", i)
 		if k.Days < 1 || k.Days > maxRetainDays {
 			return refuse(where, "is not within 1 to %d days", maxRetainDays)
 		}

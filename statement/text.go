@@ -143,7 +143,7 @@ func checkCommitments(where string, list []Commitment, max int) error {
 	seen := make(map[Commitment]bool, len(list))
 	for i, c := range list {
 		if c.IsZero() || seen[c] {
-			return refuse(fmt.Sprintf("%s[%d]", where, i), "is zero or stands twice")
+			return refuse(fmt.Sprintf("%s/%d", where, i), "is zero or stands twice")
 		}
 		seen[c] = true
 	}
