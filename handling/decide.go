@@ -139,7 +139,11 @@ func (c *checks) channel(p Policy, f Facts) {
 		c.refuseIf(true, "channel_unknown")
 		return
 	}
-	tlp := rank(TLPLabels(), f.Marking.TLP)
+	// Without a label, missing_marking has said no already.
+	tlp := 0
+	if f.Marking.TLP != "" {
+		tlp = rank(TLPLabels(), f.Marking.TLP)
+	}
 	limit, named := p.MaxTLP[*f.Channel]
 	c.refuseIf(!named, "channel_not_allowed")
 	c.refuseIf(named && tlp > slices.Index(TLPLabels(), limit), "tlp_above_channel")

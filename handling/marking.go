@@ -229,5 +229,5 @@ func sortedSet(s []string) []string {
 }
 
 func malformed(where, format string, args ...any) error {
-	return &envelope.FormatError{What: fmt.Sprintf(format, args...), Where: where}
+	return &envelope.FormatError{What: fmt.Sprintf(format, args...), Where: "/" + where}
 }
