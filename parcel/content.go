@@ -1,0 +1,138 @@
+package parcel
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+
+	"entente/envelope"
+	"entente/statement"
+)
+
+// maxSealedContent is what the largest content has when it is sealed in every layer, with room for each layer's overhead.
+const maxSealedContent = statement.MaxContent + 64<<10
+
+// SealContent pads a statement's encoded content (class PaddingP1: the header must say so) and seals it for the recipient's keys.
+// The context is that of the header that will describe it.
+func SealContent(r envelope.Registry, dst io.Writer, content []byte, to []envelope.SuiteKeys, c envelope.Context) (envelope.Sealed, error) {
+	if len(content) > statement.MaxContent {
+		return envelope.Sealed{}, refuse("content", "is over %d bytes", statement.MaxContent)
+	}
+	return r.Seal(dst, bytes.NewReader(pad(content)), to, c, nil)
+}
+
+// OpenContent opens a statement's parcel whose header's signature and link were checked. In this order: length and root of the
+// sealed bytes against the header, decryption, padding, the content against its own commitments, and the text against the header
+// (link, sender, recipient, lane, commitment). src holds h.Length bytes. Nothing is returned that fails any of it.
+//
+// An error that is a *envelope.FormatError, or wraps one or envelope.ErrSealed, is the author's doing and lasting; others are the
+// opener's or the source's.
+func OpenContent(r envelope.Registry, src io.ReaderAt, h *Header, o envelope.Opener) (*statement.Content, *statement.Text, error) {
+	switch {
+	case h.File != nil:
+		return nil, nil, refuse("file", "is a file's parcel, not a statement's")
+	case h.Length > maxSealedContent:
+		return nil, nil, refuse("length", "is over what a statement's content can have")
+	}
+	if err := checkRoot(src, h); err != nil {
+		return nil, nil, err
+	}
+	plain, err := r.Open(src, h.Length, h.Layers, h.Context(), h.Recipient, o)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening content: %w", err)
+	}
+	if plain.Size() > statement.MaxContent+prefixSize {
+		return nil, nil, refuse("content", "is over %d bytes", statement.MaxContent)
+	}
+	data, err := io.ReadAll(plain)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening content: %w", err)
+	}
+	if h.Padding == PaddingP1 {
+		if data, err = unpad(data); err != nil {
+			return nil, nil, err
+		}
+	}
+	content, text, commitment, err := statement.DecodeContent(data)
+	if err != nil {
+		return nil, nil, within("content", err)
+	}
+	if err := h.matches(text, commitment); err != nil {
+		return nil, nil, err
+	}
+	return content, text, nil
+}
+
+// matches compares what the author said with the parcel that it came in. Without it, a recipient could seal what it was told for
+// a third party, who would take it for its own.
+func (h *Header) matches(t *statement.Text, c statement.Commitment) error {
+	switch {
+	case t.Link != h.Link:
+		return refuse("content/text/link", "is not the header's")
+	case t.From != h.From:
+		return refuse("content/text/from", "is not the header's")
+	case t.To != h.To:
+		return refuse("content/text/to", "is not the header's")
+	case t.Lane != h.Lane:
+		return refuse("content/text/lane", "is not the header's")
+	case c != h.Text:
+		return refuse("text", "is not the commitment to the text inside")
+	}
+	return nil
+}
+
+// checkRoot reads the sealed bytes segment by segment and compares them with the header.
+func checkRoot(src io.ReaderAt, h *Header) error {
+	if h.Length < 1 || h.Segments != segments(h.Length) {
+		return refuse("segments", "are not those of the length")
+	}
+	var tree envelope.RootBuilder
+	segment := make([]byte, min(h.Length, envelope.SegmentSize))
+	for at := int64(0); at < h.Length; at += envelope.SegmentSize {
+		n := min(h.Length-at, envelope.SegmentSize)
+		if _, err := io.ReadFull(io.NewSectionReader(src, at, n), segment[:n]); err != nil {
+			return fmt.Errorf("reading segment %d: %w", at/envelope.SegmentSize, err)
+		}
+		tree.Add(envelope.SegmentHash(segment[:n]))
+	}
+	if tree.Root() != h.Root {
+		return refuse("root", "is not that of the segments")
+	}
+	return nil
+}
+
+// SealFile seals a file's bytes as they are (class PaddingNone).
+func SealFile(r envelope.Registry, dst io.Writer, plain io.Reader, to []envelope.SuiteKeys, c envelope.Context) (envelope.Sealed, error) {
+	return r.Seal(dst, plain, to, c, nil)
+}
+
+// OpenFile opens a file's parcel to dst, with a few segments of memory. f is the file's description in its statement, which must
+// name this parcel. Root, length and size are checked before the first byte is written, the digest after the last: on an error the
+// caller discards what dst got.
+func OpenFile(r envelope.Registry, dst io.Writer, src io.ReaderAt, h *Header, f statement.File, o envelope.Opener) error {
+	switch {
+	case h.File == nil:
+		return refuse("file", "is missing: not a file's parcel")
+	case h.ID != f.Parcel:
+		return refuse("id", "is not the parcel that the statement names for this file")
+	}
+	if err := checkRoot(src, h); err != nil {
+		return err
+	}
+	plain, err := r.Open(src, h.Length, h.Layers, h.Context(), h.Recipient, o)
+	if err != nil {
+		return fmt.Errorf("opening file: %w", err)
+	}
+	if plain.Size() != f.Size {
+		return refuse("file", "has %d bytes, while the statement says %d", plain.Size(), f.Size)
+	}
+	digest := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(dst, digest), plain); err != nil {
+		return fmt.Errorf("opening file: %w", err)
+	}
+	if envelope.Hash(digest.Sum(nil)) != f.SHA256 {
+		return refuse("file", "has not the digest that the statement gives")
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package parcel
+
+import (
+	"fmt"
+
+	"entente/envelope"
+	"entente/party"
+	"entente/statement"
+)
+
+// GrantType is the DSSE payload type of a grant.
+const GrantType = "application/vnd.entente.grant+json"
+
+// Grant releases the stanzas of a registered parcel, after its signed receipt. The statement folds at the grant's own place in the
+// lane, so it has a sequence number, a predecessor and a seen of its own.
+type Grant struct {
+	V        int              `json:"v"` // 1
+	Link     statement.LinkID `json:"link"`
+	From     party.ID         `json:"from"`
+	To       party.ID         `json:"to"`
+	Identity int              `json:"identity"` // version of from's identity that signs
+	Epoch    uint32           `json:"epoch"`
+	Lane     statement.Lane   `json:"lane"`
+	Seq      uint64           `json:"seq"`
+	Prev     *envelope.Hash   `json:"prev,omitzero"`
+	Index    int64            `json:"index"`
+	Seen     Seen             `json:"seen"`
+	Header   envelope.Hash    `json:"header"`  // hash of the registered header's payload
+	Receipt  envelope.Hash    `json:"receipt"` // hash of the payload of its received receipt
+	Stanzas  [][]byte         `json:"stanzas"` // by layer, innermost first
+	Created  int64            `json:"created"`
+}
+
+// Encode validates g and returns the payload to sign.
+func (g *Grant) Encode() ([]byte, error) { return encode("grant", g, MaxHeader) }
+
+// DecodeGrant decodes a payload strictly and validates it.
+func DecodeGrant(data []byte) (*Grant, error) {
+	var g Grant
+	if err := decode("grant", data, &g, MaxHeader); err != nil {
+		return nil, err
+	}
+	return &g, nil
+}
+
+// Validate refuses a grant that is incomplete or contradicts itself.
+func (g *Grant) Validate() error {
+	if err := checkParties(g.V, g.Link, g.From, g.To, g.Identity, g.Lane); err != nil {
+		return err
+	}
+	switch {
+	case g.Header.IsZero():
+		return refuse("header", "is zero")
+	case g.Receipt.IsZero():
+		return refuse("receipt", "is zero")
+	case len(g.Stanzas) == 0 || len(g.Stanzas) > envelope.MaxLayers:
+		return refuse("stanzas", "are none or over %d", envelope.MaxLayers)
+	}
+	for i, s := range g.Stanzas {
+		if len(s) == 0 || len(s) > maxStanza {
+			return refuse(fmt.Sprintf("stanzas/%d", i), "is empty or over %d bytes", maxStanza)
+		}
+	}
+	if err := checkPlace(g.Seq, g.Prev); err != nil {
+		return err
+	}
+	if err := checkSeen(g.Seen); err != nil {
+		return err
+	}
+	if err := checkIndex("index", g.Index); err != nil {
+		return err
+	}
+	return checkTime("created", g.Created)
+}
+
+// Unlock returns a registered header with the stanzas that g releases, for OpenContent: a header to open with, not one to encode.
+// payload is the header's exact encoding.
+func (g *Grant) Unlock(payload []byte) (*Header, error) {
+	h, err := DecodeHeader(payload)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case envelope.Sum(payload) != g.Header:
+		return nil, refuse("header", "is another parcel's")
+	case !h.Registered:
+		return nil, refuse("header", "is not a registered parcel's")
+	case h.Link != g.Link || h.From != g.From || h.To != g.To || h.Epoch != g.Epoch || h.Lane != g.Lane:
+		return nil, refuse("header", "has another link, sender, recipient, epoch or lane")
+	case len(h.Layers) != len(g.Stanzas):
+		return nil, refuse("stanzas", "are not those of the layers")
+	case g.Seq <= h.Seq:
+		return nil, refuse("seq", "is not after the parcel's")
+	}
+	for i := range h.Layers {
+		h.Layers[i].Stanza = g.Stanzas[i]
+	}
+	return h, nil
+}
