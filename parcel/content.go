@@ -13,7 +13,7 @@ import (
 // maxSealedContent is what the largest content has when it is sealed in every layer, with room for each layer's overhead.
 const maxSealedContent = statement.MaxContent + 64<<10
 
-// SealContent pads a statement's encoded content (class PaddingP1: the header must say so) and seals it for the recipient's keys.
+// SealContent pads a statement's encoded content (its PaddingClass is for the header to say) and seals it for the recipient's keys.
 // The context is that of the header that will describe it.
 func SealContent(r envelope.Registry, dst io.Writer, content []byte, to []envelope.SuiteKeys, c envelope.Context) (envelope.Sealed, error) {
 	if len(content) > statement.MaxContent {
@@ -42,17 +42,15 @@ func OpenContent(r envelope.Registry, src io.ReaderAt, h *Header, o envelope.Ope
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening content: %w", err)
 	}
-	if plain.Size() > statement.MaxContent+prefixSize {
+	if plain.Size() > statement.MaxContent {
 		return nil, nil, refuse("content", "is over %d bytes", statement.MaxContent)
 	}
 	data, err := io.ReadAll(plain)
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening content: %w", err)
 	}
-	if h.Padding == PaddingP1 {
-		if data, err = unpad(data); err != nil {
-			return nil, nil, err
-		}
+	if data, err = unpad(h.Padding, data); err != nil {
+		return nil, nil, err
 	}
 	content, text, commitment, err := statement.DecodeContent(data)
 	if err != nil {

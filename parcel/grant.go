@@ -74,14 +74,14 @@ func (g *Grant) Validate() error {
 }
 
 // Unlock returns a registered header with the stanzas that g releases, for OpenContent: a header to open with, not one to encode.
-// payload is the header's exact encoding.
-func (g *Grant) Unlock(payload []byte) (*Header, error) {
-	h, err := DecodeHeader(payload)
+// header is the header's exact encoding.
+func (g *Grant) Unlock(header []byte) (*Header, error) {
+	h, err := DecodeHeader(header)
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case envelope.Sum(payload) != g.Header:
+	case envelope.Sum(header) != g.Header:
 		return nil, refuse("header", "is another parcel's")
 	case !h.Registered:
 		return nil, refuse("header", "is not a registered parcel's")

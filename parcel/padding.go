@@ -5,48 +5,69 @@ import (
 	"math/bits"
 )
 
-// The padding classes. A file's content is sealed as it is. A statement's is padded, so that its sealed length tells a class of
-// lengths and not the length.
+// The padding classes. A file is sealed as it is. A statement's content is padded, so that its sealed length tells a class of
+// lengths and not the length; above 1 MiB it is sealed as it is.
 const (
 	PaddingNone = "none"
-	// PaddingP1 is length (8 bytes, big-endian) ‖ content ‖ zeros, up to PaddedSize.
+	// PaddingP1 is length (8 bytes, big-endian) ‖ content ‖ zeros, up to the next of 1, 2, 4, … 64 KiB, then up to the next
+	// multiple of 64 KiB.
 	PaddingP1 = "p1"
 )
 
-const prefixSize = 8
+const (
+	prefixSize    = 8
+	smallestClass = 1 << 10
+	classStep     = 64 << 10
+	largestClass  = 1 << 20
+)
 
-// PaddedSize is the length that n bytes of content have under PaddingP1, prefix included: the next of 1, 2, 4, … 64 KiB, then the
-// next multiple of 64 KiB up to 1 MiB; above that only the prefix is added.
-func PaddedSize(n int) int {
-	const smallest, step, largest = 1 << 10, 64 << 10, 1 << 20
-	total := n + prefixSize
-	switch {
-	case total <= smallest:
-		return smallest
-	case total <= step:
-		return 1 << bits.Len(uint(total-1))
-	case total <= largest:
-		return (total + step - 1) / step * step
+// PaddingClass is the class in which SealContent seals n bytes of content: what its header must say.
+func PaddingClass(n int) string {
+	if n+prefixSize > largestClass {
+		return PaddingNone
 	}
-	return total
+	return PaddingP1
 }
 
-// pad returns content under PaddingP1.
+// paddedSize is the length that n bytes of content have when they are sealed, prefix included where there is one.
+func paddedSize(n int) int {
+	total := n + prefixSize
+	switch {
+	case total <= smallestClass:
+		return smallestClass
+	case total <= classStep:
+		return 1 << bits.Len(uint(total-1))
+	case total <= largestClass:
+		return (total + classStep - 1) / classStep * classStep
+	}
+	return n
+}
+
+// pad returns content as it is sealed.
 func pad(content []byte) []byte {
-	padded := make([]byte, PaddedSize(len(content)))
+	if PaddingClass(len(content)) == PaddingNone {
+		return content
+	}
+	padded := make([]byte, paddedSize(len(content)))
 	binary.BigEndian.PutUint64(padded, uint64(len(content)))
 	copy(padded[prefixSize:], content)
 	return padded
 }
 
-// unpad is its inverse. It takes what pad makes and nothing else: a length in the wrong class, or padding that is not zero, would
-// be a place to hide something that the content's commitments don't cover.
-func unpad(padded []byte) ([]byte, error) {
-	if len(padded) < prefixSize {
-		return nil, refuse("content", "is shorter than its padding's prefix")
+// unpad is its inverse, given the header's class. It takes what pad makes and nothing else: a length in another class than its
+// own, or padding that is not zero, would be a place to hide something that no commitment covers.
+func unpad(class string, padded []byte) ([]byte, error) {
+	if class == PaddingNone {
+		if PaddingClass(len(padded)) != PaddingNone {
+			return nil, refuse("padding", "is none, where the content is of class %s", PaddingP1)
+		}
+		return padded, nil
+	}
+	if len(padded) < prefixSize || len(padded) > largestClass {
+		return nil, refuse("content", "has no length of class %s", class)
 	}
 	n := binary.BigEndian.Uint64(padded)
-	if n > uint64(len(padded)-prefixSize) || PaddedSize(int(n)) != len(padded) {
+	if n > uint64(len(padded)-prefixSize) || paddedSize(int(n)) != len(padded) {
 		return nil, refuse("content", "has not the padded length of its class")
 	}
 	content, zeros := padded[prefixSize:prefixSize+n], padded[prefixSize+n:]

@@ -17,6 +17,9 @@ type Kind struct {
 	CheckBoth  func(face, body []byte) error // what each must say of the other; nil where they are independent
 }
 
+// StandsIn says whether the kind may stand in lane l.
+func (k Kind) StandsIn(l Lane) bool { return slices.Contains(k.Lanes, l) }
+
 // Kinds returns the table of an edition, and whether this build knows it. Kinds of an edition never change; the next edition has
 // those of this one and its own.
 func Kinds(edition string) ([]Kind, bool) {
@@ -56,7 +59,7 @@ func Check(edition string, t *Text, body []byte) error {
 	switch {
 	case !ok:
 		return refuse("kind", "%.40q is not a kind of edition %.40q", t.Kind, edition)
-	case !slices.Contains(k.Lanes, t.Lane):
+	case !k.StandsIn(t.Lane):
 		return refuse("lane", "%s may not stand in lane %s", k.Name, t.Lane)
 	case t.Thread == nil && !k.Starts:
 		return refuse("thread", "%s does not start a thread", k.Name)
