@@ -1,5 +1,7 @@
 package statement
 
+import "slices"
+
 // Turn is one statement as a fold sees it: its text and the time in the addressee's received receipt.
 // The body is not there: it may be erased, and a rebuild must give identical rows.
 type Turn struct {
@@ -23,3 +25,6 @@ type Void struct {
 
 // Error makes a Void an error value for folds.
 func (v *Void) Error() string { return "void: " + v.Reason }
+
+// StandsIn says whether a kind may be said in a lane.
+func (k Kind) StandsIn(l Lane) bool { return slices.Contains(k.Lanes, l) }
