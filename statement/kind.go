@@ -17,9 +17,6 @@ type Kind struct {
 	CheckBoth  func(face, body []byte) error // what each must say of the other; nil where they are independent
 }
 
-// StandsIn says whether the kind may stand in lane l.
-func (k Kind) StandsIn(l Lane) bool { return slices.Contains(k.Lanes, l) }
-
 // Kinds returns the table of an edition, and whether this build knows it. Kinds of an edition never change; the next edition has
 // those of this one and its own.
 func Kinds(edition string) ([]Kind, bool) {
