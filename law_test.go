@@ -297,7 +297,7 @@ func constantVariable(d *ast.GenDecl, v *ast.ValueSpec) bool {
 		}
 		switch selector(call.Fun) {
 		case "regexp.MustCompile":
-		case "errors.New":
+		case "errors.New", "fault.New":
 			if !strings.HasPrefix(name.Name, "Err") && !strings.HasPrefix(name.Name, "err") {
 				return false
 			}
@@ -439,7 +439,7 @@ func TestLawFindsBreaches(t *testing.T) {
 import ("errors"; "regexp"; "embed"; "log/slog"; "math/rand/v2"; "time"; "entente/envelope")
 var (
 	ErrGone = errors.New("gone")
-	errPast = errors.New("past")
+	errPast = fault.New("past")
 	pattern = regexp.MustCompile("x")
 	_ error = (*T)(nil)
 )
@@ -458,6 +458,7 @@ func (t T) init() { var local = time.Second }`, ""},
 		{"init", "party/a.go", plaque + "package party; func init() {}", "init() acts"},
 		{"variable", "party/a.go", plaque + "package party; var table = map[string]int{}", "variable table can be changed"},
 		{"variable without value", "party/a.go", plaque + "package party; var count int", "variable count can be changed"},
+		{"sentinel that is not named as an error", "party/a.go", plaque + `package party; import "errors"; var gone = errors.New("gone")`, "variable gone can be changed"},
 		{"variable made by a call", "party/a.go", plaque + `package party; import "sync"; var once = sync.OnceFunc(nil)`, "variable once can be changed"},
 		{"testing", "party/a.go", plaque + `package party; import "testing"`, "may not import testing"},
 		{"below testing", "party/a.go", plaque + `package party; import "testing/fstest"`, "may not import testing/fstest"},
