@@ -239,27 +239,48 @@ func TestCompromiseSince(t *testing.T) {
 	}
 }
 
+// What is fuzzed is the payload of a third version and who signs it, one bit a key; with raw, all of the envelope.
 func FuzzVerifyChain(f *testing.F) {
 	s := newScene(f)
-	f.Add(s.first.Envelopes[0], []byte(nil))
-	f.Add(s.second.Envelopes[0], s.second.Envelopes[1])
-	f.Add(s.second.Envelopes[1], s.second.Envelopes[0])
-	f.Add(s.first.Envelopes[0], forge(f, s.third(), s.three.sign...))
-	f.Add([]byte(`{"payloadType":"application/vnd.entente.identity+json","payload":"e30=","signatures":[]}`), []byte("{}"))
-	f.Fuzz(func(t *testing.T, first, second []byte) {
-		chain := [][]byte{first}
-		if len(second) > 0 {
-			chain = append(chain, second)
+	all := join(s.two.sign, s.three.sign, s.quorum, s.one.sign[:1])
+	third, err := envelope.Marshal(s.third())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(third, byte(0b0000_1111), false)
+	f.Add(third, byte(0b0011_1100), false)
+	f.Add(third, byte(0b0001_1100), false)
+	f.Add([]byte(`{"v":1,"version":3}`), byte(0b0000_1111), false)
+	f.Add([]byte(`{"payloadType":"application/vnd.entente.identity+json","payload":"e30=","signatures":[]}`), byte(0), true)
+	f.Add(s.second.Envelopes[1], byte(0), true)
+	f.Fuzz(func(t *testing.T, data []byte, mask byte, raw bool) {
+		if !raw {
+			var signers []envelope.Signer
+			for n, signer := range all {
+				if mask>>n&1 == 1 {
+					signers = append(signers, signer)
+				}
+			}
+			e, err := envelope.Sign(PayloadType, data, signers...)
+			if err != nil {
+				return
+			}
+			if data, err = e.Encode(); err != nil {
+				return
+			}
 		}
-		c, err := Verify(envelope.Default(), chain)
+		c, err := s.second.Append(envelope.Default(), data)
 		if err == nil {
 			again := verify(t, c.Envelopes...)
-			if again.ID != c.ID || again.Hash(len(chain)) != c.Hash(len(chain)) {
+			if again.ID != s.first.ID || again.Hash(3) != c.Hash(3) || again.Recovered(3) != c.Recovered(3) {
 				t.Error("verified again, the chain is another")
+			}
+			if !c.Recovered(3) && !c.Latest().Recovery.Equal(s.recovery) {
+				t.Error("the recovery keys have changed without the quorum")
 			}
 		}
 		// A payload that decodes keeps its meaning when it is written again.
-		e, err := envelope.DecodeEnvelope(first)
+		e, err := envelope.DecodeEnvelope(data)
 		if err != nil {
 			return
 		}
