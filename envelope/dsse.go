@@ -67,6 +67,9 @@ func DecodeEnvelope(data []byte) (*Envelope, error) {
 	if err := Unmarshal(data, e); err != nil {
 		return nil, err
 	}
+	if e.Payload == nil {
+		return nil, &FormatError{What: "payload missing", Where: "/payload"}
+	}
 	if err := e.check(); err != nil {
 		return nil, err
 	}

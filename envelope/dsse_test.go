@@ -209,6 +209,32 @@ func TestSignRefuses(t *testing.T) {
 	}
 }
 
+func TestDecodeEnvelopeRefuses(t *testing.T) {
+	const keyID = `"keyid":"00000000000000000000000000000000"`
+	one := `{` + keyID + `,"sig":"AA=="}`
+	for name, tt := range map[string]struct{ input, where string }{
+		"nothing":             {``, ""},
+		"type missing":        {`{"payload":"","signatures":[` + one + `]}`, "/payloadType"},
+		"type too long":       {`{"payloadType":"` + strings.Repeat("t", 256) + `","payload":"","signatures":[` + one + `]}`, "/payloadType"},
+		"payload missing":     {`{"payloadType":"t","signatures":[` + one + `]}`, "/payload"},
+		"signatures missing":  {`{"payloadType":"t","payload":""}`, "/signatures"},
+		"too many signatures": {`{"payloadType":"t","payload":"","signatures":[` + strings.Repeat(one+",", envelope.MaxSignatures) + one + `]}`, "/signatures"},
+		"one key twice":       {`{"payloadType":"t","payload":"","signatures":[` + one + `,` + one + `]}`, "/signatures/1/keyid"},
+		"key id missing":      {`{"payloadType":"t","payload":"","signatures":[{"sig":"AA=="}]}`, "/signatures/0/keyid"},
+		"signature missing":   {`{"payloadType":"t","payload":"","signatures":[{` + keyID + `}]}`, "/signatures/0/sig"},
+		"certificate added":   {`{"payloadType":"t","payload":"","signatures":[{` + keyID + `,"sig":"AA==","cert":""}]}`, "/signatures/0/cert"},
+	} {
+		e, err := envelope.DecodeEnvelope([]byte(tt.input))
+		if f, ok := errors.AsType[*envelope.FormatError](err); !ok || f.Where != tt.where || e != nil {
+			t.Errorf("%s: got %v, %v; want a *FormatError at %q", name, e, err, tt.where)
+		}
+	}
+	good := `{"payloadType":"t","payload":"","signatures":[` + one + `]}`
+	if _, err := envelope.DecodeEnvelope([]byte(good)); err != nil {
+		t.Errorf("%s: %v", good, err)
+	}
+}
+
 // TestSigningIsDeterministic: after a crash the same payload is signed again, with the same bytes.
 func TestSigningIsDeterministic(t *testing.T) {
 	party := envelopetest.NewParty("Arvenia", envelope.INT1(), envelopetest.Suite2())
