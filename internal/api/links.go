@@ -1,0 +1,145 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"entente/internal/actor"
+	"entente/internal/exchange"
+	"entente/internal/fault"
+	"entente/internal/flow"
+	"entente/party"
+	"entente/statement"
+)
+
+// instant is a time from UTC microseconds.
+func instant(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
+
+// maybe is instant, with nil for zero.
+func maybe(micros int64) *time.Time {
+	if micros == 0 {
+		return nil
+	}
+	t := instant(micros)
+	return &t
+}
+
+func (d *Door) self(context.Context, actor.Actor, None) (Self, error) {
+	chain := d.house.Self()
+	latest := chain.Latest()
+	return Self{
+		Party: chain.ID, Fingerprint: party.Fingerprint(chain.ID), Names: latest.Names, Authority: latest.Authority,
+		Version: latest.Version, KeyStorage: latest.KeyStorage, NotAfter: instant(latest.NotAfter),
+		Endpoint: d.endpoint, Release: d.version,
+	}, nil
+}
+
+type inviteIn struct {
+	Body InvitationRequest `body:"json"`
+}
+
+func (d *Door) invite(ctx context.Context, who actor.Actor, in inviteIn) (flow.Invitation, error) {
+	offer := statement.DefaultAgreement()
+	if in.Body.Agreement != nil {
+		offer = *in.Body.Agreement
+	}
+	if in.Body.Valid < 1 || in.Body.Valid > maxAgree {
+		return flow.Invitation{}, fault.New(fault.Invalid, "valid", "Say in valid for how many seconds the invitation can be used, a year at most.")
+	}
+	inv, err := d.house.Invite(ctx, who, in.Body.Alias, offer, time.Duration(in.Body.Valid)*time.Second)
+	if err != nil {
+		return flow.Invitation{}, err
+	}
+	return *inv, nil
+}
+
+type acceptIn struct {
+	Body LinkRequest `body:"json"`
+}
+
+func (d *Door) accept(ctx context.Context, who actor.Actor, in acceptIn) (Link, error) {
+	encoded, err := in.Body.Invitation.Encode()
+	if err != nil {
+		return Link{}, err
+	}
+	inv, err := flow.DecodeInvitation(encoded)
+	if err != nil {
+		return Link{}, err
+	}
+	id, err := d.op.Accept(ctx, who, in.Body.Alias, inv)
+	if err != nil {
+		return Link{}, err
+	}
+	return d.link(ctx, who, linkIn{Link: id.String()})
+}
+
+func (d *Door) links(ctx context.Context, who actor.Actor, _ None) (List[Link], error) {
+	views, err := d.house.Links(ctx, who)
+	if err != nil {
+		return List[Link]{}, err
+	}
+	out := List[Link]{Items: []Link{}}
+	for _, v := range views {
+		out.Items = append(out.Items, linkOf(v))
+	}
+	return out, nil
+}
+
+type linkIn struct {
+	Link string `path:"link" doc:"Alias, id, or a prefix of the id."`
+}
+
+func (d *Door) link(ctx context.Context, who actor.Actor, in linkIn) (Link, error) {
+	v, err := d.house.FindLink(ctx, who, in.Link)
+	if err != nil {
+		return Link{}, err
+	}
+	l := linkOf(v)
+	l.Agreement = &v.Agreement
+	return l, nil
+}
+
+type confirmIn struct {
+	Link string       `path:"link" doc:"Alias, id, or a prefix of the id."`
+	Body Confirmation `body:"json"`
+}
+
+func (d *Door) confirm(ctx context.Context, who actor.Actor, in confirmIn) (Said, error) {
+	v, err := d.house.FindLink(ctx, who, in.Link)
+	if err != nil {
+		return Said{}, err
+	}
+	c, err := d.house.Confirm(ctx, who, v.ID, in.Body.Method, in.Body.Person, in.Body.Function, in.Body.Note)
+	return Said{Statement: c}, err
+}
+
+func linkOf(v flow.LinkView) Link {
+	return Link{
+		ID: v.ID, Alias: v.Alias, State: v.State,
+		Peer:    Peer{Party: v.Peer, Names: v.PeerNames, Fingerprint: v.PeerFingerprint, Endpoint: v.Endpoint},
+		Inviter: v.Inviter, Created: instant(v.Created),
+		Code:          Code{Digits: v.Digits, Words: map[string][]string{"en": v.WordsEN, "zh": v.WordsZH}},
+		AgreementHash: v.AgreementHash, OwnEpoch: v.OwnEpoch, PeerEpoch: v.PeerEpoch,
+		Figures: figuresOf(v.Figures),
+	}
+}
+
+func figuresOf(f exchange.Figures) Figures {
+	return Figures{
+		OldestUnreceipted: maybe(f.OldestUnreceipted), Sending: f.Sending, Reserved: f.Reserved, Arriving: f.Arriving,
+		Unsettled: f.Unsettled, UncosignedOwn: f.UncosignedOwn, UncosignedPeer: f.UncosignedPeer,
+		CosignedAt: maybe(f.CosignedAt), Gaps: f.Gaps,
+	}
+}
+
+// linkID resolves the name of a link that may be absent.
+func (d *Door) linkID(ctx context.Context, who actor.Actor, name string) (*statement.LinkID, error) {
+	if name == "" {
+		return nil, nil
+	}
+	v, err := d.house.FindLink(ctx, who, name)
+	if err != nil {
+		return nil, err
+	}
+	return &v.ID, nil
+}

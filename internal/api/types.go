@@ -1,0 +1,305 @@
+package api
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"entente/envelope"
+	"entente/handling"
+	"entente/internal/flow"
+	"entente/parcel"
+	"entente/party"
+	"entente/statement"
+)
+
+// None is the request or the answer of a route that has none.
+type None struct{}
+
+// Self is who this node is.
+type Self struct {
+	Party       party.ID          `json:"party" doc:"The party's permanent id."`
+	Fingerprint string            `json:"fingerprint" doc:"The id for paper: twelve groups of five digits."`
+	Names       map[string]string `json:"names" doc:"The party's names by language."`
+	Authority   string            `json:"authority"`
+	Version     int               `json:"version" doc:"The newest version of the identity."`
+	KeyStorage  string            `json:"key_storage"`
+	NotAfter    time.Time         `json:"not_after" doc:"When this version of the identity ends."`
+	Endpoint    string            `json:"endpoint" doc:"Where peers reach this node; empty when they cannot."`
+	Release     string            `json:"release" doc:"The version of this node's program."`
+}
+
+// InvitationRequest asks for an invitation.
+type InvitationRequest struct {
+	Alias     string               `json:"alias" doc:"Our local name for the link to be."`
+	Valid     int64                `json:"valid" doc:"Seconds for which the invitation can be used."`
+	Agreement *statement.Agreement `json:"agreement,omitzero" doc:"The link agreement to offer; the default one without it."`
+}
+
+// LinkRequest accepts an invitation.
+type LinkRequest struct {
+	Alias      string          `json:"alias" doc:"Our local name for the link."`
+	Invitation flow.Invitation `json:"invitation"`
+}
+
+// Link is a connection with another party.
+type Link struct {
+	ID            statement.LinkID     `json:"id"`
+	Alias         string               `json:"alias" doc:"Our local name for it."`
+	State         string               `json:"state" doc:"unverified, confirmed_by_us, confirmed_by_peer or active."`
+	Peer          Peer                 `json:"peer"`
+	Inviter       bool                 `json:"inviter" doc:"Whether we invited."`
+	Created       time.Time            `json:"created"`
+	Code          Code                 `json:"code"`
+	AgreementHash envelope.Hash        `json:"agreement_hash"`
+	Agreement     *statement.Agreement `json:"agreement,omitzero" doc:"In force, or offered while the link is unverified; only when one link is asked for."`
+	OwnEpoch      uint32               `json:"own_epoch"`
+	PeerEpoch     uint32               `json:"peer_epoch"`
+	Figures       Figures              `json:"figures"`
+}
+
+// Peer is the other party of a link.
+type Peer struct {
+	Party       party.ID          `json:"party"`
+	Names       map[string]string `json:"names" doc:"As the peer says; show with care."`
+	Fingerprint string            `json:"fingerprint"`
+	Endpoint    string            `json:"endpoint" doc:"Where its node answers; empty when only it can reach us."`
+}
+
+// Code is what two people compare before they confirm a link.
+type Code struct {
+	Digits string              `json:"digits"`
+	Words  map[string][]string `json:"words" doc:"Six words by language."`
+}
+
+// Figures are the gauges of a link.
+type Figures struct {
+	OldestUnreceipted *time.Time `json:"oldest_unreceipted,omitzero" doc:"When our oldest parcel without a receipt was made."`
+	Sending           int64      `json:"sending" doc:"Parcels without a receipt."`
+	Reserved          int64      `json:"reserved" doc:"Parcels with a place in the ledger that are not published yet."`
+	Arriving          int64      `json:"arriving" doc:"Parcels of which segments are missing."`
+	Unsettled         int64      `json:"unsettled" doc:"Parcels received and not opened yet."`
+	UncosignedOwn     int64      `json:"uncosigned_own" doc:"Leaves of our ledger beyond the last cosigned head."`
+	UncosignedPeer    int64      `json:"uncosigned_peer" doc:"Leaves of the peer's ledger that we have not cosigned."`
+	CosignedAt        *time.Time `json:"cosigned_at,omitzero" doc:"When the peer last cosigned our ledger."`
+	Gaps              int64      `json:"gaps" doc:"Holes in the sequences that the peer sent."`
+}
+
+// LinkFigures are the figures of one link among all.
+type LinkFigures struct {
+	Link    statement.LinkID `json:"link"`
+	Alias   string           `json:"alias"`
+	Figures Figures          `json:"figures"`
+}
+
+// Confirmation says that a named person compared the code.
+type Confirmation struct {
+	Method   string `json:"method" doc:"in_person, telephone, video or courier."`
+	Person   string `json:"person"`
+	Function string `json:"function"`
+	Note     string `json:"note,omitempty"`
+}
+
+// Said names the statement that an act made.
+type Said struct {
+	Statement statement.Commitment `json:"statement"`
+}
+
+// Desk is a standing point of contact.
+type Desk struct {
+	ID        statement.Commitment  `json:"id" doc:"The commitment of its first proposal."`
+	Link      statement.LinkID      `json:"link"`
+	LinkAlias string                `json:"link_alias"`
+	Owner     party.ID              `json:"owner"`
+	Ours      bool                  `json:"ours"`
+	State     string                `json:"state" doc:"proposed, active, withdrawn or expired."`
+	Role      string                `json:"role"`
+	Standing  string                `json:"standing" doc:"interim or permanent."`
+	ValidFrom time.Time             `json:"valid_from"`
+	ValidTo   *time.Time            `json:"valid_to,omitzero"`
+	Latest    statement.Commitment  `json:"latest" doc:"Its newest proposal."`
+	Active    *statement.Commitment `json:"active,omitzero" doc:"Its newest countersigned proposal."`
+	Body      *statement.DeskBody   `json:"body,omitzero" doc:"Absent when it was erased."`
+}
+
+// DeskProposal proposes a desk, or another edition of one.
+type DeskProposal struct {
+	Role      string             `json:"role" doc:"hotline, requests, network_protection, liaison, legal or dialogue."`
+	Standing  string             `json:"standing" doc:"interim or permanent."`
+	ValidFrom time.Time          `json:"valid_from,omitzero" doc:"Now without it."`
+	ValidTo   *time.Time         `json:"valid_to,omitzero" doc:"Required of an interim desk."`
+	Body      statement.DeskBody `json:"body"`
+}
+
+// NewDesk proposes a desk on a link.
+type NewDesk struct {
+	Link     string       `json:"link" doc:"Alias, id, or a prefix of the id."`
+	Proposal DeskProposal `json:"proposal"`
+}
+
+// Withdrawal ends a desk.
+type Withdrawal struct {
+	Reason string `json:"reason" doc:"A code."`
+}
+
+// Draft is what a client asks to send; its files follow as parts of their own.
+type Draft struct {
+	Link    string                 `json:"link" doc:"Alias, id, or a prefix of the id."`
+	Lane    statement.Lane         `json:"lane"`
+	Kind    string                 `json:"kind"`
+	Thread  *statement.Commitment  `json:"thread,omitzero" doc:"Absent in a thread's first statement."`
+	Refs    []statement.Commitment `json:"refs,omitempty"`
+	Zone    string                 `json:"zone,omitempty" doc:"IANA name of the time zone; UTC without it."`
+	Urgency string                 `json:"urgency,omitempty" doc:"emergency, urgent or routine."`
+	ReplyBy *time.Time             `json:"reply_by,omitzero"`
+	Marking handling.Marking       `json:"marking"`
+	Face    jsontext.Value         `json:"face"`
+	Body    jsontext.Value         `json:"body"`
+}
+
+// Statement is what one party said.
+type Statement struct {
+	Commitment statement.Commitment   `json:"commitment"`
+	Link       statement.LinkID       `json:"link"`
+	LinkAlias  string                 `json:"link_alias"`
+	Author     party.ID               `json:"author"`
+	Ours       bool                   `json:"ours"`
+	Lane       statement.Lane         `json:"lane"`
+	Epoch      uint32                 `json:"epoch"`
+	Seq        uint64                 `json:"seq"`
+	Thread     statement.Commitment   `json:"thread"`
+	Refs       []statement.Commitment `json:"refs,omitempty"`
+	Kind       string                 `json:"kind"`
+	Authored   time.Time              `json:"authored"`
+	Zone       string                 `json:"zone,omitempty"`
+	Urgency    string                 `json:"urgency,omitempty"`
+	ReplyBy    *time.Time             `json:"reply_by,omitzero"`
+	Marking    handling.Marking       `json:"marking"`
+	Face       jsontext.Value         `json:"face,omitempty"`
+	Body       jsontext.Value         `json:"body,omitempty" doc:"Absent when it was erased."`
+	Erased     *time.Time             `json:"erased,omitzero"`
+	State      string                 `json:"state" doc:"How far its parcel has come: reserved, sending, arriving, received, opened, refused or rejected."`
+	Reason     string                 `json:"reason,omitempty" doc:"Why it was refused or rejected; a code."`
+	Received   *time.Time             `json:"received,omitzero" doc:"The addressee's log time."`
+	Expires    *time.Time             `json:"expires,omitzero"`
+	Verdict    string                 `json:"verdict,omitempty" doc:"folded, or void with a code."`
+	Files      []File                 `json:"files,omitempty"`
+	Receipts   int                    `json:"receipts" doc:"How many receipts there are."`
+}
+
+// File is a file of a statement.
+type File struct {
+	Position int           `json:"position"`
+	Name     string        `json:"name" doc:"As its author said; show with care."`
+	Media    string        `json:"media"`
+	Size     int64         `json:"size"`
+	SHA256   envelope.Hash `json:"sha256"`
+	State    string        `json:"state" doc:"waiting, stored, failed or erased."`
+	Parcel   envelope.ID   `json:"parcel"`
+	Segments int64         `json:"segments"`
+	Have     int64         `json:"have" doc:"Segments that have arrived."`
+}
+
+// Receipt is a signed receipt.
+type Receipt struct {
+	Hash    envelope.Hash  `json:"hash"`
+	Receipt parcel.Receipt `json:"receipt"`
+}
+
+// Leaf is one entry of a ledger.
+type Leaf struct {
+	Party party.ID       `json:"party"`
+	Epoch uint32         `json:"epoch"`
+	Index int64          `json:"index"`
+	Leaf  jsontext.Value `json:"leaf" doc:"What it says."`
+	Bytes []byte         `json:"bytes" doc:"Its exact bytes, which the ledger commits to."`
+}
+
+// Verification is what verifying both ledgers of a link found.
+type Verification struct {
+	OK          bool         `json:"ok"`
+	Logs        []LogReport  `json:"logs"`
+	Differences []Difference `json:"differences"`
+}
+
+// LogReport is what was found in one ledger.
+type LogReport struct {
+	Party      party.ID      `json:"party"`
+	Epoch      uint32        `json:"epoch"`
+	Size       int64         `json:"size"`
+	Root       envelope.Hash `json:"root"`
+	Cosigned   int64         `json:"cosigned"`
+	CosignedAt *time.Time    `json:"cosigned_at,omitzero"`
+	Faults     []string      `json:"faults"`
+}
+
+// Difference is an entry in one ledger that lacks its counterpart in the other.
+type Difference struct {
+	Author party.ID      `json:"author"`
+	Kind   string        `json:"kind" doc:"not_receipted or not_sent."`
+	Lane   string        `json:"lane"`
+	Seq    uint64        `json:"seq"`
+	Header envelope.Hash `json:"header"`
+	Age    int64         `json:"age" doc:"Seconds."`
+}
+
+// Cut is a pair of cosigned sizes.
+type Cut struct {
+	Sizes map[string]int64 `json:"sizes" doc:"Size of each party's ledger, by party id."`
+}
+
+// Fold is the hash of what lies under a cut.
+type Fold struct {
+	Sizes   map[string]int64 `json:"sizes"`
+	Hash    envelope.Hash    `json:"hash"`
+	Columns int              `json:"columns"`
+}
+
+// Audit is one line of the local log of what members did.
+type Audit struct {
+	At     time.Time `json:"at"`
+	Who    string    `json:"who"`
+	Act    string    `json:"act"`
+	Object string    `json:"object"`
+}
+
+// Evidence is a lie that was kept.
+type Evidence struct {
+	Link statement.LinkID `json:"link"`
+	Kind string           `json:"kind"`
+	At   time.Time        `json:"at"`
+	Note string           `json:"note"`
+	Data []byte           `json:"data"`
+}
+
+// Check is one thing that the node examined about itself.
+type Check struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+	Advice string `json:"advice,omitempty" doc:"What to do when it is not well."`
+}
+
+// BackupRequest asks for a backup.
+type BackupRequest struct {
+	To string `json:"to" doc:"A path on the node's machine that does not exist yet."`
+}
+
+// Backup is a backup that was made.
+type Backup struct {
+	To    string `json:"to"`
+	Bytes int64  `json:"bytes"`
+	Files int    `json:"files"`
+}
+
+// Progress is how far a long call has come.
+type Progress struct {
+	Done  int64 `json:"done"`
+	Total int64 `json:"total"`
+}
+
+// List is one page; Next is the cursor of the page after it.
+type List[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty" doc:"Give it as before, or from, to read on; absent on the last page."`
+}

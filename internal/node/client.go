@@ -1,0 +1,421 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"entente/envelope"
+	"entente/internal/api"
+	"entente/internal/fault"
+	"entente/internal/flow"
+	"entente/statement"
+)
+
+// What a client sends and gets, as the API describes it.
+type (
+	Self          = api.Self
+	Invitation    = flow.Invitation
+	Link          = api.Link
+	Figures       = api.Figures
+	LinkFigures   = api.LinkFigures
+	Confirmation  = api.Confirmation
+	Desk          = api.Desk
+	NewDesk       = api.NewDesk
+	DeskProposal  = api.DeskProposal
+	Draft         = api.Draft
+	Statement     = api.Statement
+	File          = api.File
+	Receipt       = api.Receipt
+	Leaf          = api.Leaf
+	Verification  = api.Verification
+	Cut           = api.Cut
+	Fold          = api.Fold
+	Audit         = api.Audit
+	Evidence      = api.Evidence
+	Check         = api.Check
+	Backup        = api.Backup
+	Progress      = flow.Progress
+	StatementList = api.List[api.Statement]
+	LeafList      = api.List[api.Leaf]
+)
+
+// maxAnswer bounds a JSON answer of a node: a page of the longest statements.
+const maxAnswer = 1 << 30
+
+// Client speaks to a running node through its Unix socket. Its errors are faults; one of kind Unavailable and code
+// node_away says that no node runs there.
+type Client struct {
+	socket string
+	http   *http.Client
+}
+
+// Dial makes a client for the node of a data directory. It connects when it is first used.
+func Dial(data string) *Client {
+	socket := filepath.Join(data, SocketFile)
+	dialer := &net.Dialer{}
+	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", socket)
+		},
+		DisableCompression: true,
+	}}}
+}
+
+// Close lets go of idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+func (c *Client) Self(ctx context.Context) (Self, error) { return get[Self](ctx, c, "/self", nil) }
+
+// Invite makes an invitation that is valid for so many seconds.
+func (c *Client) Invite(ctx context.Context, alias string, valid int64) (Invitation, error) {
+	return post[Invitation](ctx, c, "/invitations", api.InvitationRequest{Alias: alias, Valid: valid})
+}
+
+// Accept accepts an encoded invitation.
+func (c *Client) Accept(ctx context.Context, alias string, invitation []byte) (Link, error) {
+	inv, err := flow.DecodeInvitation(invitation)
+	if err != nil {
+		return Link{}, err
+	}
+	return post[Link](ctx, c, "/links", api.LinkRequest{Alias: alias, Invitation: *inv})
+}
+
+func (c *Client) Links(ctx context.Context) ([]Link, error) {
+	return items[Link](ctx, c, "/links", nil)
+}
+
+func (c *Client) Link(ctx context.Context, name string) (Link, error) {
+	return get[Link](ctx, c, "/links/"+url.PathEscape(name), nil)
+}
+
+func (c *Client) Confirm(ctx context.Context, link string, how Confirmation) (statement.Commitment, error) {
+	return said(post[api.Said](ctx, c, "/links/"+url.PathEscape(link)+"/confirmations", how))
+}
+
+// Desks lists the desks of a link, or of all with an empty name.
+func (c *Client) Desks(ctx context.Context, link string) ([]Desk, error) {
+	return items[Desk](ctx, c, "/desks", query("link", link))
+}
+
+func (c *Client) ProposeDesk(ctx context.Context, desk NewDesk) (statement.Commitment, error) {
+	return said(post[api.Said](ctx, c, "/desks", desk))
+}
+
+func (c *Client) UpdateDesk(ctx context.Context, desk string, p DeskProposal) (statement.Commitment, error) {
+	return said(post[api.Said](ctx, c, "/desks/"+url.PathEscape(desk)+"/updates", p))
+}
+
+func (c *Client) CountersignDesk(ctx context.Context, desk string) (statement.Commitment, error) {
+	return said(post[api.Said](ctx, c, "/desks/"+url.PathEscape(desk)+"/countersignatures", nil))
+}
+
+func (c *Client) WithdrawDesk(ctx context.Context, desk, reason string) (statement.Commitment, error) {
+	return said(post[api.Said](ctx, c, "/desks/"+url.PathEscape(desk)+"/withdrawals", api.Withdrawal{Reason: reason}))
+}
+
+// Filter narrows a list of statements; empty members do not.
+type Filter struct {
+	Box    string // in | out
+	Link   string
+	Kind   string
+	Thread string
+	Before string // the cursor of the page before
+	Limit  int
+}
+
+func (c *Client) Statements(ctx context.Context, f Filter) (StatementList, error) {
+	q := query("box", f.Box, "link", f.Link, "kind", f.Kind, "thread", f.Thread, "before", f.Before)
+	if f.Limit != 0 {
+		q.Set("limit", strconv.Itoa(f.Limit))
+	}
+	return get[StatementList](ctx, c, "/statements", q)
+}
+
+func (c *Client) Statement(ctx context.Context, name string) (Statement, error) {
+	return get[Statement](ctx, c, "/statements/"+url.PathEscape(name), nil)
+}
+
+func (c *Client) Receipts(ctx context.Context, name string) ([]Receipt, error) {
+	return items[Receipt](ctx, c, "/statements/"+url.PathEscape(name)+"/receipts", nil)
+}
+
+// Upload is a file to send; it is read once.
+type Upload struct {
+	Name, Media string
+	Content     io.Reader
+}
+
+// Send sends a draft with its files, as a stream.
+func (c *Client) Send(ctx context.Context, d Draft, files []Upload, p Progress) (statement.Commitment, error) {
+	body, w := io.Pipe()
+	form := multipart.NewWriter(w)
+	go func() { w.CloseWithError(writeForm(form, d, files)) }()
+	defer body.Close()
+	return said(stream[api.Said](ctx, c, http.MethodPost, "/statements", form.FormDataContentType(), body, p))
+}
+
+func writeForm(form *multipart.Writer, d Draft, files []Upload) error {
+	data, err := envelope.Marshal(d)
+	if err != nil {
+		return fmt.Errorf("encoding the draft: %w", err)
+	}
+	part, err := form.CreatePart(partHeader("draft", "", "application/json"))
+	if err == nil {
+		_, err = part.Write(data)
+	}
+	for _, f := range files {
+		if err != nil {
+			return err
+		}
+		if part, err = form.CreatePart(partHeader("file", f.Name, f.Media)); err == nil {
+			_, err = io.Copy(part, f.Content)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return form.Close()
+}
+
+func partHeader(name, file, media string) textproto.MIMEHeader {
+	params := map[string]string{"name": name}
+	if file != "" {
+		params["filename"] = file
+	}
+	return textproto.MIMEHeader{
+		"Content-Disposition": {mime.FormatMediaType("form-data", params)},
+		"Content-Type":        {media},
+	}
+}
+
+// File writes a file of a statement to w.
+func (c *Client) File(ctx context.Context, name string, position int, w io.Writer) error {
+	return c.download(ctx, "/statements/"+url.PathEscape(name)+"/files/"+strconv.Itoa(position), nil, w)
+}
+
+// Proof writes a proof file of a statement to w.
+func (c *Client) Proof(ctx context.Context, name string, body bool, w io.Writer) error {
+	return c.download(ctx, "/statements/"+url.PathEscape(name)+"/proof", query("body", strconv.FormatBool(body)), w)
+}
+
+// Leaves lists leaves of a link's ledger: whose is own, peer or a party's id.
+func (c *Client) Leaves(ctx context.Context, link, whose string, from int64, limit int) (LeafList, error) {
+	q := query("from", strconv.FormatInt(from, 10), "limit", strconv.Itoa(limit))
+	return get[LeafList](ctx, c, "/links/"+url.PathEscape(link)+"/ledgers/"+url.PathEscape(whose), q)
+}
+
+// Verify verifies both ledgers of a link.
+func (c *Client) Verify(ctx context.Context, link string, p Progress) (Verification, error) {
+	return stream[Verification](ctx, c, http.MethodGet, "/links/"+url.PathEscape(link)+"/verification", "", nil, p)
+}
+
+func (c *Client) Cut(ctx context.Context, link string) (Cut, error) {
+	return get[Cut](ctx, c, "/links/"+url.PathEscape(link)+"/cut", nil)
+}
+
+func (c *Client) Fold(ctx context.Context, link string, cut Cut) (Fold, error) {
+	var sizes []string
+	for id, size := range cut.Sizes {
+		sizes = append(sizes, id+":"+strconv.FormatInt(size, 10))
+	}
+	return get[Fold](ctx, c, "/links/"+url.PathEscape(link)+"/fold", query("sizes", strings.Join(sizes, ",")))
+}
+
+func (c *Client) Figures(ctx context.Context) ([]LinkFigures, error) {
+	return items[LinkFigures](ctx, c, "/figures", nil)
+}
+
+func (c *Client) Audit(ctx context.Context, limit int) ([]Audit, error) {
+	return items[Audit](ctx, c, "/audit", query("limit", strconv.Itoa(limit)))
+}
+
+func (c *Client) Evidence(ctx context.Context, link string) ([]Evidence, error) {
+	return items[Evidence](ctx, c, "/evidence", query("link", link))
+}
+
+func (c *Client) Doctor(ctx context.Context) ([]Check, error) {
+	return items[Check](ctx, c, "/doctor", nil)
+}
+
+// Backup lets the node write a backup to a path on its machine.
+func (c *Client) Backup(ctx context.Context, to string, p Progress) (Backup, error) {
+	data, err := envelope.Marshal(api.BackupRequest{To: to})
+	if err != nil {
+		return Backup{}, err
+	}
+	return stream[Backup](ctx, c, http.MethodPost, "/backups", "application/json", bytes.NewReader(data), p)
+}
+
+// Ready says whether the node is ready to serve.
+func (c *Client) Ready(ctx context.Context) error {
+	resp, err := c.do(ctx, http.MethodGet, "http://node/readyz", "", "", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fault.New(fault.Unavailable, "not_ready", "The node runs, but is not ready yet.")
+	}
+	return nil
+}
+
+// query makes parameters of names and values, leaving out those that are empty.
+func query(pairs ...string) url.Values {
+	q := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			q.Set(pairs[i], pairs[i+1])
+		}
+	}
+	return q
+}
+
+func said(s api.Said, err error) (statement.Commitment, error) { return s.Statement, err }
+
+func get[T any](ctx context.Context, c *Client, path string, q url.Values) (T, error) {
+	if len(q) > 0 {
+		path += "?" + q.Encode()
+	}
+	return call[T](ctx, c, http.MethodGet, path, "", nil)
+}
+
+func items[T any](ctx context.Context, c *Client, path string, q url.Values) ([]T, error) {
+	list, err := get[api.List[T]](ctx, c, path, q)
+	return list.Items, err
+}
+
+func post[T any](ctx context.Context, c *Client, path string, body any) (T, error) {
+	if body == nil {
+		return call[T](ctx, c, http.MethodPost, path, "", nil)
+	}
+	data, err := envelope.Marshal(body)
+	if err != nil {
+		var zero T
+		return zero, fault.Wrap(fault.Invalid, "encode", "What you want to send cannot be encoded.", err)
+	}
+	return call[T](ctx, c, http.MethodPost, path, "application/json", bytes.NewReader(data))
+}
+
+// call makes one call and decodes its answer.
+func call[T any](ctx context.Context, c *Client, method, path, media string, body io.Reader) (T, error) {
+	var out T
+	resp, err := c.do(ctx, method, "http://node"+api.Prefix+path, media, "application/json", body)
+	if err != nil {
+		return out, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return out, c.broken(err)
+	}
+	return out, decode(resp, data, &out)
+}
+
+// stream makes one long call, reports its progress and decodes its result.
+func stream[T any](ctx context.Context, c *Client, method, path, media string, body io.Reader, p Progress) (T, error) {
+	var out T
+	resp, err := c.do(ctx, method, "http://node"+api.Prefix+path, media, "application/x-ndjson", body)
+	if err != nil {
+		return out, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= http.StatusBadRequest {
+		data, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		return out, decode(resp, data, nil)
+	}
+	lines := newLines(resp.Body)
+	for {
+		data, err := lines.next()
+		if err != nil {
+			return out, c.broken(err)
+		}
+		var l api.Line[T]
+		if err := envelope.Unmarshal(data, &l); err != nil {
+			return out, c.broken(err)
+		}
+		switch {
+		case l.Problem != nil:
+			return out, l.Problem.Fault()
+		case l.Result != nil:
+			return *l.Result, nil
+		case l.Progress != nil && p != nil:
+			p(l.Progress.Done, l.Progress.Total)
+		}
+	}
+}
+
+func (c *Client) download(ctx context.Context, path string, q url.Values, w io.Writer) error {
+	if len(q) > 0 {
+		path += "?" + q.Encode()
+	}
+	resp, err := c.do(ctx, http.MethodGet, "http://node"+api.Prefix+path, "", "", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= http.StatusBadRequest {
+		data, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		return decode(resp, data, nil)
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return c.broken(err)
+	}
+	return nil
+}
+
+func (c *Client) do(ctx context.Context, method, address, media, accept string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, "call", "This cannot be asked of a node.", err)
+	}
+	if media != "" {
+		req.Header.Set("Content-Type", media)
+	}
+	if accept != "" {
+		req.Header.Set("Accept", accept)
+	}
+	resp, err := c.http.Do(req)
+	if err == nil {
+		return resp, nil
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
+		return nil, fault.Wrap(fault.Unavailable, "node_away",
+			"No node runs on "+filepath.Dir(c.socket)+"; start it with: entente serve --data "+filepath.Dir(c.socket), err)
+	}
+	return nil, c.broken(err)
+}
+
+// broken says that a call to the node broke off. A fault that the call's own input made stays what it is.
+func (c *Client) broken(err error) error {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return err
+	}
+	return fault.Wrap(fault.Unavailable, "node_broken", "The call to the node broke off; look whether it still runs, and try again.", err)
+}
+
+// decode reads an answer: the value that was asked for, or a problem.
+func decode(resp *http.Response, data []byte, v any) error {
+	if resp.StatusCode < http.StatusBadRequest {
+		if err := envelope.Unmarshal(data, v); err != nil {
+			return fault.Wrap(fault.Internal, "answer", "The node answered in a way that this program does not understand; are both of the same version?", err)
+		}
+		return nil
+	}
+	var p api.Problem
+	if err := envelope.Unmarshal(data, &p); err != nil {
+		return fault.Wrap(fault.Internal, "answer", "The node answered with status "+strconv.Itoa(resp.StatusCode)+" and no reason.", err)
+	}
+	return p.Fault()
+}
