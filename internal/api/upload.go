@@ -130,11 +130,22 @@ func (d *Door) readFile(part *multipart.Part) (flow.FileDraft, Spooled, error) {
 	if err != nil {
 		media = mediaBytes
 	}
-	s, err := d.op.Spool(part)
+	s, err := d.op.Spool(incoming{part})
 	if err != nil {
 		return flow.FileDraft{}, s, err
 	}
 	return flow.FileDraft{Name: name, Media: media, Size: s.Size(), Open: s.Open}, s, nil
+}
+
+// incoming is a part whose failures to be read are told apart from those to be written.
+type incoming struct{ part io.Reader }
+
+func (i incoming) Read(p []byte) (int, error) {
+	n, err := i.part.Read(p)
+	if err != nil && err != io.EOF {
+		err = reading(err)
+	}
+	return n, err
 }
 
 // formSchema describes the multipart body.
