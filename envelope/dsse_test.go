@@ -140,6 +140,10 @@ func TestStripSig(t *testing.T) {
 			s.Keys[0].Alg = "none"
 			e.Signatures[0].KeyID = s.Keys[0].KeyID()
 		}, "unknown algorithm"},
+		{"key of the wrong length", func(e *envelope.Envelope, s *envelope.KeySet) {
+			s.Keys[0].Key = s.Keys[0].Key[:31]
+			e.Signatures[0].KeyID = s.Keys[0].KeyID()
+		}, "does not verify"},
 		{"key under another algorithm", func(e *envelope.Envelope, s *envelope.KeySet) {
 			s.Keys[0].Alg = envelope.AlgMLDSA65
 			e.Signatures[0].KeyID = s.Keys[0].KeyID()

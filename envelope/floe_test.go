@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 
@@ -273,6 +274,27 @@ func TestFLOEReaderAfterFailure(t *testing.T) {
 	if n, err := r.ReadAt(buf, 40); n != 8 || err != io.EOF {
 		t.Errorf("over the end: %d bytes, %v", n, err)
 	}
+}
+
+func TestFLOEReaderConcurrently(t *testing.T) {
+	p, key, plain := envelope.FLOEParams{SegmentLength: 48}, make([]byte, 32), content(500)
+	header, body := floeSeal(t, p, key, nil, plain, nil)
+	r, err := floeReader(p, key, nil, header, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for off := i; off+30 <= len(plain); off += 7 {
+				got := make([]byte, 30)
+				if _, err := r.ReadAt(got, int64(off)); err != nil || !bytes.Equal(got, plain[off:off+30]) {
+					t.Errorf("at %d: %x, %v", off, got, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func FuzzFLOE(f *testing.F) {
