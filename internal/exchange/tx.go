@@ -30,8 +30,10 @@ type LaneTx interface {
 	PutLane(ctx context.Context, s LaneState) error
 	LanesOf(ctx context.Context, link statement.LinkID) ([]LaneState, error)
 
-	PutParcels(ctx context.Context, ps ...Parcel) error    // insert; a doubled ID is a fault of kind Conflict
-	UpdateParcels(ctx context.Context, ps ...Parcel) error // all columns, by ID
+	PutParcels(ctx context.Context, ps ...Parcel) error // insert; a doubled ID is a fault of kind Conflict
+	// UpdateParcels sets all columns, by ID. A nil Content leaves what is stored, so that a row from a list may be
+	// written back; a parcel that is opened, refused or rejected keeps none.
+	UpdateParcels(ctx context.Context, ps ...Parcel) error
 	Parcel(ctx context.Context, id envelope.ID) (Parcel, error)
 	ParcelsByID(ctx context.Context, ids []envelope.ID) (map[envelope.ID]Parcel, error) // without Content
 	ParcelByHeader(ctx context.Context, header envelope.Hash) (Parcel, error)
@@ -42,6 +44,12 @@ type LaneTx interface {
 	ParcelsIn(ctx context.Context, link statement.LinkID, author party.ID, state ParcelState, limit int) ([]Parcel, error)
 	// DueParcels is ParcelsIn(Sending) with NextTry at or before now, Content included.
 	DueParcels(ctx context.Context, link statement.LinkID, author party.ID, now int64, limit int) ([]Parcel, error)
+	// AdvanceParcels writes what receipts change of our parcels: State, Reason, GotIndex, Received and Stale. The content of one
+	// that has come to its end (opened, refused, rejected) is removed.
+	AdvanceParcels(ctx context.Context, ps []Parcel) error
+	SetVerdicts(ctx context.Context, ps []Parcel) error // Verdict of each, by ID
+	// NextTry is the lowest NextTry of DueParcels at any time; NotFound if nothing is Sending.
+	NextTry(ctx context.Context, link statement.LinkID, author party.ID) (int64, error)
 	SetTries(ctx context.Context, ids []envelope.ID, attempts int, nextTry int64) error
 
 	// PutSegment records that segment n of an arriving parcel is stored; it reports whether it was new.
@@ -63,6 +71,8 @@ type StatementTx interface {
 	PutStatements(ctx context.Context, ss ...Statement) error // idempotent by Commitment
 	Statement(ctx context.Context, c statement.Commitment) (Statement, error)
 	StatementsByParcel(ctx context.Context, ids []envelope.ID) (map[envelope.ID]Statement, error)
+	// StatementsByPrefix finds by the first hexadecimal digits of the commitment, in its order.
+	StatementsByPrefix(ctx context.Context, prefix string, limit int) ([]Statement, error)
 	// Statements lists newest first before the given cursor (0 = from the newest), filtered; see Filter.
 	Statements(ctx context.Context, f Filter) ([]Statement, error)
 	PutBody(ctx context.Context, c statement.Commitment, sealed []byte, wrappedKey []byte) error // idempotent
@@ -88,7 +98,8 @@ type Filter struct {
 	Author    *party.ID
 	NotAuthor *party.ID
 	Kind      string
-	Before    int64 // Authored strictly before; 0 for all
+	Before    int64                 // Authored strictly before; 0 for all
+	BeforeID  *statement.Commitment // with Before: also those authored at that time whose commitment is lower
 	Limit     int
 }
 

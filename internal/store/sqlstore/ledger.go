@@ -1,0 +1,206 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"entente/envelope"
+	"entente/internal/exchange"
+	"entente/party"
+	"entente/statement"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+const logColumns = `link, party, epoch, size, last_time, signed_size, signed_at, cosigned_size, cosigned_note, cosigned_at`
+
+func scanLog(r rows, l *exchange.Log) error {
+	return r.Scan(fixed{l.Link[:]}, fixed{l.Party[:]}, &l.Epoch, &l.Size, &l.LastTime, &l.SignedSize, &l.SignedAt,
+		&l.CosignedSize, loose{&l.CosignedNote}, &l.CosignedAt)
+}
+
+// Log implements exchange.LedgerTx.
+func (t *tx) Log(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) (exchange.Log, error) {
+	l := exchange.Log{Link: link, Party: p, Epoch: epoch}
+	err := each(ctx, t, func(r rows) error { return scanLog(r, &l) },
+		`SELECT `+logColumns+` FROM logs WHERE link = $1 AND party = $2 AND epoch = $3`, link[:], p[:], int64(epoch))
+	return l, err
+}
+
+// PutLog implements exchange.LedgerTx.
+func (t *tx) PutLog(ctx context.Context, l exchange.Log) error {
+	return t.write(ctx, `
+		INSERT INTO logs (`+logColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		ON CONFLICT (link, party, epoch) DO UPDATE SET size = excluded.size, last_time = excluded.last_time,
+			signed_size = excluded.signed_size, signed_at = excluded.signed_at, cosigned_size = excluded.cosigned_size,
+			cosigned_note = excluded.cosigned_note, cosigned_at = excluded.cosigned_at`,
+		l.Link[:], l.Party[:], int64(l.Epoch), l.Size, l.LastTime, l.SignedSize, l.SignedAt, l.CosignedSize,
+		orNull(l.CosignedNote), l.CosignedAt)
+}
+
+// Logs implements exchange.LedgerTx.
+func (t *tx) Logs(ctx context.Context, link statement.LinkID) ([]exchange.Log, error) {
+	return list(ctx, t, scanLog, `SELECT `+logColumns+` FROM logs WHERE link = $1 ORDER BY party, epoch`, link[:])
+}
+
+// AppendLeaves implements exchange.LedgerTx. A leaf that is there already is a conflict: a ledger is not rewritten.
+func (t *tx) AppendLeaves(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, rows []exchange.LeafRow) error {
+	for i := range rows {
+		l := &rows[i]
+		err := t.writeOr(ctx, conflict("leaf", "The ledger has another leaf in this place."), `
+			INSERT INTO leaves (link, party, epoch, idx, leaf, doc, kind, hashes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			ON CONFLICT DO NOTHING`,
+			link[:], p[:], int64(epoch), l.Index, orNull(l.Leaf), l.Doc[:], l.Kind, orNull(l.Hashes))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func scanLeaf(r rows, l *exchange.LeafRow) error {
+	return r.Scan(&l.Index, loose{&l.Leaf}, fixed{l.Doc[:]}, &l.Kind)
+}
+
+// Leaves implements exchange.LedgerTx.
+func (t *tx) Leaves(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, from int64, limit int) ([]exchange.LeafRow, error) {
+	return list(ctx, t, scanLeaf, `SELECT idx, leaf, doc, kind FROM leaves
+		WHERE link = $1 AND party = $2 AND epoch = $3 AND idx >= $4 ORDER BY idx LIMIT $5`,
+		link[:], p[:], int64(epoch), from, int64(limit))
+}
+
+// LeafOfDoc implements exchange.LedgerTx; of several epochs the first that recorded the document counts.
+func (t *tx) LeafOfDoc(ctx context.Context, link statement.LinkID, p party.ID, kind string, doc envelope.Hash) (epoch uint32, row exchange.LeafRow, err error) {
+	row, err = one(ctx, t, "leaf", func(r rows, l *exchange.LeafRow) error {
+		return r.Scan(&epoch, &l.Index, loose{&l.Leaf}, fixed{l.Doc[:]}, &l.Kind)
+	}, `SELECT epoch, idx, leaf, doc, kind FROM leaves
+		WHERE doc = $1 AND link = $2 AND party = $3 AND kind = $4 ORDER BY epoch, idx LIMIT 1`, doc[:], link[:], p[:], kind)
+	return epoch, row, err
+}
+
+// HashReader implements exchange.LedgerTx.
+func (t *tx) HashReader(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) tlog.HashReader {
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		places := make([]int64, 0, len(indexes))
+		for _, x := range indexes {
+			row, _ := place(x)
+			places = append(places, row)
+		}
+		found := make(map[int64][]byte, len(indexes))
+		err := many(places, 3, func(n *int64) any { return *n }, func(in string, args []any) error {
+			return each(ctx, t, func(r rows) error {
+				var row int64
+				var hashes []byte
+				err := r.Scan(&row, loose{&hashes})
+				found[row] = hashes
+				return err
+			}, `SELECT idx, hashes FROM leaves WHERE link = $1 AND party = $2 AND epoch = $3 AND idx IN `+in,
+				append([]any{link[:], p[:], int64(epoch)}, args...)...)
+		})
+		if err != nil {
+			return nil, err
+		}
+		out := make([]tlog.Hash, len(indexes))
+		for i, x := range indexes {
+			row, offset := place(x)
+			hashes := found[row]
+			if len(hashes) < (offset+1)*tlog.HashSize {
+				return nil, fmt.Errorf("tree hash %d, which stands with leaf %d, is missing: %w", x, row, notFound("tree hash"))
+			}
+			copy(out[i][:], hashes[offset*tlog.HashSize:])
+		}
+		return out, nil
+	})
+}
+
+// place is where the stored hash x stands, as package ledger has it: hash (level, k) with leaf (k+1)·2^level − 1,
+// at offset level.
+func place(x int64) (row int64, offset int) {
+	level, k := tlog.SplitStoredHashIndex(x)
+	return (k+1)<<level - 1, level
+}
+
+// PutDocuments implements exchange.LedgerTx.
+func (t *tx) PutDocuments(ctx context.Context, ds ...exchange.Document) error {
+	for i := range ds {
+		d := &ds[i]
+		err := t.write(ctx, `INSERT INTO documents (hash, link, type, payload, signatures) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (hash) DO UPDATE SET signatures = excluded.signatures WHERE documents.signatures IS NULL`,
+			d.Hash[:], d.Link[:], d.Type, orNull(d.Payload), orNull(encodeSignatures(d.Signatures)))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func scanDocument(r rows, d *exchange.Document) error {
+	var signatures []byte
+	if err := r.Scan(fixed{d.Hash[:]}, fixed{d.Link[:]}, &d.Type, loose{&d.Payload}, loose{&signatures}); err != nil {
+		return err
+	}
+	var err error
+	d.Signatures, err = decodeSignatures(signatures)
+	return err
+}
+
+// Document implements exchange.LedgerTx.
+func (t *tx) Document(ctx context.Context, h envelope.Hash) (exchange.Document, error) {
+	return one(ctx, t, "document", scanDocument,
+		`SELECT hash, link, type, payload, signatures FROM documents WHERE hash = $1`, h[:])
+}
+
+// Documents implements exchange.LedgerTx.
+func (t *tx) Documents(ctx context.Context, hs []envelope.Hash) (map[envelope.Hash]exchange.Document, error) {
+	out := make(map[envelope.Hash]exchange.Document, len(hs))
+	err := many(hs, 0, hashArg, func(in string, args []any) error {
+		return each(ctx, t, func(r rows) error {
+			var d exchange.Document
+			err := scanDocument(r, &d)
+			out[d.Hash] = d
+			return err
+		}, `SELECT hash, link, type, payload, signatures FROM documents WHERE hash IN `+in, args...)
+	})
+	return out, err
+}
+
+// encodeSignatures writes each signature as two length-prefixed strings: key id, signature. None is nil.
+func encodeSignatures(ss []envelope.Signature) []byte {
+	var b []byte
+	for _, s := range ss {
+		b = binary.AppendUvarint(b, uint64(len(s.KeyID)))
+		b = append(b, s.KeyID...)
+		b = binary.AppendUvarint(b, uint64(len(s.Sig)))
+		b = append(b, s.Sig...)
+	}
+	return b
+}
+
+var errSignatures = errors.New("a row's signatures are cut short")
+
+func decodeSignatures(b []byte) ([]envelope.Signature, error) {
+	var out []envelope.Signature
+	next := func() ([]byte, error) {
+		n, used := binary.Uvarint(b)
+		if used <= 0 || n > uint64(len(b)-used) {
+			return nil, errSignatures
+		}
+		part := b[used : used+int(n)]
+		b = b[used+int(n):]
+		return part, nil
+	}
+	for len(b) > 0 {
+		id, err := next()
+		if err != nil {
+			return nil, err
+		}
+		sig, err := next()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, envelope.Signature{KeyID: string(id), Sig: sig})
+	}
+	return out, nil
+}

@@ -1,0 +1,75 @@
+package sqlstore
+
+import (
+	"context"
+
+	"entente/envelope"
+	"entente/internal/exchange"
+	"entente/party"
+	"entente/statement"
+)
+
+const receiptColumns = `hash, link, author, kind, header, parcel, lane, epoch, seq, contiguous_to, at, idx, log, unsent`
+
+func scanReceipt(r rows, x *exchange.Receipt) error {
+	return r.Scan(fixed{x.Hash[:]}, fixed{x.Link[:]}, fixed{x.Author[:]}, &x.Kind, fixed{x.Header[:]}, fixed{x.Parcel[:]},
+		(*string)(&x.Lane), &x.Epoch, &x.Seq, &x.ContiguousTo, &x.At, &x.Index, &x.Log, flag{&x.Unsent})
+}
+
+// PutReceipts implements exchange.LaneTx.
+func (t *tx) PutReceipts(ctx context.Context, rs ...exchange.Receipt) error {
+	for i := range rs {
+		x := &rs[i]
+		err := t.write(ctx, `INSERT INTO receipts (`+receiptColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (hash) DO NOTHING`,
+			x.Hash[:], x.Link[:], x.Author[:], x.Kind, x.Header[:], x.Parcel[:], string(x.Lane), int64(x.Epoch),
+			count(x.Seq), count(x.ContiguousTo), x.At, x.Index, x.Log, bit(x.Unsent))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReceiptsOf implements exchange.LaneTx.
+func (t *tx) ReceiptsOf(ctx context.Context, header envelope.Hash) ([]exchange.Receipt, error) {
+	all, err := t.ReceiptsOfMany(ctx, []envelope.Hash{header})
+	return all[header], err
+}
+
+// ReceiptsOfMany implements exchange.LaneTx.
+func (t *tx) ReceiptsOfMany(ctx context.Context, headers []envelope.Hash) (map[envelope.Hash][]exchange.Receipt, error) {
+	out := map[envelope.Hash][]exchange.Receipt{}
+	err := many(headers, 0, hashArg, func(in string, args []any) error {
+		return each(ctx, t, func(r rows) error {
+			var x exchange.Receipt
+			err := scanReceipt(r, &x)
+			out[x.Header] = append(out[x.Header], x)
+			return err
+		}, `SELECT `+receiptColumns+` FROM receipts WHERE header IN `+in+` ORDER BY at, idx, hash`, args...)
+	})
+	return out, err
+}
+
+// UnsentReceipts implements exchange.LaneTx.
+func (t *tx) UnsentReceipts(ctx context.Context, link statement.LinkID, author party.ID, limit int) ([]exchange.Receipt, error) {
+	return list(ctx, t, scanReceipt, `SELECT `+receiptColumns+` FROM receipts
+		WHERE link = $1 AND author = $2 AND unsent = 1 ORDER BY at, idx, hash LIMIT $3`, link[:], author[:], int64(limit))
+}
+
+// MarkReceiptsSent implements exchange.LaneTx.
+func (t *tx) MarkReceiptsSent(ctx context.Context, hashes []envelope.Hash) error {
+	for i := range hashes {
+		if err := t.write(ctx, `UPDATE receipts SET unsent = 0 WHERE hash = $1 AND unsent = 1`, hashes[i][:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReceiptAbove implements exchange.LaneTx.
+func (t *tx) ReceiptAbove(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seen uint64, index int64) (exchange.Receipt, error) {
+	return one(ctx, t, "receipt", scanReceipt, `SELECT `+receiptColumns+` FROM receipts
+		WHERE link = $1 AND author = $2 AND epoch = $3 AND lane = $4 AND contiguous_to > $5 AND log < $6
+		ORDER BY log, idx LIMIT 1`, link[:], author[:], int64(epoch), string(lane), count(seen), index)
+}

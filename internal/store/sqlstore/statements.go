@@ -1,0 +1,267 @@
+package sqlstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"entente/envelope"
+	"entente/internal/exchange"
+	"entente/internal/fault"
+	"entente/party"
+	"entente/statement"
+)
+
+const statementColumns = `commitment, link, author, lane, epoch, seq, thread, kind, authored, text, text_salt, parcel, erased`
+
+func scanStatement(r rows, s *exchange.Statement) error {
+	return r.Scan(fixed{s.Commitment[:]}, fixed{s.Link[:]}, fixed{s.Author[:]}, (*string)(&s.Lane), &s.Epoch, &s.Seq,
+		fixed{s.Thread[:]}, &s.Kind, &s.Authored, loose{&s.Text}, fixed{s.TextSalt[:]}, fixed{s.Parcel[:]}, &s.Erased)
+}
+
+// PutStatements implements exchange.StatementTx.
+func (t *tx) PutStatements(ctx context.Context, ss ...exchange.Statement) error {
+	for i := range ss {
+		s := &ss[i]
+		err := t.write(ctx, `INSERT INTO statements (`+statementColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (commitment) DO NOTHING`,
+			s.Commitment[:], s.Link[:], s.Author[:], string(s.Lane), int64(s.Epoch), count(s.Seq), s.Thread[:], s.Kind,
+			s.Authored, orNull(s.Text), s.TextSalt[:], s.Parcel[:], s.Erased)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Statement implements exchange.StatementTx.
+func (t *tx) Statement(ctx context.Context, c statement.Commitment) (exchange.Statement, error) {
+	return one(ctx, t, "statement", scanStatement, `SELECT `+statementColumns+` FROM statements WHERE commitment = $1`, c[:])
+}
+
+// StatementsByPrefix implements exchange.StatementTx.
+func (t *tx) StatementsByPrefix(ctx context.Context, prefix string, limit int) ([]exchange.Statement, error) {
+	if len(prefix) > 64 || strings.Trim(prefix, "0123456789abcdef") != "" {
+		return nil, fault.New(fault.Invalid, "prefix", "A commitment is written in up to 64 digits 0 to 9 and a to f.")
+	}
+	var low, high statement.Commitment
+	for i, filler := range []string{"0", "f"} {
+		raw, err := hex.DecodeString(prefix + strings.Repeat(filler, 64-len(prefix)))
+		if err != nil {
+			return nil, fmt.Errorf("reading a prefix: %w", err)
+		}
+		copy([]*statement.Commitment{&low, &high}[i][:], raw)
+	}
+	return list(ctx, t, scanStatement, `SELECT `+statementColumns+` FROM statements
+		WHERE commitment >= $1 AND commitment <= $2 ORDER BY commitment LIMIT $3`, low[:], high[:], int64(limit))
+}
+
+// StatementsByParcel implements exchange.StatementTx.
+func (t *tx) StatementsByParcel(ctx context.Context, ids []envelope.ID) (map[envelope.ID]exchange.Statement, error) {
+	out := make(map[envelope.ID]exchange.Statement, len(ids))
+	err := many(ids, 0, idArg, func(in string, args []any) error {
+		return each(ctx, t, func(r rows) error {
+			var s exchange.Statement
+			err := scanStatement(r, &s)
+			out[s.Parcel] = s
+			return err
+		}, `SELECT `+statementColumns+` FROM statements WHERE parcel IN `+in, args...)
+	})
+	return out, err
+}
+
+// Statements implements exchange.StatementTx.
+func (t *tx) Statements(ctx context.Context, f exchange.Filter) ([]exchange.Statement, error) {
+	var where []string
+	var args []any
+	add := func(condition string, values ...any) {
+		for _, v := range values {
+			args = append(args, v)
+			condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(args)), 1)
+		}
+		where = append(where, condition)
+	}
+	if f.Link != nil {
+		add("link = ?", f.Link[:])
+	}
+	if f.Thread != nil {
+		add("thread = ?", f.Thread[:])
+	}
+	if f.Author != nil {
+		add("author = ?", f.Author[:])
+	}
+	if f.NotAuthor != nil {
+		add("author <> ?", f.NotAuthor[:])
+	}
+	if f.Kind != "" {
+		add("kind = ?", f.Kind)
+	}
+	switch {
+	case f.Before != 0 && f.BeforeID != nil:
+		add("(authored, commitment) < (?, ?)", f.Before, f.BeforeID[:])
+	case f.Before != 0:
+		add("authored < ?", f.Before)
+	}
+	query := `SELECT ` + statementColumns + ` FROM statements`
+	if len(where) > 0 {
+		query += ` WHERE ` + strings.Join(where, " AND ")
+	}
+	args = append(args, int64(f.Limit))
+	query += fmt.Sprintf(` ORDER BY authored DESC, commitment DESC LIMIT $%d`, len(args))
+	return list(ctx, t, scanStatement, query, args...)
+}
+
+// PutBody implements exchange.StatementTx. The body of a statement that was erased is not taken again.
+func (t *tx) PutBody(ctx context.Context, c statement.Commitment, sealed []byte, wrappedKey []byte) error {
+	for _, part := range []struct {
+		table string
+		data  []byte
+	}{{"statement_bodies (commitment, sealed)", sealed}, {"statement_keys (commitment, wrapped)", wrappedKey}} {
+		err := t.write(ctx, `INSERT INTO `+part.table+` SELECT $1, $2
+			WHERE NOT EXISTS (SELECT 1 FROM statements WHERE commitment = $1 AND erased <> 0)
+			ON CONFLICT (commitment) DO NOTHING`, c[:], part.data)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Body implements exchange.StatementTx. A body whose key is missing, as after a restore without keys, is not there.
+func (t *tx) Body(ctx context.Context, c statement.Commitment) (sealed, wrappedKey []byte, err error) {
+	type body struct{ sealed, key []byte }
+	b, err := one(ctx, t, "body", func(r rows, b *body) error { return r.Scan(loose{&b.sealed}, loose{&b.key}) },
+		`SELECT b.sealed, k.wrapped FROM statement_bodies b JOIN statement_keys k ON k.commitment = b.commitment
+		WHERE b.commitment = $1`, c[:])
+	return b.sealed, b.key, err
+}
+
+// EraseBody implements exchange.StatementTx. A first erasure keeps its time.
+func (t *tx) EraseBody(ctx context.Context, c statement.Commitment, at int64) error {
+	err := t.writeOr(ctx, notFound("statement"),
+		`UPDATE statements SET erased = CASE WHEN erased = 0 THEN $2 ELSE erased END WHERE commitment = $1`, c[:], at)
+	if err != nil {
+		return err
+	}
+	if err := t.write(ctx, `DELETE FROM statement_bodies WHERE commitment = $1`, c[:]); err != nil {
+		return err
+	}
+	return t.write(ctx, `DELETE FROM statement_keys WHERE commitment = $1`, c[:])
+}
+
+const fileColumns = `statement, position, link, parcel, size, state, blob, floe, reason`
+
+func scanFile(r rows, f *exchange.File) error {
+	return r.Scan(fixed{f.Statement[:]}, &f.Position, fixed{f.Link[:]}, fixed{f.Parcel[:]}, &f.Size, &f.State, &f.Blob,
+		loose{&f.FLOE}, &f.Reason)
+}
+
+// PutFiles implements exchange.StatementTx.
+func (t *tx) PutFiles(ctx context.Context, fs ...exchange.File) error {
+	for i := range fs {
+		f := &fs[i]
+		err := t.write(ctx, `INSERT INTO files (`+fileColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+			ON CONFLICT (statement, position) DO UPDATE SET link = excluded.link, parcel = excluded.parcel,
+				size = excluded.size, state = excluded.state, blob = excluded.blob, floe = excluded.floe, reason = excluded.reason`,
+			f.Statement[:], int64(f.Position), f.Link[:], f.Parcel[:], f.Size, f.State, f.Blob, orNull(f.FLOE), f.Reason)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Files implements exchange.StatementTx.
+func (t *tx) Files(ctx context.Context, c statement.Commitment) ([]exchange.File, error) {
+	return list(ctx, t, scanFile, `SELECT `+fileColumns+` FROM files WHERE statement = $1 ORDER BY position`, c[:])
+}
+
+// FileByParcel implements exchange.StatementTx.
+func (t *tx) FileByParcel(ctx context.Context, id envelope.ID) (exchange.File, error) {
+	return one(ctx, t, "file", scanFile, `SELECT `+fileColumns+` FROM files WHERE parcel = $1 ORDER BY statement LIMIT 1`, id[:])
+}
+
+const columnColumns = `link, thread, author, lane, epoch, seq, room, data`
+
+func scanColumn(r rows, c *exchange.Column) error {
+	return r.Scan(fixed{c.Link[:]}, fixed{c.Thread[:]}, fixed{c.Author[:]}, (*string)(&c.Lane), &c.Epoch, &c.Seq, &c.Room, loose{&c.Data})
+}
+
+// PutColumns implements exchange.StatementTx.
+func (t *tx) PutColumns(ctx context.Context, cs ...exchange.Column) error {
+	for i := range cs {
+		c := &cs[i]
+		err := t.write(ctx, `INSERT INTO columns (`+columnColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			ON CONFLICT (link, thread, author, epoch, seq) DO UPDATE SET lane = excluded.lane, room = excluded.room, data = excluded.data`,
+			c.Link[:], c.Thread[:], c.Author[:], string(c.Lane), int64(c.Epoch), count(c.Seq), c.Room, orNull(c.Data))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ColumnAt implements exchange.StatementTx.
+func (t *tx) ColumnAt(ctx context.Context, link statement.LinkID, thread statement.Commitment, author party.ID, epoch uint32, seq uint64) (exchange.Column, error) {
+	var c exchange.Column
+	err := each(ctx, t, func(r rows) error { return scanColumn(r, &c) }, `SELECT `+columnColumns+` FROM columns
+		WHERE link = $1 AND thread = $2 AND author = $3 AND (epoch, seq) <= ($4, $5)
+		ORDER BY epoch DESC, seq DESC LIMIT 1`, link[:], thread[:], author[:], int64(epoch), count(seq))
+	return c, err
+}
+
+// columnsPage is how many columns are held in memory while they are handed on.
+const columnsPage = 256
+
+// Columns implements exchange.StatementTx. Rows are read by pages, so that each may use the transaction.
+func (t *tx) Columns(ctx context.Context, link *statement.LinkID, room string, each func(exchange.Column) error) error {
+	var where strings.Builder
+	var args []any
+	if link != nil {
+		args = append(args, link[:])
+		fmt.Fprintf(&where, ` AND c.link = $%d`, len(args))
+	}
+	if room != "" {
+		args = append(args, room)
+		fmt.Fprintf(&where, ` AND c.room = $%d`, len(args))
+	}
+	query := func(after string) string {
+		return `SELECT ` + columnColumns + ` FROM columns c WHERE NOT EXISTS (SELECT 1 FROM columns n
+				WHERE n.link = c.link AND n.thread = c.thread AND n.author = c.author AND (n.epoch, n.seq) > (c.epoch, c.seq))` +
+			where.String() + after + fmt.Sprintf(` ORDER BY c.link, c.thread, c.author LIMIT %d`, columnsPage)
+	}
+	page, err := list(ctx, t, scanColumn, query(""), args...)
+	n := len(args)
+	next := query(fmt.Sprintf(` AND (c.link, c.thread, c.author) > ($%d, $%d, $%d)`, n+1, n+2, n+3))
+	for {
+		if err != nil {
+			return err
+		}
+		for _, c := range page {
+			if err := each(c); err != nil {
+				return err
+			}
+		}
+		if len(page) < columnsPage {
+			return nil
+		}
+		last := page[len(page)-1]
+		page, err = list(ctx, t, scanColumn, next, append(args[:n:n], last.Link[:], last.Thread[:], bytes.Clone(last.Author[:]))...)
+	}
+}
+
+// DropFolded implements exchange.StatementTx.
+func (t *tx) DropFolded(ctx context.Context) error {
+	for _, q := range []string{
+		`DELETE FROM columns`,
+		`UPDATE parcels SET verdict = '' WHERE verdict <> ''`,
+		`UPDATE lanes SET folded = 0 WHERE folded <> 0`,
+	} {
+		if err := t.write(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,486 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"testing"
+
+	"entente/envelope"
+	"entente/internal/exchange"
+	"entente/internal/fault"
+	"entente/internal/flow"
+	"entente/party"
+	"entente/statement"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+func someStatement(n int) exchange.Statement {
+	return exchange.Statement{Commitment: hash(n), Link: theLink(), Author: arvenia(), Lane: statement.Dialogue, Epoch: 1, Seq: uint64(n),
+		Thread: hash(1), Kind: "message", Authored: int64(n) * 100, Text: []byte(`{"v":1}`), TextSalt: statement.Salt{3: byte(n)}, Parcel: id(n)}
+}
+
+func putStatements(ss ...exchange.Statement) func(context.Context, flow.Tx) error {
+	return func(ctx context.Context, tx flow.Tx) error { return tx.PutStatements(ctx, ss...) }
+}
+
+func statementOf(n int) func(context.Context, flow.Tx) (exchange.Statement, error) {
+	return func(ctx context.Context, tx flow.Tx) (exchange.Statement, error) { return tx.Statement(ctx, hash(n)) }
+}
+
+func statements(b *bench) {
+	s := someStatement(1)
+	absent(b, statementOf(1))
+	b.update(putStatements(s, someStatement(2)))
+	other := s
+	other.Kind = "another"
+	b.update(putStatements(other)) // idempotent by commitment
+	same(b, "statement", read(b, statementOf(1)), s)
+	same(b, "by parcel", read(b, func(ctx context.Context, tx flow.Tx) (map[envelope.ID]exchange.Statement, error) {
+		return tx.StatementsByParcel(ctx, []envelope.ID{id(1), id(2), id(3)})
+	}), map[envelope.ID]exchange.Statement{id(1): s, id(2): someStatement(2)})
+
+	for prefix, want := range map[string]int{"000001": 1, "0000": 2, "": 2, hash(2).String(): 1, "0001": 0, "f": 0} {
+		got := read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Statement, error) {
+			return tx.StatementsByPrefix(ctx, prefix, 10)
+		})
+		same(b, "statements with the prefix "+prefix, len(got), want)
+	}
+	for _, prefix := range []string{"x", "AB", "' OR 1=1", hash(1).String() + "0"} {
+		b.refused(fault.Invalid, func(ctx context.Context, tx flow.Tx) error {
+			_, err := tx.StatementsByPrefix(ctx, prefix, 10)
+			return err
+		})
+	}
+}
+
+func statementLists(b *bench) {
+	var all []exchange.Statement
+	for n := range 6 {
+		all = append(all, someStatement(n+1))
+	}
+	all[1].Author = kestria()
+	all[2].Kind = "desk.propose"
+	all[3].Thread = hash(4)
+	all[4].Link = otherLink()
+	all[5].Authored = all[4].Authored // tied: the higher commitment first
+	b.update(putStatements(all...))
+	link, thread, author, tied := theLink(), hash(1), kestria(), hash(6)
+	for _, c := range []struct {
+		name   string
+		filter exchange.Filter
+		want   []int
+	}{
+		{"all, newest first", exchange.Filter{}, []int{6, 5, 4, 3, 2, 1}},
+		{"of a link", exchange.Filter{Link: &link}, []int{6, 4, 3, 2, 1}},
+		{"of a thread", exchange.Filter{Thread: &thread}, []int{6, 5, 3, 2, 1}},
+		{"of an author", exchange.Filter{Author: &author}, []int{2}},
+		{"of the others", exchange.Filter{NotAuthor: &author}, []int{6, 5, 4, 3, 1}},
+		{"of a kind", exchange.Filter{Kind: "desk.propose"}, []int{3}},
+		{"before", exchange.Filter{Before: 500}, []int{4, 3, 2, 1}},
+		{"before, among those of one time", exchange.Filter{Before: 500, BeforeID: &tied}, []int{5, 4, 3, 2, 1}},
+		{"all filters", exchange.Filter{Link: &link, Thread: &thread, NotAuthor: &author, Kind: "message", Before: 600, BeforeID: &tied}, []int{6, 1}},
+		{"with a limit", exchange.Filter{Limit: 2}, []int{6, 5}},
+	} {
+		b.Run(c.name, func(t *testing.T) {
+			if c.filter.Limit == 0 {
+				c.filter.Limit = 10
+			}
+			b := &bench{t, b.store}
+			var got []int
+			for _, s := range read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Statement, error) {
+				return tx.Statements(ctx, c.filter)
+			}) {
+				got = append(got, int(s.Commitment[2]))
+			}
+			same(b, "statements", got, c.want)
+		})
+	}
+}
+
+func bodies(b *bench) {
+	body := func(ctx context.Context, tx flow.Tx) ([2]string, error) {
+		sealed, key, err := tx.Body(ctx, hash(1))
+		return [2]string{string(sealed), string(key)}, err
+	}
+	put := func(sealed, key string) func(context.Context, flow.Tx) error {
+		return func(ctx context.Context, tx flow.Tx) error {
+			return tx.PutBody(ctx, hash(1), []byte(sealed), []byte(key))
+		}
+	}
+	erase := func(at int64) func(context.Context, flow.Tx) error {
+		return func(ctx context.Context, tx flow.Tx) error { return tx.EraseBody(ctx, hash(1), at) }
+	}
+	absent(b, body)
+	b.refused(fault.NotFound, erase(1))
+	b.update(put("sealed", "key"))
+	b.update(put("other", "other"))
+	b.update(putStatements(someStatement(1)))
+	same(b, "body", read(b, body), [2]string{"sealed", "key"})
+	b.update(erase(77))
+	absent(b, body)
+	b.update(erase(99))
+	same(b, "time of the first erasure", read(b, statementOf(1)).Erased, 77)
+	b.update(put("sealed", "key")) // an act that runs again brings nothing back
+	absent(b, body)
+}
+
+func files(b *bench) {
+	f := exchange.File{Statement: hash(1), Position: 1, Link: theLink(), Parcel: id(1), Size: 9, State: "waiting"}
+	g := exchange.File{Statement: hash(1), Position: 0, Link: theLink(), Parcel: id(2), Size: 8, State: "stored", Blob: "ab", FLOE: []byte{0, 1}, Reason: "r"}
+	put := func(ctx context.Context, tx flow.Tx) error { return tx.PutFiles(ctx, f, g) }
+	of := func(ctx context.Context, tx flow.Tx) ([]exchange.File, error) { return tx.Files(ctx, hash(1)) }
+	by := func(ctx context.Context, tx flow.Tx) (exchange.File, error) { return tx.FileByParcel(ctx, id(1)) }
+	absent(b, by)
+	same(b, "no files", read(b, of), nil)
+	b.update(put)
+	same(b, "files by position", read(b, of), []exchange.File{g, f})
+	f.State, f.Blob, f.FLOE = "stored", "cd", []byte("header")
+	b.update(put)
+	same(b, "files, put again", read(b, of), []exchange.File{g, f})
+	same(b, "file by parcel", read(b, by), f)
+}
+
+func someColumn(thread, seq int, author party.ID) exchange.Column {
+	return exchange.Column{Link: theLink(), Thread: hash(thread), Author: author, Lane: statement.Control, Epoch: 1, Seq: uint64(seq),
+		Room: "message", Data: fmt.Appendf(nil, `{"seq":%d}`, seq)}
+}
+
+func putColumns(cs ...exchange.Column) func(context.Context, flow.Tx) error {
+	return func(ctx context.Context, tx flow.Tx) error { return tx.PutColumns(ctx, cs...) }
+}
+
+func columns(b *bench) {
+	later := someColumn(1, 1, arvenia())
+	later.Epoch, later.Data = 2, []byte("epoch 2")
+	b.update(putColumns(someColumn(1, 3, arvenia()), someColumn(1, 7, arvenia()), later, someColumn(1, 5, kestria())))
+	for _, c := range []struct {
+		epoch uint32
+		seq   uint64
+		want  exchange.Column
+	}{
+		{1, 2, exchange.Column{}},
+		{1, 3, someColumn(1, 3, arvenia())},
+		{1, 6, someColumn(1, 3, arvenia())},
+		{1, 1 << 63, someColumn(1, 7, arvenia())},
+		{2, 0, someColumn(1, 7, arvenia())}, // an earlier epoch is all below a later one
+		{2, 1, later},
+		{3, 0, later},
+	} {
+		got := read(b, func(ctx context.Context, tx flow.Tx) (exchange.Column, error) {
+			return tx.ColumnAt(ctx, theLink(), hash(1), arvenia(), c.epoch, c.seq)
+		})
+		same(b, fmt.Sprintf("column at epoch %d, seq %d", c.epoch, c.seq), got, c.want)
+	}
+	later.Data = []byte("put again")
+	b.update(putColumns(later))
+	got := read(b, func(ctx context.Context, tx flow.Tx) (exchange.Column, error) {
+		return tx.ColumnAt(ctx, theLink(), hash(1), arvenia(), 2, 9)
+	})
+	same(b, "column, put again", got, later)
+}
+
+func (b *bench) columns(link *statement.LinkID, room string) []exchange.Column {
+	b.Helper()
+	return read(b, func(ctx context.Context, tx flow.Tx) (all []exchange.Column, err error) {
+		err = tx.Columns(ctx, link, room, func(c exchange.Column) error {
+			all = append(all, c)
+			_, err := tx.Meta(ctx, "the transaction may be used meanwhile")
+			return err
+		})
+		return all, err
+	})
+}
+
+func columnsInOrder(b *bench) {
+	var put, newest []exchange.Column
+	const threads = 600 // more than one page
+	for n := range threads {
+		for _, author := range []party.ID{arvenia(), kestria()} {
+			put = append(put, someColumn(n, 1, author), someColumn(n, 9, author), someColumn(n, 4, author))
+			newest = append(newest, someColumn(n, 9, author))
+		}
+	}
+	desk := someColumn(0, 3, arvenia())
+	desk.Room, desk.Link = "desk", otherLink()
+	b.update(putColumns(append(put, desk)...))
+	link, other := theLink(), otherLink()
+	same(b, "of all links", b.columns(nil, ""), append(newest[:len(newest):len(newest)], desk))
+	same(b, "of a link", b.columns(&link, ""), newest)
+	same(b, "of a room", b.columns(&link, "message"), newest)
+	same(b, "of a room, all links", b.columns(nil, "desk"), []exchange.Column{desk})
+	same(b, "of a room in a link", b.columns(&other, "desk"), []exchange.Column{desk})
+	same(b, "of no room", b.columns(nil, "none"), nil)
+	stop := fault.New(fault.Invalid, "stop", "Enough.")
+	b.refused(fault.Invalid, func(ctx context.Context, tx flow.Tx) error {
+		return tx.Columns(ctx, nil, "", func(exchange.Column) error { return stop })
+	})
+}
+
+func dropFolded(b *bench) {
+	p := someParcel(1)
+	lane := exchange.LaneState{Link: theLink(), Author: arvenia(), Epoch: 1, Lane: statement.Control, Last: 5, Folded: 4}
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		if err := tx.PutLane(ctx, lane); err != nil {
+			return err
+		}
+		if err := tx.PutParcels(ctx, p); err != nil {
+			return err
+		}
+		return tx.PutColumns(ctx, someColumn(1, 1, arvenia()))
+	})
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx) })
+	same(b, "columns", b.columns(nil, ""), nil)
+	p.Verdict, lane.Folded = "", 0
+	same(b, "parcel", read(b, parcelOf(1)), p)
+	same(b, "lane", read(b, func(ctx context.Context, tx flow.Tx) (exchange.LaneState, error) {
+		return tx.Lane(ctx, theLink(), arvenia(), 1, statement.Control)
+	}), lane)
+}
+
+func logs(b *bench) {
+	get := func(ctx context.Context, tx flow.Tx) (exchange.Log, error) {
+		return tx.Log(ctx, theLink(), kestria(), 2)
+	}
+	l := exchange.Log{Link: theLink(), Party: kestria(), Epoch: 2}
+	same(b, "a new log", read(b, get), l)
+	l.Size, l.LastTime, l.SignedSize, l.SignedAt = 9, 1, 8, 2
+	l.CosignedSize, l.CosignedNote, l.CosignedAt = 7, []byte("note\n"), 3
+	for range 2 {
+		b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutLog(ctx, l) })
+		same(b, "log", read(b, get), l)
+		l.Size++
+	}
+	l.Size--
+	first := exchange.Log{Link: theLink(), Party: kestria(), Epoch: 1}
+	own := exchange.Log{Link: theLink(), Party: arvenia(), Epoch: 5}
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		if err := tx.PutLog(ctx, first); err != nil {
+			return err
+		}
+		return tx.PutLog(ctx, own)
+	})
+	same(b, "logs of a link", read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Log, error) { return tx.Logs(ctx, theLink()) }),
+		[]exchange.Log{own, first, l})
+}
+
+func someLeaf(n int) exchange.LeafRow {
+	return exchange.LeafRow{Index: int64(n), Leaf: fmt.Appendf(nil, `{"n":%d}`, n), Doc: hash(n), Kind: "sent", Hashes: bytes.Repeat([]byte{1}, 32)}
+}
+
+func leaves(b *bench) {
+	put := func(epoch uint32, rows ...exchange.LeafRow) func(context.Context, flow.Tx) error {
+		return func(ctx context.Context, tx flow.Tx) error {
+			return tx.AppendLeaves(ctx, theLink(), arvenia(), epoch, rows)
+		}
+	}
+	b.update(put(1, someLeaf(0), someLeaf(1), someLeaf(2), someLeaf(3)))
+	again := someLeaf(1)
+	again.Kind = "got"
+	b.refused(fault.Conflict, put(1, someLeaf(4), again))
+	b.update(put(2, again))
+	for _, c := range []struct {
+		from  int64
+		limit int
+		want  []int
+	}{{0, 2, []int{0, 1}}, {2, 10, []int{2, 3}}, {4, 10, nil}} {
+		var want []exchange.LeafRow
+		for _, n := range c.want {
+			l := someLeaf(n)
+			l.Hashes = nil
+			want = append(want, l)
+		}
+		got := read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.LeafRow, error) {
+			return tx.Leaves(ctx, theLink(), arvenia(), 1, c.from, c.limit)
+		})
+		same(b, "leaves", got, want)
+	}
+	type found struct {
+		Epoch uint32
+		Index int64
+	}
+	of := func(kind string, doc int) func(context.Context, flow.Tx) (found, error) {
+		return func(ctx context.Context, tx flow.Tx) (found, error) {
+			epoch, row, err := tx.LeafOfDoc(ctx, theLink(), arvenia(), kind, hash(doc))
+			return found{epoch, row.Index}, err
+		}
+	}
+	same(b, "leaf of a document", read(b, of("sent", 1)), found{1, 1})
+	same(b, "leaf of another kind", read(b, of("got", 1)), found{2, 1})
+	absent(b, of("sent", 4))
+	absent(b, of("grant", 1))
+}
+
+// hashReader compares the tree hashes that a store keeps, and what is proved with them, with those of tlog in memory.
+func hashReader(b *bench) {
+	const size = 200
+	var memory []tlog.Hash
+	inMemory := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(indexes))
+		for i, x := range indexes {
+			out[i] = memory[x]
+		}
+		return out, nil
+	})
+	roots := make([]tlog.Hash, size+1)
+	for n := range int64(size) {
+		leaf := someLeaf(int(n))
+		leaf.Hashes = nil
+		b.update(func(ctx context.Context, tx flow.Tx) error {
+			hashes, err := tlog.StoredHashes(n, leaf.Leaf, tx.HashReader(ctx, theLink(), arvenia(), 1))
+			if err != nil {
+				return err
+			}
+			row := leaf
+			for _, h := range hashes {
+				row.Hashes = append(row.Hashes, h[:]...)
+			}
+			return tx.AppendLeaves(ctx, theLink(), arvenia(), 1, []exchange.LeafRow{row})
+		})
+		want, err := tlog.StoredHashes(n, leaf.Leaf, inMemory)
+		if err != nil {
+			b.Fatal(err)
+		}
+		memory = append(memory, want...)
+		if roots[n+1], err = tlog.TreeHash(n+1, inMemory); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.view(func(ctx context.Context, tx flow.Tx) error {
+		r := tx.HashReader(ctx, theLink(), arvenia(), 1)
+		every := make([]int64, len(memory))
+		for i := range every {
+			every[i] = int64(i)
+		}
+		all, err := r.ReadHashes(every)
+		if err != nil {
+			return err
+		}
+		same(b, "every stored hash", all, memory)
+		for n := range int64(size + 1) {
+			if root, err := tlog.TreeHash(n, r); err != nil || (n > 0 && root != roots[n]) {
+				b.Errorf("tree hash at size %d: %v, %v, want %v", n, root, err, roots[n])
+			}
+			if n == 0 {
+				continue
+			}
+			record, err := tlog.ProveRecord(size, n-1, r)
+			if err == nil {
+				err = tlog.CheckRecord(record, size, roots[size], n-1, tlog.RecordHash(someLeaf(int(n-1)).Leaf))
+			}
+			if err != nil {
+				b.Errorf("proving leaf %d: %v", n-1, err)
+			}
+			tree, err := tlog.ProveTree(size, n, r)
+			if err == nil {
+				err = tlog.CheckTree(tree, size, roots[size], n, roots[n])
+			}
+			if err != nil {
+				b.Errorf("proving that %d leaves are a prefix: %v", n, err)
+			}
+		}
+		if got, err := r.ReadHashes([]int64{int64(len(memory)) + 3}); err == nil {
+			b.Errorf("a hash beyond the tree: %v, want an error", got)
+		}
+		if got, err := tx.HashReader(ctx, theLink(), arvenia(), 2).ReadHashes([]int64{0}); err == nil {
+			b.Errorf("a hash of another epoch: %v, want an error", got)
+		}
+		return nil
+	})
+}
+
+func documents(b *bench) {
+	unsigned := exchange.Document{Hash: hash(1), Link: theLink(), Type: "application/x", Payload: []byte("payload")}
+	signed := unsigned
+	signed.Signatures = []envelope.Signature{{KeyID: "k1", Sig: []byte{1, 2}}, {KeyID: "", Sig: bytes.Repeat([]byte{9}, 3309)}}
+	resigned := signed
+	resigned.Signatures = []envelope.Signature{{KeyID: "k3", Sig: []byte{3}}}
+	get := func(ctx context.Context, tx flow.Tx) (exchange.Document, error) { return tx.Document(ctx, hash(1)) }
+	absent(b, get)
+	for i, step := range []struct{ put, want exchange.Document }{
+		{unsigned, unsigned}, {unsigned, unsigned}, {signed, signed}, {unsigned, signed}, {resigned, signed},
+	} {
+		b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutDocuments(ctx, step.put) })
+		same(b, fmt.Sprintf("document after step %d", i), read(b, get), step.want)
+	}
+	same(b, "documents", read(b, func(ctx context.Context, tx flow.Tx) (map[envelope.Hash]exchange.Document, error) {
+		return tx.Documents(ctx, []envelope.Hash{hash(1), hash(2)})
+	}), map[envelope.Hash]exchange.Document{hash(1): signed})
+}
+
+func evidence(b *bench) {
+	e := exchange.Evidence{Link: theLink(), Kind: "equivocation", At: 5, Note: "Two parcels.", Data: []byte("both")}
+	f := exchange.Evidence{Link: otherLink(), Kind: "fork", At: 4}
+	put := func(e exchange.Evidence) {
+		b.Helper()
+		b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutEvidence(ctx, e) })
+	}
+	put(e)
+	put(f)
+	e.At = 6
+	put(e) // the same bytes once more
+	e.At = 5
+	link := theLink()
+	of := func(link *statement.LinkID, limit int) []exchange.Evidence {
+		return read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Evidence, error) {
+			return tx.Evidences(ctx, link, limit)
+		})
+	}
+	same(b, "evidence, newest first", of(nil, 10), []exchange.Evidence{f, e})
+	same(b, "evidence, with a limit", of(nil, 1), []exchange.Evidence{f})
+	same(b, "evidence of a link", of(&link, 10), []exchange.Evidence{e})
+}
+
+func audits(b *bench) {
+	var want []exchange.Audit
+	for n := range 5 {
+		a := exchange.Audit{At: 7, Who: "desk", Act: "send", Object: fmt.Sprint(n)}
+		b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutAudit(ctx, a) })
+		want = append([]exchange.Audit{a}, want...)
+	}
+	same(b, "audits, newest first", read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Audit, error) { return tx.Audits(ctx, 4) }), want[:4])
+}
+
+func figures(b *bench) {
+	get := func(ctx context.Context, tx flow.Tx) (exchange.Figures, error) { return tx.Figures(ctx, theLink()) }
+	absent(b, get)
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutLink(ctx, someLink()) })
+	same(b, "figures of a new link", read(b, get), exchange.Figures{})
+
+	var ps []exchange.Parcel
+	add := func(n int, author party.ID, state exchange.ParcelState) {
+		p := someParcel(n)
+		p.Author, p.State, p.Content = author, state, nil
+		if author == kestria() {
+			p.Epoch = 2
+		}
+		ps = append(ps, p)
+	}
+	add(1, arvenia(), exchange.Opened)
+	add(2, arvenia(), exchange.Sending)
+	add(3, arvenia(), exchange.Sending)
+	add(4, arvenia(), exchange.Reserved)
+	add(5, arvenia(), exchange.Received)
+	add(6, kestria(), exchange.Received)
+	add(8, kestria(), exchange.Arriving)
+	add(10, kestria(), exchange.Received)
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		for _, l := range []exchange.Log{
+			{Link: theLink(), Party: arvenia(), Epoch: 1, Size: 10, CosignedSize: 4, CosignedAt: 33},
+			{Link: theLink(), Party: kestria(), Epoch: 2, Size: 5, CosignedSize: 5},
+			{Link: theLink(), Party: kestria(), Epoch: 1, Size: 50},
+		} {
+			if err := tx.PutLog(ctx, l); err != nil {
+				return err
+			}
+		}
+		// Of 5 to 10, the numbers 5, 7, 8 and 9 were not receipted.
+		if err := tx.PutLane(ctx, exchange.LaneState{Link: theLink(), Author: kestria(), Epoch: 2, Lane: statement.Assistance, Last: 10, Contiguous: 4}); err != nil {
+			return err
+		}
+		return tx.PutParcels(ctx, ps...)
+	})
+	same(b, "figures", read(b, get), exchange.Figures{OldestUnreceipted: 102, Sending: 2, Reserved: 1, Arriving: 1, Unsettled: 2,
+		UncosignedOwn: 6, UncosignedPeer: 0, CosignedAt: 33, Gaps: 4})
+}
