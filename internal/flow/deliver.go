@@ -1,0 +1,490 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"entente/envelope"
+	"entente/internal/exchange"
+	"entente/ledger"
+	"entente/parcel"
+	"entente/statement"
+)
+
+// Delivery is one batch of frames to a peer, and what it contains.
+type Delivery struct {
+	Link   statement.LinkID
+	Frames []parcel.Frame
+
+	parcels  []envelope.ID
+	attempts int // the most tries that one of them has behind it
+	receipts []envelope.Hash
+	segments map[envelope.ID][]parcel.Gap // wishes taken up
+	docs     []envelope.Hash
+	round    bool // leaves and a checkpoint
+	bytes    int
+}
+
+// Bounds of one delivery.
+const (
+	maxParcels  = 64
+	maxReceipts = 128
+	maxRun      = 1024    // leaves of one round
+	maxDocBytes = 1 << 20 // documents of one round
+	roundLeaves = 256     // so many leaves beyond the last cosigned head start a round at once
+	resend      = 30 * time.Second
+)
+
+// Outgoing returns what is due for a link now, up to about maxBytes: receipts, then parcels with urgent lanes first, then a
+// round of the ledger, then segments of large parcels, so that evidence never stands before a hotline call. Empty Frames mean
+// that nothing is due. Each Delivery must be ended by Delivered or Undelivered.
+func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes int) (Delivery, error) {
+	d := Delivery{Link: link, segments: map[envelope.ID][]parcel.Gap{}}
+	s := h.link(link)
+	var l exchange.Link
+	var log exchange.Log
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		if l, err = tx.Link(ctx, link); err != nil {
+			return err
+		}
+		if log, err = tx.Log(ctx, link, h.self, l.OwnEpoch); err != nil {
+			return err
+		}
+		if err := h.outgoingReceipts(ctx, tx, &d); err != nil {
+			return err
+		}
+		return h.outgoingParcels(ctx, tx, s, &d, maxBytes)
+	})
+	if err != nil {
+		return d, err
+	}
+	if err := h.outgoingRound(ctx, l, log, s, &d); err != nil {
+		return d, err
+	}
+	if err := h.outgoingSegments(ctx, s, &d, maxBytes); err != nil {
+		return d, err
+	}
+	s.mu.Lock()
+	for _, id := range d.parcels {
+		s.flying[id] = true
+	}
+	s.mu.Unlock()
+	return d, nil
+}
+
+func (d *Delivery) add(f parcel.Frame) {
+	d.Frames = append(d.Frames, f)
+	d.bytes += len(f.Payload)
+}
+
+func (h *House) outgoingReceipts(ctx context.Context, tx Tx, d *Delivery) error {
+	rows, err := tx.UnsentReceipts(ctx, d.Link, h.self, maxReceipts)
+	if err != nil {
+		return err
+	}
+	hashes := make([]envelope.Hash, len(rows))
+	for i, r := range rows {
+		hashes[i] = r.Hash
+	}
+	docs, err := tx.Documents(ctx, hashes)
+	if err != nil {
+		return err
+	}
+	for _, hash := range hashes {
+		doc := docs[hash]
+		if doc.Signatures == nil {
+			if doc.Signatures, err = h.signAgain(doc); err != nil {
+				return err
+			}
+		}
+		f, err := receiptFrame(doc.Payload, doc.Signatures)
+		if err != nil {
+			return err
+		}
+		d.add(f)
+		d.receipts = append(d.receipts, hash)
+	}
+	return nil
+}
+
+// signAgain signs a document of ours whose signature a crash lost: it is the same signature.
+func (h *House) signAgain(doc exchange.Document) ([]envelope.Signature, error) {
+	env, err := envelope.Sign(doc.Type, doc.Payload, h.cfg.Keys.Signers()...)
+	if err != nil {
+		return nil, fmt.Errorf("signing a document again: %w", err)
+	}
+	return env.Signatures, nil
+}
+
+func (h *House) outgoingParcels(ctx context.Context, tx Tx, s *linkState, d *Delivery, maxBytes int) error {
+	s.mu.Lock()
+	flying := maps.Clone(s.flying)
+	s.mu.Unlock()
+	rows, err := tx.DueParcels(ctx, d.Link, h.self, h.now(), maxParcels+len(flying))
+	if err != nil {
+		return err
+	}
+	rows = slices.DeleteFunc(rows, func(p exchange.Parcel) bool { return flying[p.ID] })
+	hashes := make([]envelope.Hash, len(rows))
+	for i, p := range rows {
+		hashes[i] = p.Header
+	}
+	docs, err := tx.Documents(ctx, hashes)
+	if err != nil {
+		return err
+	}
+	for _, p := range rows {
+		if len(d.Frames) > 0 && d.bytes+len(p.Content) > maxBytes || len(d.parcels) == maxParcels {
+			break
+		}
+		doc := docs[p.Header]
+		env := envelope.Envelope{PayloadType: parcel.HeaderType, Payload: doc.Payload, Signatures: doc.Signatures}
+		encoded, err := env.Encode()
+		if err != nil {
+			return fmt.Errorf("encoding a header: %w", err)
+		}
+		d.add(parcel.ParcelFrame{Header: encoded, Content: p.Content}.Frame())
+		d.parcels = append(d.parcels, p.ID)
+		d.attempts = max(d.attempts, p.Attempts)
+		if p.Blob == "" {
+			continue
+		}
+		leaves, err := tx.SegmentHashes(ctx, p.ID)
+		if err != nil {
+			return err
+		}
+		frame := parcel.SegmentHashesFrame{Parcel: p.ID, Leaves: make([]envelope.Hash, p.Segments)}
+		for n, leaf := range leaves {
+			if n < p.Segments {
+				frame.Leaves[n] = leaf
+			}
+		}
+		d.add(frame.Frame())
+	}
+	return nil
+}
+
+// outgoingRound shows the peer what is new in our ledger, when a round is due: leaves from where it stands, the documents that
+// it asked for, and a signed checkpoint with the proof that it continues the one before.
+func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange.Log, s *linkState, d *Delivery) error {
+	s.mu.Lock()
+	due := log.Size > log.CosignedSize && !s.rounding && h.now() >= s.roundAfter &&
+		(s.round || log.Size-log.CosignedSize >= roundLeaves || len(s.docs) > 0 || s.old >= 0 || s.have >= 0)
+	if due {
+		s.rounding, s.round, d.round = true, false, true
+	}
+	old, from := log.CosignedSize, log.CosignedSize
+	if s.old >= 0 {
+		old = s.old
+	}
+	if s.have >= 0 {
+		from = min(s.have, log.Size)
+	} else {
+		from = min(from, old)
+	}
+	for doc := range s.docs {
+		d.docs = append(d.docs, doc)
+	}
+	s.mu.Unlock()
+	if !due {
+		d.docs = nil
+		return nil
+	}
+	origin := ledger.Origin(l.ID, h.self, l.OwnEpoch)
+	var frame parcel.LeavesFrame
+	var add ledger.AddCheckpoint
+	size := min(log.Size, from+maxRun)
+	var root envelope.Hash
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		rows, err := tx.Leaves(ctx, l.ID, h.self, l.OwnEpoch, from, int(size-from))
+		if err != nil {
+			return err
+		}
+		frame = parcel.LeavesFrame{Epoch: l.OwnEpoch, First: from}
+		for _, r := range rows {
+			frame.Leaves = append(frame.Leaves, r.Leaf)
+		}
+		if frame.Docs, err = h.wanted(ctx, tx, d.docs); err != nil {
+			return err
+		}
+		reader := tx.HashReader(ctx, l.ID, h.self, l.OwnEpoch)
+		if root, err = ledger.TreeRoot(size, reader); err != nil {
+			return err
+		}
+		if old > size {
+			return nil
+		}
+		add.OldSize = old
+		add.Proof, err = ledger.ProveConsistency(old, size, reader)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("preparing a round of the ledger: %w", err)
+	}
+	if len(frame.Leaves)+len(frame.Docs) > 0 {
+		f, err := parcel.EncodeFrame(parcel.FrameLeaves, frame)
+		if err != nil {
+			return fmt.Errorf("encoding leaves: %w", err)
+		}
+		d.add(f)
+	}
+	if old > size || size == 0 {
+		return nil
+	}
+	signers, err := h.cfg.Keys.LogSigners(origin)
+	if err != nil {
+		return err
+	}
+	c, err := ledger.SignCheckpoint(origin, size, root, signers...)
+	if err != nil {
+		return err
+	}
+	add.Note = c.Note
+	d.add(parcel.Frame{Kind: parcel.FrameCheckpoint, Payload: add.Encode()})
+	s.mu.Lock()
+	s.shown = c
+	s.mu.Unlock()
+	return nil
+}
+
+// wanted are documents that the peer's mirror lacks.
+func (h *House) wanted(ctx context.Context, tx Tx, hashes []envelope.Hash) ([]parcel.Document, error) {
+	docs, err := tx.Documents(ctx, hashes)
+	if err != nil {
+		return nil, err
+	}
+	var out []parcel.Document
+	size := 0
+	for _, doc := range docs {
+		kind := map[string]string{parcel.HeaderType: "header", parcel.ReceiptType: "receipt"}[doc.Type]
+		if kind == "" || size > maxDocBytes {
+			continue
+		}
+		if doc.Signatures == nil {
+			if doc.Signatures, err = h.signAgain(doc); err != nil {
+				return nil, err
+			}
+		}
+		env := envelope.Envelope{PayloadType: doc.Type, Payload: doc.Payload, Signatures: doc.Signatures}
+		data, err := env.Encode()
+		if err != nil {
+			return nil, err
+		}
+		size += len(data)
+		out = append(out, parcel.Document{Type: kind, Envelope: data})
+	}
+	return out, nil
+}
+
+// outgoingSegments takes up wishes for segments as far as the budget goes.
+func (h *House) outgoingSegments(ctx context.Context, s *linkState, d *Delivery, maxBytes int) error {
+	s.mu.Lock()
+	wishes := maps.Clone(s.wants)
+	s.mu.Unlock()
+	for id, gaps := range wishes {
+		left := segmentBudget(maxBytes - d.bytes)
+		if d.bytes >= maxBytes {
+			return nil
+		}
+		var p exchange.Parcel
+		err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+			p, err = tx.Parcel(ctx, id)
+			return err
+		})
+		if notFound(err) || err == nil && (p.Author != h.self || p.Link != d.Link || p.State != exchange.Sending || p.Blob == "") {
+			s.forget(id)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if len(gaps) == 0 { // the peer lacks the hashes: header and hashes go again
+			s.forget(id)
+			if err := h.again(ctx, id); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := h.readSegments(ctx, d, p, numbers(gaps, left)); err != nil {
+			return err
+		}
+		d.segments[id] = gaps
+		s.forget(id)
+	}
+	return nil
+}
+
+func (h *House) readSegments(ctx context.Context, d *Delivery, p exchange.Parcel, ns []int64) error {
+	blob, err := h.cfg.Blobs.Open(ctx, p.Blob)
+	if err != nil {
+		return err
+	}
+	defer blob.Close()
+	for _, n := range ns {
+		data, err := readSegment(blob, p.Length, n)
+		if err != nil {
+			return fmt.Errorf("reading segment %d of parcel %s: %w", n, p.ID, err)
+		}
+		d.add(parcel.SegmentFrame{Parcel: p.ID, Number: n, Bytes: data}.Frame())
+	}
+	return nil
+}
+
+func (s *linkState) forget(id envelope.ID) {
+	s.mu.Lock()
+	delete(s.wants, id)
+	s.mu.Unlock()
+}
+
+// again makes a parcel due now.
+func (h *House) again(ctx context.Context, id envelope.ID) error {
+	return h.cfg.Store.Update(ctx, Normal, func(tx Tx) error { return tx.SetTries(ctx, []envelope.ID{id}, 0, 0) })
+}
+
+// Delivered takes the peer's answers to a delivery. What was not receipted by them is tried again after a while.
+func (h *House) Delivered(ctx context.Context, d Delivery, answers []parcel.Frame) error {
+	defer h.land(d, 0)
+	s := h.link(d.Link)
+	if d.round {
+		s.mu.Lock()
+		s.old, s.have = -1, -1
+		for _, doc := range d.docs {
+			delete(s.docs, doc)
+		}
+		s.mu.Unlock()
+	}
+	if len(d.parcels) > 0 || len(d.receipts) > 0 {
+		err := h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+			if err := tx.MarkReceiptsSent(ctx, d.receipts); err != nil {
+				return err
+			}
+			return tx.SetTries(ctx, d.parcels, d.attempts, h.now()+resend.Microseconds())
+		})
+		if err != nil {
+			return err
+		}
+	}
+	back, err := h.Receive(ctx, d.Link, answers)
+	for _, f := range back {
+		if f.Kind == parcel.FrameRefusal {
+			h.cfg.Log.Warn("an answer of the peer was refused", "link", d.Link, "refusal", string(f.Payload))
+		}
+	}
+	return err
+}
+
+// Undelivered records a failed try: parcels wait with persistent back-off, everything else is made anew.
+func (h *House) Undelivered(ctx context.Context, d Delivery, cause error) error {
+	s := h.link(d.Link)
+	s.mu.Lock()
+	s.fails++
+	wait := exchange.Backoff(s.fails, spread(d.Link, s.fails))
+	s.mu.Unlock()
+	defer h.land(d, wait)
+	h.cfg.Log.Debug("delivery failed", "link", d.Link, "tries", d.attempts+1, "err", cause)
+	if len(d.parcels) == 0 {
+		return nil
+	}
+	next := h.now() + exchange.Backoff(d.attempts+1, spread(d.Link, d.attempts)).Microseconds()
+	return h.cfg.Store.Update(ctx, Normal, func(tx Tx) error { return tx.SetTries(ctx, d.parcels, d.attempts+1, next) })
+}
+
+// spread puts links out of step without a random source: it depends on the link and the try.
+func spread(link statement.LinkID, try int) float64 {
+	return float64(envelope.Sum(append(link[:], byte(try)))[0]) / 256
+}
+
+// land ends a delivery in memory. wait is 0 after success, else how long the round and the wishes wait.
+func (h *House) land(d Delivery, wait time.Duration) {
+	s := h.link(d.Link)
+	s.mu.Lock()
+	for _, id := range d.parcels {
+		delete(s.flying, id)
+	}
+	if d.round {
+		s.rounding = false
+	}
+	if wait == 0 {
+		s.fails, s.roundAfter = 0, 0
+	} else {
+		s.round = s.round || d.round
+		s.roundAfter = h.now() + wait.Microseconds()
+		for id := range d.segments {
+			if s.wants[id] == nil {
+				s.wants[id] = d.segments[id]
+			}
+		}
+	}
+	more := len(s.wants) > 0 || len(s.docs) > 0 || s.old >= 0 || s.have >= 0
+	s.mu.Unlock()
+	if wait == 0 && (more || len(d.parcels) > 0) {
+		s.signal()
+	}
+}
+
+// NextDue is when to look again at the latest.
+func (h *House) NextDue(ctx context.Context, link statement.LinkID) (time.Time, error) {
+	next := h.now() + (time.Minute).Microseconds()
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		try, err := tx.NextTry(ctx, link, h.self)
+		if notFound(err) {
+			return nil
+		}
+		next = min(next, try)
+		return err
+	})
+	s := h.link(link)
+	s.mu.Lock()
+	if (s.round || len(s.wants) > 0) && s.roundAfter > 0 {
+		next = min(next, s.roundAfter)
+	}
+	s.mu.Unlock()
+	return time.UnixMicro(next), err
+}
+
+// CheckpointLoop starts a round of every link's ledger at each interval, if there is anything new, until ctx ends.
+func (h *House) CheckpointLoop(ctx context.Context, every time.Duration) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if err := h.startRounds(ctx); err != nil && ctx.Err() == nil {
+			h.cfg.Log.Error("starting ledger rounds", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (h *House) startRounds(ctx context.Context) error {
+	var due []statement.LinkID
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		links, err := tx.Links(ctx)
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			log, err := tx.Log(ctx, l.ID, h.self, l.OwnEpoch)
+			if err != nil {
+				return err
+			}
+			if log.Size > log.CosignedSize {
+				due = append(due, l.ID)
+			}
+		}
+		return nil
+	})
+	for _, id := range due {
+		s := h.link(id)
+		s.mu.Lock()
+		s.round = true
+		s.mu.Unlock()
+		s.signal()
+	}
+	return err
+}

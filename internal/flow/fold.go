@@ -1,0 +1,374 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+
+	"entente/envelope"
+	"entente/internal/exchange"
+	"entente/party"
+	"entente/statement"
+)
+
+// columns is where a fold reads and writes: a transaction, or memory when a cut is folded.
+type columns interface {
+	ColumnAt(ctx context.Context, link statement.LinkID, thread statement.Commitment, author party.ID, epoch uint32, seq uint64) (exchange.Column, error)
+	PutColumns(ctx context.Context, cs ...exchange.Column) error
+	Statement(ctx context.Context, c statement.Commitment) (exchange.Statement, error)
+}
+
+// foldRoom is one room's fold over encoded columns.
+type foldRoom func(own, peer []byte, t statement.Turn) ([]byte, []statement.Effect, *statement.Void, error)
+
+// adapt gives a room's typed fold the columns' encoded form.
+func adapt[C any](fold func(own, peer C, t statement.Turn) (C, []statement.Effect, *statement.Void)) foldRoom {
+	return func(own, peer []byte, t statement.Turn) ([]byte, []statement.Effect, *statement.Void, error) {
+		var a, b C
+		for _, c := range []struct {
+			data []byte
+			into *C
+		}{{own, &a}, {peer, &b}} {
+			if len(c.data) == 0 {
+				continue
+			}
+			if err := envelope.Unmarshal(c.data, c.into); err != nil {
+				return nil, nil, nil, fmt.Errorf("reading a column: %w", err)
+			}
+		}
+		next, effects, void := fold(a, b, t)
+		if void != nil {
+			return nil, nil, void, nil
+		}
+		data, err := envelope.Marshal(next)
+		return data, effects, nil, err
+	}
+}
+
+// roomOf names the room that folds a kind, and its fold.
+func roomOf(kind string) (string, foldRoom, bool) {
+	switch kind {
+	case "message":
+		return exchange.RoomMessage, adapt(exchange.FoldMessage), true
+	case "desk.propose", "desk.update", "desk.countersign", "desk.withdraw":
+		return exchange.RoomDesk, adapt(exchange.FoldDesk), true
+	case "link.confirm", "link.agree", "test":
+		return exchange.RoomLink, adapt(exchange.FoldLink), true
+	}
+	return "", nil, false
+}
+
+// turn is one resolved parcel in its author's sequence, as the fold needs it.
+type turn struct {
+	link       statement.LinkID
+	author     party.ID
+	peer       party.ID
+	epoch      uint32
+	seq        uint64
+	lane       statement.Lane
+	seenEpoch  uint32
+	seenSeq    uint64
+	received   int64
+	stale      bool
+	state      exchange.ParcelState
+	text       *statement.Text // nil unless opened
+	commitment statement.Commitment
+	rules      func(edition envelope.Hash) (kinds string, ok bool)
+}
+
+// foldOne applies one turn and returns its verdict. It reads nothing but the author's column before this sequence and
+// the peer's at seen, so the verdict never changes, whatever arrives later.
+func foldOne(ctx context.Context, cs columns, t turn) (verdict string, effects []statement.Effect, err error) {
+	switch {
+	case t.state == exchange.Refused:
+		return "void:" + exchange.VoidRefused, nil, nil
+	case t.state == exchange.Rejected:
+		return "void:" + exchange.VoidRejected, nil, nil
+	case t.stale:
+		return "void:" + exchange.VoidStale, nil, nil
+	}
+	column, effects, void, err := judge(ctx, cs, t)
+	if err != nil {
+		return "", nil, err
+	}
+	if void != nil {
+		return "void:" + void.Reason, nil, nil
+	}
+	if err := cs.PutColumns(ctx, column); err != nil {
+		return "", nil, err
+	}
+	return "folded", effects, nil
+}
+
+// judge checks form, place and guard of one opened statement and computes its author's next column.
+func judge(ctx context.Context, cs columns, t turn) (exchange.Column, []statement.Effect, *statement.Void, error) {
+	none := exchange.Column{}
+	void := func(reason string) (exchange.Column, []statement.Effect, *statement.Void, error) {
+		return none, nil, &statement.Void{Reason: reason}, nil
+	}
+	edition, ok := t.rules(t.text.Edition)
+	if !ok {
+		return void(exchange.VoidEdition)
+	}
+	kind, ok := statement.LookUp(edition, t.text.Kind)
+	if !ok {
+		return void(exchange.VoidKind)
+	}
+	room, fold, ok := roomOf(kind.Name)
+	if !ok {
+		return void(exchange.VoidKind)
+	}
+	if t.text.Lane != t.lane || !kind.StandsIn(t.lane) {
+		return void(exchange.VoidLane)
+	}
+	if kind.CheckFace(t.text.Face) != nil {
+		return void(exchange.VoidFace)
+	}
+	thread := t.commitment
+	var own, peer exchange.Column
+	if t.text.Thread == nil {
+		if !kind.Starts {
+			return void(exchange.VoidStarts)
+		}
+	} else {
+		if !kind.Follows {
+			return void(exchange.VoidFollows)
+		}
+		thread = *t.text.Thread
+		var err error
+		if own, err = cs.ColumnAt(ctx, t.link, thread, t.author, t.epoch, t.seq-1); err != nil {
+			return none, nil, nil, err
+		}
+		if peer, err = cs.ColumnAt(ctx, t.link, thread, t.peer, t.seenEpoch, t.seenSeq); err != nil {
+			return none, nil, nil, err
+		}
+		if reason, err := checkThread(ctx, cs, t, room, own, peer); reason != "" || err != nil {
+			return none, nil, &statement.Void{Reason: reason}, err
+		}
+	}
+	data, effects, v, err := fold(own.Data, peer.Data, statement.Turn{Text: t.text, Commitment: t.commitment, Received: t.received})
+	if err != nil || v != nil {
+		return none, nil, v, err
+	}
+	return exchange.Column{Link: t.link, Thread: thread, Author: t.author, Lane: t.lane, Epoch: t.epoch, Seq: t.seq, Room: room, Data: data}, effects, nil, nil
+}
+
+// checkThread says why a statement may not stand in its thread, "" if it may. The link's own thread is always there.
+func checkThread(ctx context.Context, cs columns, t turn, room string, own, peer exchange.Column) (string, error) {
+	if *t.text.Thread == t.link {
+		if room != exchange.RoomLink {
+			return exchange.VoidThread, nil
+		}
+		return "", nil
+	}
+	if len(own.Data) == 0 && len(peer.Data) == 0 {
+		return exchange.VoidThread, nil
+	}
+	for _, c := range []exchange.Column{own, peer} {
+		if len(c.Data) > 0 && (c.Room != room || c.Lane != t.lane) {
+			return exchange.VoidLane, nil
+		}
+	}
+	first, err := cs.Statement(ctx, *t.text.Thread)
+	if err != nil {
+		return "", fmt.Errorf("reading the first statement of a thread: %w", err)
+	}
+	text, err := statement.DecodeText(first.Text)
+	if err != nil {
+		return "", fmt.Errorf("reading the first statement of a thread: %w", err)
+	}
+	if text.Edition != t.text.Edition {
+		return exchange.VoidEdition, nil
+	}
+	return "", nil
+}
+
+// editions returns what maps an edition to its kinds' edition on a link: every rule set that the link ever agreed to.
+func editions(l exchange.Link) (func(envelope.Hash) (string, bool), error) {
+	a, err := statement.DecodeAgreement(l.Agreement)
+	if err != nil {
+		return nil, fmt.Errorf("reading the agreement of link %s: %w", l.Alias, err)
+	}
+	known, kinds := a.Rules.Edition(), a.Rules.Kinds
+	return func(edition envelope.Hash) (string, bool) { return kinds, edition == known }, nil
+}
+
+// foldBatch is how many statements of an author are read at once.
+const foldBatch = 256
+
+// foldLane folds everything in a lane that is ready, of both parties, inside the caller's transaction.
+func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane statement.Lane) error {
+	rules, err := editions(l)
+	if err != nil {
+		return err
+	}
+	sides := [2]*foldSide{}
+	for i, author := range []party.ID{h.self, l.Peer} {
+		epoch := l.OwnEpoch
+		if author == l.Peer {
+			epoch = l.PeerEpoch
+		}
+		state, err := tx.Lane(ctx, l.ID, author, epoch, lane)
+		if err != nil {
+			return err
+		}
+		sides[i] = &foldSide{state: state, start: state.Folded}
+	}
+	for progress := true; progress; {
+		progress = false
+		for i, side := range sides {
+			n, err := h.foldReady(ctx, tx, l, side, sides[1-i].state, rules)
+			if err != nil {
+				return err
+			}
+			progress = progress || n > 0
+		}
+	}
+	for _, side := range sides {
+		if side.state.Folded != side.start {
+			if err := tx.PutLane(ctx, side.state); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// foldSide is one author's sequence while a lane is folded.
+type foldSide struct {
+	state exchange.LaneState
+	start uint64
+	run   []exchange.Parcel // read ahead, from state.Folded+1
+	ended bool              // run was read to its end
+}
+
+// foldReady folds one author's statements until one is not resolved yet, or has seen more than was folded of the other's.
+func (h *House) foldReady(ctx context.Context, tx Tx, l exchange.Link, side *foldSide, other exchange.LaneState, rules func(envelope.Hash) (string, bool)) (int, error) {
+	folded := 0
+	for {
+		if len(side.run) == 0 {
+			if side.ended {
+				return folded, nil
+			}
+			run, err := tx.ParcelRun(ctx, l.ID, side.state.Author, side.state.Epoch, side.state.Lane, side.state.Folded, foldBatch)
+			if err != nil {
+				return folded, err
+			}
+			side.run, side.ended = run, len(run) < foldBatch
+			if len(run) == 0 {
+				return folded, nil
+			}
+		}
+		n := 0
+		for n < len(side.run) && ready(side.run[n], side.state.Folded+uint64(n)+1, other) {
+			n++
+		}
+		if n == 0 {
+			return folded, nil
+		}
+		if err := h.foldRun(ctx, tx, l, side.run[:n], other.Author, rules); err != nil {
+			return folded, err
+		}
+		side.state.Folded += uint64(n)
+		side.run = side.run[n:]
+		folded += n
+	}
+}
+
+// ready says whether a parcel's statement can be folded as the next of its author.
+func ready(p exchange.Parcel, next uint64, other exchange.LaneState) bool {
+	switch {
+	case p.Seq != next:
+		return false
+	case p.State == exchange.Refused || p.State == exchange.Rejected:
+		return true
+	}
+	return p.State == exchange.Opened && p.Received != 0 && (p.SeenEpoch < other.Epoch || p.SeenSeq <= other.Folded)
+}
+
+// foldRun folds parcels that are ready, in order, and writes their verdicts.
+func (h *House) foldRun(ctx context.Context, tx Tx, l exchange.Link, run []exchange.Parcel, peer party.ID, rules func(envelope.Hash) (string, bool)) error {
+	ids := make([]envelope.ID, len(run))
+	for i, p := range run {
+		ids[i] = p.ID
+	}
+	said, err := tx.StatementsByParcel(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for i, p := range run {
+		t, err := turnOf(p, said[p.ID], peer, rules)
+		if err != nil {
+			return err
+		}
+		verdict, effects, err := foldOne(ctx, tx, t)
+		if err != nil {
+			return fmt.Errorf("folding %s %d: %w", p.Lane, p.Seq, err)
+		}
+		run[i].Verdict = verdict
+		for _, e := range effects {
+			h.cfg.Log.Debug("effect", "link", l.Alias, "kind", e.Kind, "code", e.Code, "ref", e.Ref)
+		}
+	}
+	return tx.SetVerdicts(ctx, run)
+}
+
+func turnOf(p exchange.Parcel, s exchange.Statement, peer party.ID, rules func(envelope.Hash) (string, bool)) (turn, error) {
+	t := turn{link: p.Link, author: p.Author, peer: peer, epoch: p.Epoch, seq: p.Seq, lane: p.Lane, seenEpoch: p.SeenEpoch,
+		seenSeq: p.SeenSeq, received: p.Received, stale: p.Stale, state: p.State, commitment: p.Text, rules: rules}
+	if p.State != exchange.Opened {
+		return t, nil
+	}
+	text, err := statement.DecodeText(s.Text)
+	if err != nil {
+		return t, fmt.Errorf("reading the text of %s %d: %w", p.Lane, p.Seq, err)
+	}
+	t.text = text
+	return t, nil
+}
+
+// checkGuard says early whether a statement that is about to be said would be void, counting our own that still wait
+// for their receipts as said. Kinds without a guard need only their thread.
+func (h *House) checkGuard(ctx context.Context, tx Tx, l exchange.Link, r *reservation, own, theirs exchange.LaneState) error {
+	rules, err := editions(l)
+	if err != nil {
+		return err
+	}
+	ahead := &overlay{columns: tx, extra: map[columnKey]exchange.Column{}, said: map[statement.Commitment]exchange.Statement{}}
+	if r.text.Thread != nil {
+		waiting, err := tx.ParcelRun(ctx, l.ID, h.self, own.Epoch, own.Lane, own.Folded, foldBatch)
+		if err != nil {
+			return err
+		}
+		ids := make([]envelope.ID, len(waiting))
+		for i, p := range waiting {
+			ids[i] = p.ID
+		}
+		said, err := tx.StatementsByParcel(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for _, p := range waiting {
+			s := said[p.ID]
+			if s.Thread != *r.text.Thread {
+				continue
+			}
+			p.State = exchange.Opened
+			t, err := turnOf(p, s, l.Peer, rules)
+			if err != nil {
+				return err
+			}
+			if _, _, err := foldOne(ctx, ahead, t); err != nil {
+				return err
+			}
+		}
+	}
+	_, _, void, err := judge(ctx, ahead, turn{link: l.ID, author: h.self, peer: l.Peer, epoch: own.Epoch, seq: own.Last + 1, lane: own.Lane,
+		seenEpoch: theirs.Epoch, seenSeq: theirs.Settled, received: h.now(), text: r.text, commitment: r.commitment, rules: rules})
+	if err != nil {
+		return err
+	}
+	if void != nil {
+		return voidFault(void)
+	}
+	return nil
+}

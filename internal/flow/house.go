@@ -1,0 +1,194 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"entente/envelope"
+	"entente/internal/exchange"
+	"entente/internal/fault"
+	"entente/ledger"
+	"entente/parcel"
+	"entente/party"
+	"entente/statement"
+)
+
+// Config is what a House is built from; every member is required.
+type Config struct {
+	Store    Store
+	Blobs    Blobs
+	Keys     Keys
+	Registry envelope.Registry
+	Self     *party.Chain
+	Now      func() time.Time
+	Log      *slog.Logger
+	Endpoint string // what we tell peers: "https://arvenia.localhost:7443"; empty if none can reach us
+	Count    Counter
+}
+
+// Counter counts refusals by cause; node gives it to the metrics.
+type Counter interface {
+	Refused(door, code string)
+}
+
+// House is the acts of one party's node, bound to its store, blobs and keys. Safe for concurrent use. What it holds
+// in memory is only speed: after a crash everything is found again in the store.
+type House struct {
+	cfg   Config
+	self  party.ID
+	links sync.Map // statement.LinkID → *linkState
+
+	dirty    sync.Map      // statement.LinkID → true: to be settled
+	settling chan struct{} // wakes SettleLoop
+}
+
+// linkState is what a running node remembers of a link between acts.
+type linkState struct {
+	wake    chan struct{}
+	reserve batcher[*reservation]
+	publish batcher[*reservation]
+
+	mu     sync.Mutex                      // guards everything below
+	chain  *party.Chain                    // reloaded when the peer shows a newer one
+	leaves map[envelope.ID][]envelope.Hash // segment hashes of parcels that arrive in pieces
+	wants  map[envelope.ID][]parcel.Gap    // segments that the peer asked for; none: it lacks the hashes
+	docs   map[envelope.Hash]bool          // documents that the peer's mirror asked for
+	old    int64                           // the size that the peer said it had cosigned; -1 unless it said so
+	have   int64                           // the size to which it said it mirrors our log; -1 unless it said so
+	flying map[envelope.ID]bool            // parcels in deliveries that were not answered yet
+
+	shown      *ledger.Checkpoint // the newest checkpoint shown to the peer
+	round      bool               // a round of the ledger is due
+	rounding   bool               // one is on the way
+	roundAfter int64              // not before
+	fails      int                // deliveries failed in a row
+}
+
+// New makes the house.
+func New(c Config) (*House, error) {
+	if c.Store == nil || c.Blobs == nil || c.Keys == nil || c.Self == nil || c.Now == nil || c.Log == nil || c.Count == nil {
+		return nil, fmt.Errorf("building the house: a part is missing")
+	}
+	return &House{cfg: c, self: c.Self.ID, settling: make(chan struct{}, 1)}, nil
+}
+
+// Self is our own chain.
+func (h *House) Self() *party.Chain { return h.cfg.Self }
+
+func (h *House) now() int64 { return h.cfg.Now().UnixMicro() }
+
+func (h *House) link(id statement.LinkID) *linkState {
+	if s, ok := h.links.Load(id); ok {
+		return s.(*linkState)
+	}
+	s, _ := h.links.LoadOrStore(id, &linkState{
+		wake: make(chan struct{}, 1), old: -1, have: -1,
+		leaves: map[envelope.ID][]envelope.Hash{}, wants: map[envelope.ID][]parcel.Gap{},
+		docs: map[envelope.Hash]bool{}, flying: map[envelope.ID]bool{},
+	})
+	return s.(*linkState)
+}
+
+// Wake returns a channel that receives when something for link may be due before NextDue.
+func (h *House) Wake(link statement.LinkID) <-chan struct{} { return h.link(link).wake }
+
+func (s *linkState) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// PeerChain is the verified identity chain of a link's peer.
+func (h *House) PeerChain(ctx context.Context, link statement.LinkID) (*party.Chain, error) {
+	s := h.link(link)
+	s.mu.Lock()
+	chain := s.chain
+	s.mu.Unlock()
+	if chain != nil {
+		return chain, nil
+	}
+	var envelopes [][]byte
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		l, err := tx.Link(ctx, link)
+		if err != nil {
+			return err
+		}
+		envelopes, err = tx.Identities(ctx, l.Peer)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	chain, err = party.Verify(h.cfg.Registry, envelopes)
+	if err != nil {
+		return nil, fmt.Errorf("verifying the stored identity of a peer: %w", err)
+	}
+	s.mu.Lock()
+	s.chain = chain
+	s.mu.Unlock()
+	return chain, nil
+}
+
+// note keeps evidence of a lie and counts it; it is called inside a transaction.
+func (h *House) evidence(ctx context.Context, tx Tx, link statement.LinkID, kind, note string, data []byte) error {
+	return tx.PutEvidence(ctx, exchange.Evidence{Link: link, Kind: kind, At: h.now(), Note: note, Data: data})
+}
+
+func (h *House) audit(ctx context.Context, tx Tx, who, act, object string) error {
+	return tx.PutAudit(ctx, exchange.Audit{At: h.now(), Who: who, Act: act, Object: object})
+}
+
+func notFound(err error) bool { return fault.KindOf(err) == fault.NotFound }
+
+// batcher lets acts that wait at the same time share one transaction: the first to come runs the batch, those who
+// come meanwhile form the next one.
+type batcher[T any] struct {
+	mu      sync.Mutex
+	running bool
+	waiting []*batched[T]
+}
+
+type batched[T any] struct {
+	item T
+	err  error
+	done chan struct{}
+}
+
+// maxBatch is the most acts in one transaction.
+const maxBatch = 256
+
+// do adds item to the next batch and waits for its result. run gets the items of a batch and returns one error each.
+func (b *batcher[T]) do(ctx context.Context, item T, run func(context.Context, []T) []error) error {
+	mine := &batched[T]{item: item, done: make(chan struct{})}
+	b.mu.Lock()
+	b.waiting = append(b.waiting, mine)
+	if b.running {
+		b.mu.Unlock()
+		<-mine.done
+		return mine.err
+	}
+	b.running = true
+	for len(b.waiting) > 0 {
+		n := min(len(b.waiting), maxBatch)
+		batch := b.waiting[:n:n]
+		b.waiting = b.waiting[n:]
+		b.mu.Unlock()
+		items := make([]T, n)
+		for i, w := range batch {
+			items[i] = w.item
+		}
+		errs := run(context.WithoutCancel(ctx), items)
+		for i, w := range batch {
+			w.err = errs[i]
+			close(w.done)
+		}
+		b.mu.Lock()
+	}
+	b.running = false
+	b.mu.Unlock()
+	return mine.err
+}

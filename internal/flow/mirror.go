@@ -1,0 +1,398 @@
+package flow
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"entente/envelope"
+	"entente/internal/exchange"
+	"entente/internal/fault"
+	"entente/ledger"
+	"entente/parcel"
+)
+
+// leaves takes leaves of the peer's log into our mirror: each is recomputed, compared with the document that it records, and
+// stored with its tree hashes. What the mirror has not seen is asked for; what contradicts it is kept as evidence.
+func (in *intake) leaves(ctx context.Context, f parcel.Frame) error {
+	var lf parcel.LeavesFrame
+	if err := parcel.DecodeFrame(f, parcel.FrameLeaves, &lf); err != nil {
+		in.refuse(nil, "leaves", "The leaves are malformed: "+plain(err)+".")
+		return nil
+	}
+	if lf.Epoch != in.l.PeerEpoch {
+		in.refuse(nil, "epoch", "The leaves are of an epoch that is not open here.")
+		return nil
+	}
+	docs, err := in.documents(ctx, lf.Docs)
+	if err != nil || docs == nil {
+		return err
+	}
+	if len(lf.Leaves) == 0 {
+		return nil
+	}
+	var m *mirroring
+	err = in.h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+		m = &mirroring{in: in, tx: tx}
+		return m.take(ctx, lf, docs)
+	})
+	if err != nil {
+		return err
+	}
+	if m.lie != "" {
+		in.refuse(nil, m.lie, "A leaf contradicts what was shown before, or the document that it records; it is kept as evidence.")
+		return nil
+	}
+	if len(m.want.Docs) > 0 || m.want.Leaves != nil {
+		answer, err := parcel.EncodeFrame(parcel.FrameWant, m.want)
+		if err != nil {
+			return fmt.Errorf("asking for documents: %w", err)
+		}
+		in.answers = append(in.answers, answer)
+	}
+	return nil
+}
+
+// documents verifies the documents that came with leaves; receipts among them are also taken as receipts. nil means refused.
+func (in *intake) documents(ctx context.Context, sent []parcel.Document) (map[envelope.Hash]exchange.Document, error) {
+	docs := map[envelope.Hash]exchange.Document{}
+	var receipts []*arrivedReceipt
+	for _, d := range sent {
+		var env *envelope.Envelope
+		var broken *fault.Error
+		switch d.Type {
+		case "receipt":
+			env, _, broken = in.h.openReceipt(in.l, in.peer.At, d.Envelope)
+			receipts = append(receipts, &arrivedReceipt{frame: parcel.Frame{Kind: parcel.FrameReceipt, Payload: d.Envelope}})
+		case "header":
+			env, broken = in.headerDocument(d.Envelope)
+		default:
+			broken = fault.New(fault.Invalid, "document_type", "Documents of this type are not taken with leaves.")
+		}
+		if broken != nil {
+			in.refuse(nil, broken.Code, broken.Public)
+			return nil, nil
+		}
+		doc := exchange.Document{Hash: envelope.Sum(env.Payload), Link: in.l.ID, Type: env.PayloadType, Payload: env.Payload, Signatures: env.Signatures}
+		docs[doc.Hash] = doc
+	}
+	return docs, in.receipts(ctx, receipts)
+}
+
+func (in *intake) headerDocument(data []byte) (*envelope.Envelope, *fault.Error) {
+	env, err := envelope.DecodeEnvelope(data)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, "envelope", "The header's envelope is malformed.", err)
+	}
+	hd, err := parcel.DecodeHeader(env.Payload)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, "header", "The header is malformed: "+plain(err)+".", err)
+	}
+	signer, ok := in.peer.At(hd.Identity)
+	if !ok {
+		return nil, fault.New(fault.Invalid, "identity_version", "The identity version that signed is not known here; send the identity first.")
+	}
+	if _, err := in.h.cfg.Registry.Verify(env, parcel.HeaderType, signer.KeySet()); err != nil {
+		return nil, fault.Wrap(fault.Forbidden, "signature", "The header's signature does not verify.", err)
+	}
+	if hd.Link != in.l.ID || hd.From != in.l.Peer {
+		return nil, fault.New(fault.Forbidden, "addressee", "The header is not of this link.")
+	}
+	return env, nil
+}
+
+// mirroring is one transaction that takes leaves.
+type mirroring struct {
+	in   *intake
+	tx   Tx
+	want parcel.WantFrame
+	lie  string // code: nothing of the run was taken from there on
+}
+
+func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[envelope.Hash]exchange.Document) error {
+	l := m.in.l
+	for _, d := range docs {
+		if err := m.tx.PutDocuments(ctx, d); err != nil {
+			return err
+		}
+	}
+	b, err := openBook(ctx, m.tx, l.ID, l.Peer, l.PeerEpoch)
+	if err != nil {
+		return err
+	}
+	size := b.log.Size
+	if lf.First > size {
+		m.want.Epoch, m.want.Leaves = lf.Epoch, &size
+		return nil
+	}
+	old := min(size-lf.First, int64(len(lf.Leaves)))
+	if same, err := m.same(ctx, lf, old); err != nil || !same {
+		return err
+	}
+	fresh := lf.Leaves[old:]
+	follower, err := ledger.ResumeFollower(l.PeerEpoch, size, b.log.LastTime, b)
+	if err != nil {
+		return err
+	}
+	_, leaves, err := follower.CheckRun(fresh)
+	if err != nil {
+		code := "leaf"
+		if errors.Is(err, ledger.ErrTime) {
+			code = "leaf_time"
+		}
+		return m.evidence(ctx, code, "A leaf of the peer's log is malformed, out of place, or earlier than the one before.", bytes.Join(fresh, []byte{'\n'}))
+	}
+	hashes := make([]envelope.Hash, len(leaves))
+	for i, leaf := range leaves {
+		hashes[i] = leaf.Doc
+	}
+	known, err := m.tx.Documents(ctx, hashes)
+	if err != nil {
+		return err
+	}
+	for i, leaf := range leaves {
+		missing, wrong := m.check(leaf, known)
+		if wrong != "" {
+			if err := m.evidence(ctx, "leaf_document", "A leaf of the peer's log does not fit the document that it records: "+wrong+".", fresh[i]); err != nil {
+				return err
+			}
+			break
+		}
+		if missing {
+			m.ask(leaves[i:], known)
+			break
+		}
+		if err := b.add(fresh[i], leaf.Doc, leaf.Kind, leaf.Time); err != nil {
+			return err
+		}
+	}
+	return b.close(ctx, m.tx)
+}
+
+// ask names every document of the peer that the rest of a run needs and we lack.
+func (m *mirroring) ask(leaves []*ledger.Leaf, known map[envelope.Hash]exchange.Document) {
+	for _, leaf := range leaves {
+		if missing, _ := m.check(leaf, known); missing && len(m.want.Docs) < maxRanges {
+			m.want.Docs = append(m.want.Docs, leaf.Doc)
+		}
+	}
+}
+
+// same compares leaves that we hold already with those that came: a difference is a rewritten log.
+func (m *mirroring) same(ctx context.Context, lf parcel.LeavesFrame, n int64) (bool, error) {
+	if n <= 0 {
+		return true, nil
+	}
+	held, err := m.tx.Leaves(ctx, m.in.l.ID, m.in.l.Peer, lf.Epoch, lf.First, int(n))
+	if err != nil {
+		return false, err
+	}
+	for i := range held {
+		if !bytes.Equal(held[i].Leaf, lf.Leaves[i]) {
+			return false, m.evidence(ctx, "leaf_rewritten", "The peer showed another leaf than before at the same place.", lf.Leaves[i])
+		}
+	}
+	return true, nil
+}
+
+func (m *mirroring) evidence(ctx context.Context, code, note string, data []byte) error {
+	m.lie = code
+	return m.in.h.evidence(ctx, m.tx, m.in.l.ID, code, note, data)
+}
+
+// check compares a leaf with the document that it records; wrong says in words what does not fit.
+func (m *mirroring) check(leaf *ledger.Leaf, known map[envelope.Hash]exchange.Document) (missing bool, wrong string) {
+	l, self := m.in.l, m.in.h.self
+	switch leaf.Kind {
+	case ledger.EpochLeaf, ledger.LinkLeaf:
+		if leaf.Doc != l.ID {
+			return false, "it is not about this link"
+		}
+		return false, ""
+	case ledger.IdentityLeaf:
+		for _, env := range m.in.peer.Envelopes {
+			if e, err := envelope.DecodeEnvelope(env); err == nil && envelope.Sum(e.Payload) == leaf.Doc {
+				return false, ""
+			}
+		}
+		return false, "it names an identity that was not shown"
+	}
+	doc, ok := known[leaf.Doc]
+	ours := leaf.Kind == ledger.Got || leaf.Kind == ledger.ReceiptIn
+	if !ok {
+		if ours {
+			return false, "it records what we never said"
+		}
+		return true, ""
+	}
+	author := l.Peer
+	if ours {
+		author = self
+	}
+	switch leaf.Kind {
+	case ledger.Sent, ledger.Got:
+		hd, err := parcel.DecodeHeader(doc.Payload)
+		switch {
+		case err != nil || doc.Type != parcel.HeaderType || hd.From != author || hd.Link != l.ID:
+			return false, "it is not such a header"
+		case string(hd.Lane) != leaf.Lane || hd.Seq != leaf.Seq:
+			return false, "lane or sequence differ"
+		case leaf.Kind == ledger.Sent && (hd.Index != leaf.Index || hd.Epoch != leaf.Epoch):
+			return false, "the header names another place"
+		}
+	case ledger.ReceiptOut, ledger.ReceiptIn:
+		r, err := parcel.DecodeReceipt(doc.Payload)
+		switch {
+		case err != nil || doc.Type != parcel.ReceiptType || r.From != author || r.Link != l.ID:
+			return false, "it is not such a receipt"
+		case string(r.Lane) != leaf.Lane || r.Seq != leaf.Seq:
+			return false, "lane or sequence differ"
+		}
+	default:
+		return false, "its kind is not known"
+	}
+	return false, ""
+}
+
+// checkpoint is the witness's part (C2SP tlog-witness, add-checkpoint): it cosigns a head of the peer's log that continues
+// what it cosigned before and equals the leaves that it mirrored; the head is durable before the cosignature leaves.
+func (in *intake) checkpoint(ctx context.Context, f parcel.Frame) error {
+	req, err := ledger.DecodeAddCheckpoint(f.Payload)
+	if err != nil {
+		in.refuse(nil, "checkpoint", "The checkpoint is malformed: "+plain(err)+".")
+		return nil
+	}
+	h, l := in.h, in.l
+	origin := ledger.Origin(l.ID, l.Peer, l.PeerEpoch)
+	var c *ledger.Checkpoint
+	var answer any
+	var refusal *ledger.RefusalError
+	err = h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+		c, answer, refusal = nil, nil, nil
+		log, err := tx.Log(ctx, l.ID, l.Peer, l.PeerEpoch)
+		if err != nil {
+			return err
+		}
+		reader := tx.HashReader(ctx, l.ID, l.Peer, l.PeerEpoch)
+		state := ledger.WitnessState{Size: log.CosignedSize}
+		if state.Root, err = ledger.TreeRoot(log.CosignedSize, reader); err != nil {
+			return err
+		}
+		judged, err := ledger.Judge(state, *req, origin, in.peer.Latest().Log)
+		if errors.As(err, &refusal) {
+			return in.judged(ctx, tx, refusal, f.Payload)
+		}
+		if err != nil {
+			return err
+		}
+		if judged.Size > log.Size {
+			size := log.Size
+			answer = parcel.WantFrame{Epoch: l.PeerEpoch, Leaves: &size}
+			return nil
+		}
+		root, err := ledger.TreeRoot(judged.Size, reader)
+		if err != nil {
+			return err
+		}
+		if root != judged.Root {
+			refusal = &ledger.RefusalError{Refusal: ledger.Inconsistent, Signed: judged, Err: ledger.ErrRoot}
+			return in.judged(ctx, tx, refusal, f.Payload)
+		}
+		c = judged
+		log.CosignedSize, log.CosignedNote, log.CosignedAt = c.Size, c.Note, h.now()
+		return tx.PutLog(ctx, log)
+	})
+	switch {
+	case err != nil:
+		return err
+	case refusal != nil && refusal.Refusal == ledger.Conflict:
+		size := refusal.Size
+		return in.answerFrame(parcel.FrameCosignature, parcel.CosignatureFrame{Origin: origin, Size: refusal.Signed.Size, OldSize: &size})
+	case refusal != nil:
+		in.refuse(nil, "checkpoint_refused", "The checkpoint was not cosigned: "+refusal.Refusal.String()+".")
+		return nil
+	case answer != nil:
+		return in.answerFrame(parcel.FrameWant, answer)
+	}
+	return in.cosign(ctx, c)
+}
+
+func (in *intake) answerFrame(kind parcel.FrameKind, v any) error {
+	f, err := parcel.EncodeFrame(kind, v)
+	if err != nil {
+		return fmt.Errorf("answering: %w", err)
+	}
+	in.answers = append(in.answers, f)
+	return nil
+}
+
+// judged keeps a checkpoint that the log signed and that contradicts what it signed before.
+func (in *intake) judged(ctx context.Context, tx Tx, r *ledger.RefusalError, data []byte) error {
+	if r.Refusal != ledger.Inconsistent {
+		return nil
+	}
+	return in.h.evidence(ctx, tx, in.l.ID, "ledger_forked", "The peer signed a checkpoint that does not continue what it signed before.", data)
+}
+
+// cosign signs a durable head and keeps the cosigned note beside it.
+func (in *intake) cosign(ctx context.Context, c *ledger.Checkpoint) error {
+	h, l := in.h, in.l
+	name := ledger.WitnessName(h.self)
+	signers, err := h.cfg.Keys.WitnessSigners(name, func() int64 { return h.cfg.Now().Unix() })
+	if err != nil {
+		return err
+	}
+	lines, err := ledger.Cosign(c, signers...)
+	if err != nil {
+		return err
+	}
+	cosigned, _, err := ledger.AddCosignatures(c, lines, name, h.cfg.Self.Latest().Witness)
+	if err != nil {
+		return fmt.Errorf("checking our own cosignature: %w", err)
+	}
+	err = h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+		log, err := tx.Log(ctx, l.ID, l.Peer, l.PeerEpoch)
+		if err != nil || log.CosignedSize != c.Size {
+			return err
+		}
+		log.CosignedNote = cosigned.Note
+		return tx.PutLog(ctx, log)
+	})
+	if err != nil {
+		return err
+	}
+	return in.answerFrame(parcel.FrameCosignature, parcel.CosignatureFrame{Origin: c.Origin, Size: c.Size, Lines: string(lines)})
+}
+
+// cosignature takes the peer's cosignature of our head, or the size that it holds instead.
+func (in *intake) cosignature(ctx context.Context, f parcel.Frame) error {
+	var cf parcel.CosignatureFrame
+	if err := parcel.DecodeFrame(f, parcel.FrameCosignature, &cf); err != nil {
+		in.refuse(nil, "cosignature", "The cosignature is malformed: "+plain(err)+".")
+		return nil
+	}
+	h, l, s := in.h, in.l, in.state
+	s.mu.Lock()
+	c := s.shown
+	if cf.OldSize != nil {
+		s.old, in.woke = *cf.OldSize, true
+	}
+	s.mu.Unlock()
+	if cf.OldSize != nil || c == nil || c.Origin != cf.Origin || c.Size != cf.Size {
+		return nil
+	}
+	cosigned, _, err := ledger.AddCosignatures(c, []byte(cf.Lines), ledger.WitnessName(l.Peer), in.peer.Latest().Witness)
+	if err != nil {
+		in.refuse(nil, "cosignature", "The cosignature does not verify.")
+		return nil
+	}
+	return h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+		log, err := tx.Log(ctx, l.ID, h.self, l.OwnEpoch)
+		if err != nil || log.CosignedSize > c.Size {
+			return err
+		}
+		log.CosignedSize, log.CosignedNote, log.CosignedAt = c.Size, cosigned.Note, h.now()
+		return tx.PutLog(ctx, log)
+	})
+}

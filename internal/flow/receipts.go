@@ -1,0 +1,280 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+
+	"entente/envelope"
+	"entente/internal/exchange"
+	"entente/internal/fault"
+	"entente/ledger"
+	"entente/parcel"
+	"entente/statement"
+)
+
+// arrivedReceipt is a receipt of the peer about one of our parcels, on its way in.
+type arrivedReceipt struct {
+	frame   parcel.Frame
+	env     *envelope.Envelope
+	receipt *parcel.Receipt
+	hash    envelope.Hash
+	broken  *fault.Error
+}
+
+// receipts takes the peer's receipts: each is verified, entered in our ledger, and moves its parcel on.
+func (in *intake) receipts(ctx context.Context, batch []*arrivedReceipt) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	parallel(len(batch), func(i int) { in.examineReceipt(batch[i]) })
+	var good []*arrivedReceipt
+	for _, r := range batch {
+		if r.broken != nil {
+			in.refuse(nil, r.broken.Code, r.broken.Public)
+			continue
+		}
+		good = append(good, r)
+	}
+	if len(good) == 0 {
+		return nil
+	}
+	return in.h.cfg.Store.Update(ctx, Normal, func(tx Tx) error { return in.enterReceipts(ctx, tx, good) })
+}
+
+func (in *intake) examineReceipt(a *arrivedReceipt) {
+	env, r, err := in.h.openReceipt(in.l, in.peer.At, a.frame.Payload)
+	if err != nil {
+		a.broken = err
+		return
+	}
+	a.env, a.receipt, a.hash = env, r, envelope.Sum(env.Payload)
+}
+
+// enterReceipts is the transaction that takes receipts in.
+func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedReceipt) error {
+	h, l := in.h, in.l
+	b, err := openBook(ctx, tx, l.ID, h.self, l.OwnEpoch)
+	if err != nil {
+		return err
+	}
+	ids := make([]envelope.ID, len(batch))
+	headers := make([]envelope.Hash, len(batch))
+	for i, a := range batch {
+		ids[i], headers[i] = a.receipt.Parcel, a.receipt.Header
+	}
+	parcels, err := tx.ParcelsByID(ctx, ids)
+	if err != nil {
+		return err
+	}
+	before, err := tx.ReceiptsOfMany(ctx, headers)
+	if err != nil {
+		return err
+	}
+	var rows []exchange.Receipt
+	var documents []exchange.Document
+	changed := map[envelope.ID]bool{}
+	lanes := map[statement.Lane]bool{}
+	for _, a := range batch {
+		r := a.receipt
+		p, ok := parcels[r.Parcel]
+		if !ok || p.Author != h.self || p.Header != r.Header || p.Link != l.ID {
+			h.cfg.Count.Refused("peer", "receipt_unknown")
+			continue
+		}
+		known, conflict := sameReceipt(before[r.Header], a)
+		if known {
+			continue
+		}
+		if conflict {
+			if err := h.evidence(ctx, tx, l.ID, "receipt_equivocation", "The peer gave two receipts that contradict each other for one parcel.", a.frame.Payload); err != nil {
+				return err
+			}
+			h.cfg.Count.Refused("peer", "receipt_equivocation")
+			continue
+		}
+		stale, bogus, err := h.checkStale(ctx, tx, l, p, r)
+		if err != nil {
+			return err
+		}
+		if bogus {
+			if err := h.evidence(ctx, tx, l.ID, "stale_citation", "The peer's receipt cites one of ours that does not show what it claims.", a.frame.Payload); err != nil {
+				return err
+			}
+			h.cfg.Count.Refused("peer", "stale_citation")
+			continue
+		}
+		if _, err := b.enter(h.now(), ledger.ReceiptIn, r.Lane, r.Seq, a.hash); err != nil {
+			return err
+		}
+		row := exchange.Receipt{Hash: a.hash, Link: l.ID, Author: l.Peer, Kind: string(r.Kind), Header: r.Header, Parcel: r.Parcel, Lane: r.Lane,
+			Epoch: r.Epoch, Seq: r.Seq, ContiguousTo: r.ContiguousTo, At: r.At, Index: -1, Log: r.Log.Index}
+		before[r.Header] = append(before[r.Header], row)
+		rows = append(rows, row)
+		documents = append(documents, exchange.Document{Hash: a.hash, Link: l.ID, Type: parcel.ReceiptType, Payload: a.env.Payload, Signatures: a.env.Signatures})
+		parcels[r.Parcel] = advance(p, r, stale)
+		changed[r.Parcel] = true
+		lanes[r.Lane] = lanes[r.Lane] || r.Seq > 0
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	var updates []exchange.Parcel
+	for id := range changed {
+		updates = append(updates, parcels[id])
+	}
+	if err := tx.PutReceipts(ctx, rows...); err != nil {
+		return err
+	}
+	if err := tx.PutDocuments(ctx, documents...); err != nil {
+		return err
+	}
+	if err := tx.AdvanceParcels(ctx, updates); err != nil {
+		return err
+	}
+	if err := b.close(ctx, tx); err != nil {
+		return err
+	}
+	for lane, said := range lanes {
+		if !said {
+			continue
+		}
+		if err := h.foldLane(ctx, tx, l, lane); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sameReceipt says whether a receipt is known already, or contradicts one that is: a parcel is received or refused once,
+// and opened or rejected once.
+func sameReceipt(before []exchange.Receipt, a *arrivedReceipt) (known, conflict bool) {
+	first := func(kind string) bool { return kind == string(parcel.Received) || kind == string(parcel.Refused) }
+	for _, old := range before {
+		if old.Hash == a.hash {
+			return true, false
+		}
+		if first(old.Kind) == first(string(a.receipt.Kind)) && old.Author == a.receipt.From {
+			conflict = true
+		}
+	}
+	return false, conflict
+}
+
+// advance moves one of our parcels on by a receipt. Receipts may come in any order: what is final stays.
+func advance(p exchange.Parcel, r *parcel.Receipt, stale bool) exchange.Parcel {
+	switch r.Kind {
+	case parcel.Received:
+		p.Received, p.GotIndex, p.Stale = r.At, r.Log.Index, stale
+		if p.State == exchange.Sending || p.State == exchange.Reserved {
+			p.State = exchange.Received
+		}
+	case parcel.Refused:
+		p.Received, p.GotIndex, p.State, p.Reason = r.At, r.Log.Index, exchange.Refused, r.Reason
+	case parcel.Opened:
+		p.State = exchange.Opened
+	case parcel.Rejected:
+		p.State, p.Reason = exchange.Rejected, r.Reason
+	}
+	return p
+}
+
+// checkStale checks a citation in a received receipt: it must be one of our own receipts in that lane, entered before the
+// parcel's leaf, that had more than the parcel's seen admits.
+func (h *House) checkStale(ctx context.Context, tx Tx, l exchange.Link, p exchange.Parcel, r *parcel.Receipt) (stale, bogus bool, err error) {
+	if r.Stale == nil {
+		return false, false, nil
+	}
+	doc, err := tx.Document(ctx, *r.Stale)
+	if notFound(err) {
+		return false, true, nil
+	}
+	if err != nil {
+		return false, false, err
+	}
+	cited, err := parcel.DecodeReceipt(doc.Payload)
+	if err != nil || doc.Type != parcel.ReceiptType {
+		return false, true, nil
+	}
+	shows := cited.From == h.self && cited.Link == l.ID && cited.Lane == p.Lane && cited.Log.Epoch == p.Epoch &&
+		cited.Epoch == p.SeenEpoch && cited.ContiguousTo > p.SeenSeq && cited.Log.Index < p.SentIndex
+	return shows, !shows, nil
+}
+
+// openReceipt decodes and verifies a receipt of the peer.
+func (h *House) openReceipt(l exchange.Link, identity identityAt, data []byte) (*envelope.Envelope, *parcel.Receipt, *fault.Error) {
+	env, err := envelope.DecodeEnvelope(data)
+	if err != nil {
+		return nil, nil, fault.Wrap(fault.Invalid, "envelope", "The receipt's envelope is malformed.", err)
+	}
+	r, err := parcel.DecodeReceipt(env.Payload)
+	if err != nil {
+		return nil, nil, fault.Wrap(fault.Invalid, "receipt", "The receipt is malformed: "+plain(err)+".", err)
+	}
+	signer, ok := identity(r.Identity)
+	if !ok {
+		return nil, nil, fault.New(fault.Invalid, "identity_version", "The identity version that signed is not known here; send the identity first.")
+	}
+	if _, err := h.cfg.Registry.Verify(env, parcel.ReceiptType, signer.KeySet()); err != nil {
+		return nil, nil, fault.Wrap(fault.Forbidden, "signature", "The receipt's signature does not verify.", err)
+	}
+	if r.Link != l.ID || r.From != l.Peer || r.To != h.self {
+		return nil, nil, fault.New(fault.Forbidden, "addressee", "The receipt is not for this link and these parties.")
+	}
+	return env, r, nil
+}
+
+// want remembers what the peer asked for; the next deliveries carry it.
+func (in *intake) want(f parcel.Frame) error {
+	var w parcel.WantFrame
+	if err := parcel.DecodeFrame(f, parcel.FrameWant, &w); err != nil {
+		in.refuse(nil, "want", "The wish is malformed: "+plain(err)+".")
+		return nil
+	}
+	s := in.state
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.Parcel != nil && (len(s.wants) < maxWants || s.wants[*w.Parcel] != nil) {
+		s.wants[*w.Parcel] = w.Segments
+	}
+	for _, doc := range w.Docs {
+		if len(s.docs) < maxWants {
+			s.docs[doc] = true
+		}
+	}
+	if w.Leaves != nil && w.Epoch == in.l.OwnEpoch {
+		s.have = *w.Leaves
+	}
+	in.woke = true
+	return nil
+}
+
+// maxWants bounds what a peer may have us remember for it.
+const maxWants = 4096
+
+// refusal notes that the peer could not take a frame of ours.
+func (in *intake) refusal(ctx context.Context, f parcel.Frame) error {
+	var r parcel.RefusalFrame
+	if err := parcel.DecodeFrame(f, parcel.FrameRefusal, &r); err != nil {
+		in.h.cfg.Count.Refused("peer", "refusal")
+		return nil
+	}
+	in.h.cfg.Log.Warn("the peer could not take a frame", "link", in.l.Alias, "code", r.Code, "sentence", r.Sentence)
+	if r.Parcel == nil {
+		return nil
+	}
+	id := *r.Parcel
+	return in.h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+		p, err := tx.Parcel(ctx, id)
+		if notFound(err) || err == nil && (p.Author != in.h.self || p.Link != in.l.ID || p.State != exchange.Sending) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		wait := exchange.Backoff(p.Attempts+1, 0)
+		if err := tx.SetTries(ctx, []envelope.ID{id}, p.Attempts+1, in.h.now()+wait.Microseconds()); err != nil {
+			return fmt.Errorf("putting a refused parcel back: %w", err)
+		}
+		return nil
+	})
+}

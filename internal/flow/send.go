@@ -1,0 +1,697 @@
+package flow
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"entente/envelope"
+	"entente/handling"
+	"entente/internal/actor"
+	"entente/internal/exchange"
+	"entente/internal/fault"
+	"entente/ledger"
+	"entente/parcel"
+	"entente/party"
+	"entente/statement"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Draft is what a member or a tool composes.
+type Draft struct {
+	Link    statement.LinkID
+	Lane    statement.Lane
+	Kind    string
+	Thread  *statement.Commitment
+	Refs    []statement.Commitment
+	Zone    string // IANA; UTC if empty
+	Urgency string // routine if empty
+	ReplyBy *int64
+	Marking handling.Marking
+	Face    any
+	Body    any
+	Files   []FileDraft
+	Release string // "" or what a second person already gave: second_person, releasing_officer
+}
+
+// FileDraft is a file to send; Open gives its plaintext, which is read once, as a stream.
+type FileDraft struct {
+	Name  string
+	Media string
+	Size  int64
+	Open  func() (io.ReadCloser, error)
+}
+
+// Progress reports how much of a total is done, in the caller's unit; it may be nil.
+type Progress func(done, total int64)
+
+// reservation is one statement on its way to its place in lane and ledger.
+type reservation struct {
+	link       exchange.Link
+	who        string
+	text       *statement.Text
+	commitment statement.Commitment
+	row        exchange.Statement
+	body       []byte // sealed at rest
+	wrapped    []byte // statement's key
+	parcels    []*outgoing
+}
+
+// outgoing is one parcel of a reservation: first the statement's, then its files'.
+type outgoing struct {
+	header   parcel.Header
+	row      exchange.Parcel
+	payload  []byte // of the header, fixed by the reserving transaction
+	signed   []envelope.Signature
+	segments []envelope.Hash // leaf hashes, when the content lies in the blob store
+	file     *exchange.File
+}
+
+// Send checks, seals and queues a statement and returns its commitment. When it returns, the statement is durable and
+// has its place in lane and ledger; delivery goes on by itself.
+func (h *House) Send(ctx context.Context, who actor.Actor, d Draft, p Progress) (statement.Commitment, error) {
+	if err := who.Need(actor.Officer, actor.Operator); err != nil {
+		return statement.Commitment{}, err
+	}
+	r, err := h.compose(ctx, who, d, p)
+	if err != nil {
+		return statement.Commitment{}, err
+	}
+	s := h.link(d.Link)
+	if err := s.reserve.do(ctx, r, h.reserve); err != nil {
+		return statement.Commitment{}, err
+	}
+	if err := h.sign(r); err != nil {
+		return statement.Commitment{}, err
+	}
+	if err := s.publish.do(ctx, r, h.publish); err != nil {
+		return statement.Commitment{}, err
+	}
+	s.signal()
+	return r.commitment, nil
+}
+
+// compose does everything that needs no place in the record yet: rules, marking, sealing, the copy at rest.
+func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progress) (*reservation, error) {
+	var (
+		l       exchange.Link
+		state   string
+		edition envelope.Hash
+	)
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		var err error
+		if l, err = tx.Link(ctx, d.Link); err != nil {
+			return err
+		}
+		ours, theirs, err := h.linkColumns(ctx, tx, l)
+		if err != nil {
+			return err
+		}
+		state, _ = exchange.LinkStatus(ours, theirs)
+		edition, err = h.editionFor(ctx, tx, l, d.Thread)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	agreement, err := statement.DecodeAgreement(l.Agreement)
+	if err != nil {
+		return nil, fmt.Errorf("reading the agreement of link %s: %w", l.Alias, err)
+	}
+	peer, err := h.PeerChain(ctx, l.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := allowed(d, agreement, state); err != nil {
+		return nil, err
+	}
+	face, err := envelope.Marshal(d.Face)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, "face", "The coded part of this statement is not valid.", err)
+	}
+	text := statement.Text{V: 1, Link: l.ID, From: h.self, To: l.Peer, Lane: d.Lane, Kind: d.Kind, Edition: edition,
+		Thread: d.Thread, Refs: d.Refs, Authored: h.now(), Zone: orElse(d.Zone, "UTC"), Urgency: orElse(d.Urgency, "routine"),
+		ReplyBy: d.ReplyBy, Marking: d.Marking, Face: jsontext.Value(face)}
+	w := sealing{h: h, link: l, to: peer.Latest(), agreement: agreement, key: make([]byte, 32), progress: p}
+	rand.Read(w.key)
+	return w.seal(ctx, who, text, d)
+}
+
+func orElse(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
+
+// editionFor is the rule set that a statement obeys: its thread's, or that of the agreement for a new thread.
+func (h *House) editionFor(ctx context.Context, tx Tx, l exchange.Link, thread *statement.Commitment) (envelope.Hash, error) {
+	if thread != nil && *thread != l.ID {
+		first, err := tx.Statement(ctx, *thread)
+		if notFound(err) {
+			return envelope.Hash{}, fault.New(fault.NotFound, "thread", "The thread to answer in is not known here.")
+		}
+		if err != nil {
+			return envelope.Hash{}, err
+		}
+		text, err := statement.DecodeText(first.Text)
+		if err != nil {
+			return envelope.Hash{}, fmt.Errorf("reading the first statement of a thread: %w", err)
+		}
+		return text.Edition, nil
+	}
+	a, err := statement.DecodeAgreement(l.Agreement)
+	if err != nil {
+		return envelope.Hash{}, fmt.Errorf("reading the agreement of link %s: %w", l.Alias, err)
+	}
+	return a.Rules.Edition(), nil
+}
+
+// allowed applies the kind's table and the marking policy before anything is sealed.
+func allowed(d Draft, a *statement.Agreement, state string) error {
+	kind, ok := statement.LookUp(a.Rules.Kinds, d.Kind)
+	if !ok {
+		return fault.New(fault.Invalid, "unknown_kind", fmt.Sprintf("There is no kind of statement %q in the edition that this link agreed to.", d.Kind))
+	}
+	if state != exchange.LinkActive && !kind.Unverified {
+		return fault.New(fault.Conflict, "link_unverified",
+			"This link is not confirmed by both sides yet: compare the short code with the other party and confirm it (entente confirm).")
+	}
+	channel, encrypted, own := "https", true, "own"
+	files := len(d.Files) > 0
+	facts := handling.Facts{Kind: d.Kind, Lane: string(d.Lane), Marking: d.Marking, Channel: &channel, LinkState: &state,
+		Encrypted: &encrypted, Exercise: &a.Exercise, LinkExercise: &a.Exercise, Originator: &own, HasFiles: &files}
+	if kind.Unverified {
+		active := exchange.LinkActive
+		facts.LinkState = &active
+	}
+	decision := handling.Decide(a.Rules.Policy, facts)
+	if !decision.Allowed {
+		sentence := "The marking does not allow this to leave."
+		code := "marking"
+		if len(decision.Reasons) > 0 {
+			sentence, code = decision.Reasons[0].Sentence, decision.Reasons[0].Code
+		}
+		return fault.New(fault.Forbidden, code, sentence)
+	}
+	if decision.Release != "" && decision.Release != "none" && d.Release != decision.Release {
+		return fault.New(fault.Forbidden, "release",
+			"This marking needs a second person's release, which cannot be given here yet; mark it TLP:AMBER or below.")
+	}
+	return nil
+}
+
+// sealing turns one draft into parcels and a copy at rest.
+type sealing struct {
+	h         *House
+	link      exchange.Link
+	to        *party.Identity
+	agreement *statement.Agreement
+	key       []byte // the statement's key at rest
+	progress  Progress
+	done      int64
+	total     int64
+}
+
+func (w *sealing) seal(ctx context.Context, who actor.Actor, text statement.Text, d Draft) (*reservation, error) {
+	if len(d.Files) > statement.MaxFiles {
+		return nil, fault.New(fault.TooLarge, "files", fmt.Sprintf("A statement carries at most %d files; send the rest with another.", statement.MaxFiles))
+	}
+	for _, f := range d.Files {
+		if f.Size > w.agreement.Limits.FileBytes {
+			return nil, fault.New(fault.TooLarge, "file_size", fmt.Sprintf("A file may have at most %d bytes on this link.", w.agreement.Limits.FileBytes))
+		}
+		w.total += f.Size
+	}
+	r := &reservation{link: w.link, who: who.Name}
+	var files []statement.File
+	var sealed []*outgoing
+	for i, f := range d.Files {
+		file, out, err := w.file(ctx, f, i)
+		if err != nil {
+			return nil, err
+		}
+		files, sealed = append(files, file), append(sealed, out)
+	}
+	content, commitment, err := statement.Compose(text, d.Body, files)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, "statement", "This statement is not valid: "+plain(err)+".", err)
+	}
+	r.commitment = commitment
+	if r.text, err = statement.DecodeText(content.Text); err != nil {
+		return nil, fault.Wrap(fault.Invalid, "statement", "This statement is not valid: "+plain(err)+".", err)
+	}
+	encoded, err := content.Encode()
+	if err != nil {
+		return nil, err
+	}
+	first, err := w.content(ctx, encoded)
+	if err != nil {
+		return nil, err
+	}
+	r.parcels = append([]*outgoing{first}, sealed...)
+	for _, out := range r.parcels {
+		out.header.Text, out.row.Text = commitment, commitment
+		out.header.Lane, out.row.Lane = text.Lane, text.Lane
+		if out.file != nil {
+			out.file.Statement = commitment
+		}
+	}
+	if r.body, r.wrapped, err = w.h.lock(w.key, commitment, encoded); err != nil {
+		return nil, err
+	}
+	r.row = exchange.Statement{Commitment: commitment, Link: w.link.ID, Author: w.h.self, Lane: text.Lane, Kind: text.Kind,
+		Authored: text.Authored, Text: content.Text, TextSalt: content.TextSalt, Parcel: first.header.ID, Thread: commitment}
+	if text.Thread != nil {
+		r.row.Thread = *text.Thread
+	}
+	return r, nil
+}
+
+// plain gives the words of a format error, which name what is wrong and where, and nothing else.
+func plain(err error) string {
+	if e, ok := errors.AsType[*envelope.FormatError](err); ok {
+		return e.Error()
+	}
+	return "its form is wrong"
+}
+
+// header starts a header with what is known before the reserving transaction.
+func (w *sealing) header() parcel.Header {
+	now := w.h.now()
+	return parcel.Header{V: 1, ID: envelope.NewID(), Link: w.link.ID, From: w.h.self, To: w.link.Peer,
+		Identity: w.h.cfg.Keys.Version(), Recipient: w.to.Version, Epoch: w.link.OwnEpoch,
+		Created: now, Expires: now + w.agreement.Limits.Expiry*1e6, Padding: "none"}
+}
+
+func (w *sealing) row(hd parcel.Header) exchange.Parcel {
+	return exchange.Parcel{ID: hd.ID, Link: hd.Link, Author: hd.From, Epoch: hd.Epoch, File: -1, State: exchange.Reserved,
+		GotIndex: -1, Created: hd.Created, Expires: hd.Expires, Segments: hd.Segments, Length: hd.Length}
+}
+
+// content seals a statement's content, inline when it is small.
+func (w *sealing) content(ctx context.Context, encoded []byte) (*outgoing, error) {
+	hd := w.header()
+	hd.Padding = parcel.PaddingClass(len(encoded))
+	var buf bytes.Buffer
+	sealed, err := parcel.SealContent(w.h.cfg.Registry, &buf, encoded, w.to.Suites, hd.Context())
+	if err != nil {
+		return nil, fmt.Errorf("sealing a statement: %w", err)
+	}
+	fill(&hd, sealed)
+	out := &outgoing{header: hd, row: w.row(hd)}
+	if buf.Len() <= parcel.MaxInline {
+		out.row.Content = buf.Bytes()
+		return out, nil
+	}
+	b, err := w.h.cfg.Blobs.Create(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	segments := &segmentHasher{to: b}
+	if _, err := segments.Write(buf.Bytes()); err != nil {
+		return nil, err
+	}
+	out.segments = segments.finish()
+	out.row.Blob, err = b.Commit()
+	return out, err
+}
+
+func fill(hd *parcel.Header, s envelope.Sealed) {
+	hd.Layers, hd.Segments, hd.Length, hd.Root = s.Layers, s.Segments, s.Length, s.Root
+	for _, l := range s.Layers {
+		hd.Suites = append(hd.Suites, l.Suite)
+	}
+}
+
+// file seals a file for the peer and, in the same pass, a copy at rest under the statement's key.
+func (w *sealing) file(ctx context.Context, f FileDraft, position int) (statement.File, *outgoing, error) {
+	fail := func(err error) (statement.File, *outgoing, error) {
+		return statement.File{}, nil, fmt.Errorf("sealing file %d: %w", position+1, err)
+	}
+	if err := w.h.cfg.Blobs.Reserve(2 * f.Size); err != nil {
+		return statement.File{}, nil, err
+	}
+	src, err := f.Open()
+	if err != nil {
+		return fail(err)
+	}
+	defer src.Close()
+	hd := w.header()
+	hd.File = &parcel.FileRef{Position: position}
+	toPeer, err := w.h.cfg.Blobs.Create(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	defer toPeer.Close()
+	atRest, err := w.h.createRest(ctx, w.key, position)
+	if err != nil {
+		return fail(err)
+	}
+	defer atRest.Close()
+	digest := sha256.New()
+	count := &counter{w: w, limit: f.Size}
+	plain := io.TeeReader(src, io.MultiWriter(digest, count, atRest))
+	segments := &segmentHasher{to: toPeer}
+	sealed, err := parcel.SealFile(w.h.cfg.Registry, segments, plain, w.to.Suites, hd.Context())
+	if err != nil {
+		return fail(err)
+	}
+	if count.n != f.Size {
+		return statement.File{}, nil, fault.New(fault.Conflict, "file_changed", "The file changed while it was read; send it again when it is complete.")
+	}
+	fill(&hd, sealed)
+	out := &outgoing{header: hd, row: w.row(hd), segments: segments.finish()}
+	out.row.File = position
+	if out.row.Blob, err = toPeer.Commit(); err != nil {
+		return fail(err)
+	}
+	rest, floe, err := atRest.commit()
+	if err != nil {
+		return fail(err)
+	}
+	out.file = &exchange.File{Position: position, Link: w.link.ID, Parcel: hd.ID, Size: f.Size, State: "stored", Blob: rest, FLOE: floe}
+	return statement.File{SHA256: envelope.Hash(digest.Sum(nil)), Size: f.Size, Name: f.Name, Media: f.Media,
+		Salt: statement.NewSalt(), Parcel: hd.ID}, out, nil
+}
+
+// counter counts plaintext and reports progress; it stops a file that grows.
+type counter struct {
+	w     *sealing
+	n     int64
+	limit int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	if c.n > c.limit {
+		return 0, fault.New(fault.Conflict, "file_changed", "The file grew while it was read; send it again when it is complete.")
+	}
+	c.w.done += int64(len(p))
+	if c.w.progress != nil {
+		c.w.progress(c.w.done, c.w.total)
+	}
+	return len(p), nil
+}
+
+// segmentHasher passes sealed bytes on and keeps the RFC 6962 leaf hash of each segment: 32 bytes a mebibyte.
+type segmentHasher struct {
+	to     io.Writer
+	sum    hash.Hash
+	filled int
+	hashes []envelope.Hash
+}
+
+func (s *segmentHasher) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0; {
+		if s.sum == nil {
+			s.sum = sha256.New()
+			s.sum.Write([]byte{0})
+		}
+		n := min(len(rest), envelope.SegmentSize-s.filled)
+		s.sum.Write(rest[:n])
+		rest = rest[n:]
+		if s.filled += n; s.filled == envelope.SegmentSize {
+			s.cut()
+		}
+	}
+	return s.to.Write(p)
+}
+
+func (s *segmentHasher) cut() {
+	s.hashes = append(s.hashes, envelope.Hash(s.sum.Sum(nil)))
+	s.sum, s.filled = nil, 0
+}
+
+func (s *segmentHasher) finish() []envelope.Hash {
+	if s.filled > 0 {
+		s.cut()
+	}
+	return s.hashes
+}
+
+var errUnsettled = errors.New("what came in is not settled yet")
+
+// reserve gives a batch of statements their places in one transaction: sequence, previous header, ledger leaf, and what
+// we have seen. It settles first, so that seen admits everything that we receipted.
+func (h *House) reserve(ctx context.Context, batch []*reservation) []error {
+	errs := make([]error, len(batch))
+	link := batch[0].link
+	priority := Normal
+	for _, r := range batch {
+		if r.text.Lane == statement.Control || r.text.Lane == statement.Hotline {
+			priority = Urgent
+		}
+	}
+	for range 100 {
+		err := h.cfg.Store.Update(ctx, priority, func(tx Tx) error {
+			clear(errs)
+			return h.reserveAll(ctx, tx, link, batch, errs)
+		})
+		if errors.Is(err, errUnsettled) {
+			if err = h.Settle(ctx, link.ID); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			for i := range errs {
+				errs[i] = err
+			}
+		}
+		return errs
+	}
+	for i := range errs {
+		errs[i] = fault.New(fault.Exhausted, "unsettled", "So much is coming in that this could not be placed; try again in a moment.")
+	}
+	return errs
+}
+
+func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []*reservation, errs []error) error {
+	l, err := tx.Link(ctx, l.ID)
+	if err != nil {
+		return err
+	}
+	b, err := openBook(ctx, tx, l.ID, h.self, l.OwnEpoch)
+	if err != nil {
+		return err
+	}
+	var (
+		parcels    []exchange.Parcel
+		documents  []exchange.Document
+		statements []exchange.Statement
+		files      []exchange.File
+	)
+	lanes := map[statement.Lane]*exchange.LaneState{}
+	seen := map[statement.Lane]exchange.LaneState{}
+	for i, r := range batch {
+		lane := r.text.Lane
+		if lanes[lane] == nil {
+			own, err := tx.Lane(ctx, l.ID, h.self, l.OwnEpoch, lane)
+			if err != nil {
+				return err
+			}
+			theirs, err := tx.Lane(ctx, l.ID, l.Peer, l.PeerEpoch, lane)
+			if err != nil {
+				return err
+			}
+			if theirs.Settled < theirs.Contiguous {
+				return errUnsettled
+			}
+			lanes[lane], seen[lane] = &own, theirs
+		}
+		own := lanes[lane]
+		if errs[i] = h.checkGuard(ctx, tx, l, r, *own, seen[lane]); errs[i] != nil {
+			continue
+		}
+		if own.Last-own.Folded >= uint64(exchange.Window)/2 {
+			errs[i] = fault.New(fault.Exhausted, "pending", "Too much is waiting for the peer's receipts in this lane; see \"entente links\" for how old the oldest is.")
+			continue
+		}
+		for _, out := range r.parcels {
+			if err := h.place(b, own, seen[lane], l, out); err != nil {
+				return err
+			}
+			parcels = append(parcels, out.row)
+			documents = append(documents, exchange.Document{Hash: out.row.Header, Link: l.ID, Type: parcel.HeaderType, Payload: out.payload})
+			if out.file != nil {
+				files = append(files, *out.file)
+			}
+		}
+		r.row.Epoch, r.row.Seq = l.OwnEpoch, own.Last
+		statements = append(statements, r.row)
+		if err := tx.PutBody(ctx, r.commitment, r.body, r.wrapped); err != nil {
+			return err
+		}
+	}
+	if len(statements) == 0 {
+		return nil
+	}
+	for _, own := range lanes {
+		if err := tx.PutLane(ctx, *own); err != nil {
+			return err
+		}
+	}
+	for _, put := range []func() error{
+		func() error { return tx.PutStatements(ctx, statements...) },
+		func() error { return tx.PutParcels(ctx, parcels...) },
+		func() error { return tx.PutFiles(ctx, files...) },
+		func() error { return tx.PutDocuments(ctx, documents...) },
+		func() error { return b.close(ctx, tx) },
+	} {
+		if err := put(); err != nil {
+			return err
+		}
+	}
+	for i, r := range batch {
+		if errs[i] != nil {
+			continue
+		}
+		for _, out := range r.parcels {
+			for n, leaf := range out.segments {
+				if _, err := tx.PutSegment(ctx, out.row.ID, int64(n), leaf); err != nil {
+					return err
+				}
+			}
+		}
+		if err := h.audit(ctx, tx, r.who, "send "+r.text.Kind, r.commitment.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place fixes one parcel's header: a statement takes the next sequence of its lane, a file none.
+func (h *House) place(b *book, own *exchange.LaneState, seen exchange.LaneState, l exchange.Link, out *outgoing) error {
+	hd := out.header
+	hd.Epoch, hd.Index = l.OwnEpoch, b.log.Size
+	var seq uint64
+	if hd.File == nil {
+		seq = own.Last + 1
+		hd.Seq = seq
+		hd.Seen = &parcel.Seen{Epoch: l.PeerEpoch, Seq: seen.Settled}
+		hd.Prev = nil
+		if own.Last > 0 {
+			prev := own.LastHeader
+			hd.Prev = &prev
+		}
+	}
+	payload, err := hd.Encode()
+	if err != nil {
+		return fmt.Errorf("encoding a header: %w", err)
+	}
+	out.payload = payload
+	out.row.Epoch, out.row.Seq, out.row.Header = l.OwnEpoch, seq, envelope.Sum(payload)
+	out.row.SeenEpoch, out.row.SeenSeq = l.PeerEpoch, seen.Settled
+	if hd.File == nil {
+		own.Last, own.LastHeader = seq, out.row.Header
+	}
+	pos, err := b.enter(h.now(), ledger.Sent, hd.Lane, seq, out.row.Header)
+	out.row.SentIndex = pos.index
+	return err
+}
+
+// sign signs the headers of a reservation; it is the same signature however often it is made.
+func (h *House) sign(r *reservation) error {
+	for _, out := range r.parcels {
+		env, err := envelope.Sign(parcel.HeaderType, out.payload, h.cfg.Keys.Signers()...)
+		if err != nil {
+			return fmt.Errorf("signing a header: %w", err)
+		}
+		out.signed = env.Signatures
+	}
+	return nil
+}
+
+// publish makes signed parcels due for delivery.
+func (h *House) publish(ctx context.Context, batch []*reservation) []error {
+	var parcels []exchange.Parcel
+	var documents []exchange.Document
+	for _, r := range batch {
+		for _, out := range r.parcels {
+			row := out.row
+			row.State = exchange.Sending
+			parcels = append(parcels, row)
+			documents = append(documents, exchange.Document{Hash: row.Header, Link: row.Link, Type: parcel.HeaderType, Payload: out.payload, Signatures: out.signed})
+		}
+	}
+	err := h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+		if err := tx.PutDocuments(ctx, documents...); err != nil {
+			return err
+		}
+		return tx.UpdateParcels(ctx, parcels...)
+	})
+	errs := make([]error, len(batch))
+	for i := range errs {
+		errs[i] = err
+	}
+	return errs
+}
+
+// Resume finishes what a crash left behind: it signs and publishes what has its place, and settles what came in. It is
+// called once at start, before the doors open.
+func (h *House) Resume(ctx context.Context) error {
+	var links []exchange.Link
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		links, err = tx.Links(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		for {
+			n, err := h.resumeReserved(ctx, l)
+			if err != nil {
+				return fmt.Errorf("resuming link %s: %w", l.Alias, err)
+			}
+			if n == 0 {
+				break
+			}
+		}
+		if err := h.Settle(ctx, l.ID); err != nil {
+			return fmt.Errorf("settling link %s: %w", l.Alias, err)
+		}
+	}
+	return nil
+}
+
+func (h *House) resumeReserved(ctx context.Context, l exchange.Link) (int, error) {
+	var r reservation
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		rows, err := tx.ParcelsIn(ctx, l.ID, h.self, exchange.Reserved, maxBatch)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			doc, err := tx.Document(ctx, row.Header)
+			if err != nil {
+				return err
+			}
+			if row, err = tx.Parcel(ctx, row.ID); err != nil { // with its content
+				return err
+			}
+			r.parcels = append(r.parcels, &outgoing{row: row, payload: doc.Payload})
+		}
+		return nil
+	})
+	if err != nil || len(r.parcels) == 0 {
+		return 0, err
+	}
+	if err := h.sign(&r); err != nil {
+		return 0, err
+	}
+	return len(r.parcels), h.publish(ctx, []*reservation{&r})[0]
+}
+
+// fileLabel separates the keys of a statement's files at rest.
+func fileLabel(position int) string {
+	return string(binary.BigEndian.AppendUint32([]byte("entente/rest/file/"), uint32(position)))
+}

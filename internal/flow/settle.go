@@ -1,0 +1,397 @@
+package flow
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"time"
+
+	"entente/envelope"
+	"entente/internal/exchange"
+	"entente/internal/fault"
+	"entente/parcel"
+	"entente/party"
+	"entente/statement"
+)
+
+type identityAt = func(version int) (*party.Identity, bool)
+
+// open decrypts a statement's content and checks it against its header. A code says why it was rejected.
+func (h *House) open(_ context.Context, l exchange.Link, hd *parcel.Header, src io.ReaderAt) (*statement.Content, *statement.Text, string) {
+	content, text, err := parcel.OpenContent(h.cfg.Registry, src, hd, h.cfg.Keys.Opener())
+	if err != nil {
+		h.cfg.Log.Warn("a parcel could not be opened", "link", l.Alias, "parcel", hd.ID, "err", err)
+		return nil, nil, "not_opened"
+	}
+	rules, err := editions(l)
+	if err != nil {
+		return nil, nil, "agreement"
+	}
+	if _, ok := rules(text.Edition); !ok {
+		return nil, nil, "edition"
+	}
+	return content, text, ""
+}
+
+// restBody makes what lies at rest of an opened statement.
+func (h *House) restBody(content *statement.Content, c statement.Commitment) (encoded, body, wrapped []byte, broken *fault.Error) {
+	fail := func(err error) *fault.Error {
+		return fault.Wrap(fault.Unavailable, "keyring", "The statement could not be stored; nothing was lost.", err)
+	}
+	encoded, err := content.Encode()
+	if err != nil {
+		return nil, nil, nil, fail(err)
+	}
+	key := make([]byte, 32)
+	rand.Read(key)
+	if body, wrapped, err = h.lock(key, c, encoded); err != nil {
+		return nil, nil, nil, fail(err)
+	}
+	return encoded, body, wrapped, nil
+}
+
+// stir wakes the settling loop for a link.
+func (h *House) stir(link statement.LinkID) {
+	h.dirty.Store(link, true)
+	select {
+	case h.settling <- struct{}{}:
+	default:
+	}
+}
+
+// SettleLoop opens and folds what came in and was not opened at once, until ctx ends. It is woken by arrivals, and looks by
+// itself now and then for what a failure left.
+func (h *House) SettleLoop(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-h.settling:
+		case <-tick.C:
+			if err := h.expire(ctx); err != nil && ctx.Err() == nil {
+				h.cfg.Log.Error("expiring parcels", "err", err)
+			}
+		}
+		h.dirty.Range(func(key, _ any) bool {
+			h.dirty.Delete(key)
+			link := key.(statement.LinkID)
+			if err := h.Settle(ctx, link); err != nil && ctx.Err() == nil {
+				h.cfg.Log.Error("settling", "link", link, "err", err)
+			}
+			return ctx.Err() == nil
+		})
+	}
+}
+
+// Settle opens everything of a link that was received and not opened yet: large statements, and files whose statement is
+// known. It is idempotent; a crash in the middle is settled by the next call.
+func (h *House) Settle(ctx context.Context, link statement.LinkID) error {
+	l, rows, err := h.unsettled(ctx, link)
+	if err != nil {
+		return err
+	}
+	for _, p := range rows {
+		var err error
+		if p.File < 0 {
+			err = h.settleStatement(ctx, l, p)
+		} else {
+			err = h.settleFile(ctx, l, p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleBatch bounds one pass of settling.
+const settleBatch = 1024
+
+func (h *House) unsettled(ctx context.Context, link statement.LinkID) (l exchange.Link, rows []exchange.Parcel, err error) {
+	err = h.cfg.Store.View(ctx, func(tx Tx) error {
+		if l, err = tx.Link(ctx, link); err != nil {
+			return err
+		}
+		rows, err = tx.ParcelsIn(ctx, link, l.Peer, exchange.Received, settleBatch)
+		return err
+	})
+	return l, rows, err
+}
+
+// content reads a parcel's sealed content from its row or the blob store.
+func (h *House) content(ctx context.Context, p exchange.Parcel) (io.ReaderAt, func(), error) {
+	if p.Blob != "" {
+		b, err := h.cfg.Blobs.Open(ctx, p.Blob)
+		if err != nil {
+			return nil, nil, err
+		}
+		return b, func() { b.Close() }, nil
+	}
+	var full exchange.Parcel
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		full, err = tx.Parcel(ctx, p.ID)
+		return err
+	})
+	return bytes.NewReader(full.Content), func() {}, err
+}
+
+func (h *House) header(ctx context.Context, hash envelope.Hash) (*parcel.Header, error) {
+	var doc exchange.Document
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		doc, err = tx.Document(ctx, hash)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return parcel.DecodeHeader(doc.Payload)
+}
+
+func (h *House) settleStatement(ctx context.Context, l exchange.Link, p exchange.Parcel) error {
+	hd, err := h.header(ctx, p.Header)
+	if err != nil {
+		return err
+	}
+	src, done, err := h.content(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer done()
+	a := &arrival{header: hd, hash: p.Header}
+	a.content, a.text, a.rejected = h.open(ctx, l, hd, src)
+	if a.rejected == "" {
+		if a.encoded, a.body, a.wrapped, a.broken = h.restBody(a.content, hd.Text); a.broken != nil {
+			return a.broken
+		}
+	}
+	return h.settled(ctx, l, p, a, func(ctx context.Context, w *accepting, row *exchange.Parcel) error {
+		if a.rejected != "" {
+			row.State, row.Reason = exchange.Rejected, a.rejected
+			return nil
+		}
+		row.State = exchange.Opened
+		return w.say(ctx, a, *row)
+	})
+}
+
+// settled is the transaction that ends a parcel: opened or rejected, its receipt, and the fold.
+func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel, a *arrival, end func(context.Context, *accepting, *exchange.Parcel) error) error {
+	var ours *ourReceipt
+	var blob string
+	err := h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+		ours, blob = nil, ""
+		row, err := tx.Parcel(ctx, p.ID)
+		if err != nil || row.State != exchange.Received {
+			return err
+		}
+		b, err := openBook(ctx, tx, l.ID, h.self, l.OwnEpoch)
+		if err != nil {
+			return err
+		}
+		w := &accepting{h: h, tx: tx, l: l, book: b, push: true, lanes: map[statement.Lane]*arrivalLane{}}
+		lane, err := w.lane(ctx, row.Lane)
+		if err != nil {
+			return err
+		}
+		if err := end(ctx, w, &row); err != nil {
+			return err
+		}
+		kind := parcel.Opened
+		if row.State == exchange.Rejected {
+			kind = parcel.Rejected
+		}
+		if row.Seq > 0 {
+			lane.held[row.Seq] = held{row.Header, true}
+			for lane.held[lane.state.Settled+1].settled {
+				lane.state.Settled++
+			}
+		}
+		if ours, err = w.give(kind, a.header, row.Header, row, lane, nil); err != nil {
+			return err
+		}
+		blob = row.Blob
+		row.Content, row.Blob = nil, ""
+		if err := tx.UpdateParcels(ctx, row); err != nil {
+			return err
+		}
+		return w.close(ctx)
+	})
+	if err != nil || ours == nil {
+		return err
+	}
+	if blob != "" {
+		h.drop(ctx, blob)
+	}
+	if err := h.signOurs(ctx, l.ID, []*ourReceipt{ours}); err != nil {
+		return err
+	}
+	h.link(l.ID).signal()
+	return nil
+}
+
+// drop removes received segments once they are opened; a leftover is found by the store's check.
+func (h *House) drop(ctx context.Context, blob string) {
+	if err := h.cfg.Blobs.Remove(ctx, blob); err != nil {
+		h.cfg.Log.Warn("removing received segments", "blob", blob, "err", err)
+	}
+}
+
+// settleFile opens a file once its statement is opened: it is decrypted as a stream, sealed at rest under the statement's key,
+// and its digest compared with what the statement says.
+func (h *House) settleFile(ctx context.Context, l exchange.Link, p exchange.Parcel) error {
+	var said exchange.Statement
+	var sealed, wrapped []byte
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		if said, err = tx.Statement(ctx, p.Text); err != nil {
+			return err
+		}
+		if said.Erased == 0 {
+			sealed, wrapped, err = tx.Body(ctx, p.Text)
+		}
+		return err
+	})
+	if notFound(err) {
+		return nil // its statement has not come yet
+	}
+	if err != nil {
+		return err
+	}
+	hd, err := h.header(ctx, p.Header)
+	if err != nil {
+		return err
+	}
+	row, reason := exchange.File{Statement: p.Text, Position: p.File, Link: l.ID, Parcel: p.ID, State: "failed"}, "erased"
+	if said.Erased == 0 {
+		if row, reason, err = h.storeFile(ctx, p, hd, sealed, wrapped); err != nil {
+			return err
+		}
+	}
+	a := &arrival{header: hd, hash: p.Header}
+	return h.settled(ctx, l, p, a, func(ctx context.Context, w *accepting, parcelRow *exchange.Parcel) error {
+		parcelRow.State = exchange.Opened
+		if reason != "" {
+			parcelRow.State, parcelRow.Reason, row.State, row.Reason = exchange.Rejected, reason, "failed", reason
+		}
+		return w.tx.PutFiles(ctx, row)
+	})
+}
+
+// storeFile decrypts a file and seals it at rest; reason is the code for which it is rejected.
+func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Header, sealed, wrapped []byte) (row exchange.File, reason string, err error) {
+	content, key, err := h.unlock(sealed, wrapped, p.Text)
+	if err != nil {
+		return row, "", err
+	}
+	row = exchange.File{Statement: p.Text, Position: p.File, Link: p.Link, Parcel: p.ID, State: "failed"}
+	if p.File >= len(content.Files) || content.Files[p.File].Parcel != p.ID {
+		return row, "not_named", nil
+	}
+	f := content.Files[p.File]
+	row.Size = f.Size
+	if err := h.cfg.Blobs.Reserve(f.Size); err != nil {
+		return row, "", err
+	}
+	src, done, err := h.content(ctx, p)
+	if err != nil {
+		return row, "", err
+	}
+	defer done()
+	rest, err := h.createRest(ctx, key, p.File)
+	if err != nil {
+		return row, "", err
+	}
+	defer rest.Close()
+	if err := parcel.OpenFile(h.cfg.Registry, rest, src, hd, f, h.cfg.Keys.Opener()); err != nil {
+		if fault.KindOf(err) == fault.Unavailable {
+			return row, "", err
+		}
+		h.cfg.Log.Warn("a file could not be opened", "parcel", p.ID, "err", err)
+		return row, "not_opened", nil
+	}
+	if row.Blob, row.FLOE, err = rest.commit(); err != nil {
+		return row, "", err
+	}
+	row.State = "stored"
+	return row, "", nil
+}
+
+// expire refuses, with a signed receipt that uses up its sequence, what began to arrive and did not come whole in time.
+func (h *House) expire(ctx context.Context) error {
+	var links []exchange.Link
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		links, err = tx.Links(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		h.dirty.Store(l.ID, true)
+		var late []exchange.Parcel
+		err := h.cfg.Store.View(ctx, func(tx Tx) error {
+			rows, err := tx.ParcelsIn(ctx, l.ID, l.Peer, exchange.Arriving, settleBatch)
+			for _, p := range rows {
+				if p.Expires <= h.now() {
+					late = append(late, p)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, p := range late {
+			if err := h.expireOne(ctx, l, p); err != nil {
+				return fmt.Errorf("expiring parcel %s: %w", p.ID, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (h *House) expireOne(ctx context.Context, l exchange.Link, p exchange.Parcel) error {
+	hd, err := h.header(ctx, p.Header)
+	if err != nil {
+		return err
+	}
+	a := &arrival{header: hd, hash: p.Header}
+	err = h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+		a.receipts = nil
+		row, err := tx.Parcel(ctx, p.ID)
+		if err != nil || row.State != exchange.Arriving {
+			return err
+		}
+		b, err := openBook(ctx, tx, l.ID, h.self, l.OwnEpoch)
+		if err != nil {
+			return err
+		}
+		w := &accepting{h: h, tx: tx, l: l, book: b, push: true, lanes: map[statement.Lane]*arrivalLane{}}
+		lane, err := w.lane(ctx, row.Lane)
+		if err != nil {
+			return err
+		}
+		row.State, row.Reason = exchange.Refused, "expired"
+		if err := w.receipt(ctx, a, &row, lane); err != nil {
+			return err
+		}
+		if err := tx.UpdateParcels(ctx, row); err != nil {
+			return err
+		}
+		if err := tx.DropSegments(ctx, p.ID); err != nil {
+			return err
+		}
+		return w.close(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	if err := h.signOurs(ctx, l.ID, a.receipts); err != nil {
+		return err
+	}
+	h.link(l.ID).signal()
+	return h.cfg.Blobs.RemovePartial(ctx, p.ID)
+}

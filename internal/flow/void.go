@@ -1,0 +1,85 @@
+package flow
+
+import (
+	"context"
+	"slices"
+
+	"entente/internal/exchange"
+	"entente/internal/fault"
+	"entente/party"
+	"entente/statement"
+)
+
+// voidFault tells a member why the statement would be void on both sides.
+func voidFault(v *statement.Void) error {
+	sentence := map[string]string{
+		exchange.VoidKind:      "This kind of statement is not in the edition that the link agreed to.",
+		exchange.VoidLane:      "This kind of statement, or its thread, belongs to another lane.",
+		exchange.VoidThread:    "The thread to answer in is not known here.",
+		exchange.VoidStarts:    "This kind of statement continues a thread; name the thread.",
+		exchange.VoidFollows:   "This kind of statement starts a thread; leave the thread out.",
+		exchange.VoidEdition:   "The thread was begun under another edition of the rules.",
+		exchange.VoidFace:      "The coded part does not fit this kind of statement.",
+		exchange.VoidNotOwner:  "Only the party whose desk it is may say this.",
+		exchange.VoidOwner:     "Only the other party may say this of the desk.",
+		exchange.VoidUnknown:   "What this statement cites is not known here yet.",
+		exchange.VoidWithdrawn: "The desk was withdrawn; propose a new one.",
+		exchange.VoidTwice:     "This was said already.",
+	}[v.Reason]
+	if sentence == "" {
+		sentence = "This may not be said now."
+	}
+	return fault.New(fault.Conflict, v.Reason, sentence)
+}
+
+type columnKey struct {
+	link   statement.LinkID
+	thread statement.Commitment
+	author party.ID
+}
+
+// overlay keeps columns in memory above those of a transaction, or above nothing.
+type overlay struct {
+	columns // may be nil: then memory is all
+	extra   map[columnKey]exchange.Column
+	history map[columnKey][]exchange.Column // kept when not nil: every version, for folding a cut
+	said    map[statement.Commitment]exchange.Statement
+}
+
+// ColumnAt prefers what is in memory.
+func (o *overlay) ColumnAt(ctx context.Context, link statement.LinkID, thread statement.Commitment, author party.ID, epoch uint32, seq uint64) (exchange.Column, error) {
+	key := columnKey{link, thread, author}
+	if o.history != nil {
+		for _, c := range slices.Backward(o.history[key]) {
+			if c.Epoch < epoch || c.Epoch == epoch && c.Seq <= seq {
+				return c, nil
+			}
+		}
+		return exchange.Column{}, nil
+	}
+	if c, ok := o.extra[key]; ok && (c.Epoch < epoch || c.Epoch == epoch && c.Seq <= seq) {
+		return c, nil
+	}
+	return o.columns.ColumnAt(ctx, link, thread, author, epoch, seq)
+}
+
+// PutColumns writes to memory only.
+func (o *overlay) PutColumns(_ context.Context, cs ...exchange.Column) error {
+	for _, c := range cs {
+		key := columnKey{c.Link, c.Thread, c.Author}
+		if o.history != nil {
+			o.history[key] = append(o.history[key], c)
+			continue
+		}
+		o.extra[key] = c
+	}
+	return nil
+}
+
+// Statement reads through.
+func (o *overlay) Statement(ctx context.Context, c statement.Commitment) (exchange.Statement, error) {
+	if s, ok := o.said[c]; ok {
+		return s, nil
+	}
+	return o.columns.Statement(ctx, c)
+}
