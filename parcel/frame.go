@@ -25,6 +25,10 @@ const (
 	FrameGrant       FrameKind = 9  // grant envelope
 	FrameIdentity    FrameKind = 10 // identity envelope
 	FrameEnd         FrameKind = 11 // the last of a courier file: how many came before it
+
+	// FrameSegmentHashes goes before the segments of a parcel: their RFC 6962 leaf hashes, so that each segment is verified as it
+	// arrives, in any order.
+	FrameSegmentHashes FrameKind = 12
 )
 
 const (
@@ -57,6 +61,8 @@ func (k FrameKind) limit() (int, bool) {
 		return envelope.MaxEnvelope, true
 	case FrameEnd:
 		return endSize, true
+	case FrameSegmentHashes:
+		return 16 + 32*maxHashes, true
 	}
 	return 0, false
 }

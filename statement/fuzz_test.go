@@ -73,7 +73,7 @@ func FuzzCheckBody(f *testing.F) {
 					t.Fatalf("%s takes a body that is not JSON: %v", k.Name, err)
 				}
 			}
-			if k.CheckFace(data) == nil && k.Name != "message" && statement.CheckFace(data) != nil && !bytes.ContainsAny(data, "\\eE.") {
+			if k.CheckFace(data) == nil && statement.CheckFace(data) != nil && !bytes.Contains(data, []byte("-0")) {
 				t.Fatalf("%s takes a face with free text: %s", k.Name, data)
 			}
 		}

@@ -23,7 +23,10 @@ var (
 
 // KnownZone says whether name is a time zone of ZonesEdition. IANA keeps former names as links: an edition only adds names.
 func KnownZone(name string) bool {
-	return name != "" && !strings.Contains(name, "\n") && strings.Contains("\n"+zoneNames, "\n"+name+"\n")
+	if name == "" || strings.Contains(name, "\n") {
+		return false
+	}
+	return strings.Contains(zoneNames, "\n"+name+"\n") || strings.HasPrefix(zoneNames, name+"\n")
 }
 
 // Zone loads a time zone of ZonesEdition. It reads the archive's directory each time: keep what it returns.
