@@ -1,0 +1,358 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+
+	"entente/envelope"
+	"entente/internal/actor"
+	"entente/internal/exchange"
+	"entente/internal/fault"
+	"entente/parcel"
+	"entente/party"
+	"entente/statement"
+)
+
+// StatementView is an opened statement for people.
+type StatementView struct {
+	exchange.Statement
+	LinkAlias string
+	Ours      bool
+	Parcel    exchange.Parcel
+	Text      *statement.Text
+	Body      []byte // JSON; nil when erased
+	Files     []FileView
+	Receipts  []ReceiptView
+}
+
+// FileView is a file of a statement.
+type FileView struct {
+	Position       int
+	Name           string // as its author said it; show with care
+	Media          string
+	Size           int64
+	SHA256         envelope.Hash
+	State          string // waiting | stored | failed | erased
+	Reason         string
+	Parcel         envelope.ID
+	ParcelState    string
+	Segments, Have int64 // progress of its arrival
+}
+
+// ReceiptView is a receipt with its hash.
+type ReceiptView struct {
+	Receipt parcel.Receipt
+	Hash    envelope.Hash
+}
+
+// maxList is the most statements in one answer.
+const maxList = 500
+
+// List gives statements, newest first, with texts and bodies but without receipts.
+func (h *House) List(ctx context.Context, who actor.Actor, f exchange.Filter) ([]StatementView, error) {
+	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+		return nil, err
+	}
+	if f.Limit <= 0 || f.Limit > maxList {
+		f.Limit = min(max(f.Limit, 50), maxList)
+	}
+	var views []StatementView
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		rows, err := tx.Statements(ctx, f)
+		if err != nil {
+			return err
+		}
+		names, err := aliases(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			v, err := h.view(ctx, tx, row, names)
+			if err != nil {
+				return err
+			}
+			views = append(views, v)
+		}
+		return nil
+	})
+	return views, err
+}
+
+func aliases(ctx context.Context, tx Tx) (map[statement.LinkID]string, error) {
+	links, err := tx.Links(ctx)
+	names := map[statement.LinkID]string{}
+	for _, l := range links {
+		names[l.ID] = l.Alias
+	}
+	return names, err
+}
+
+func (h *House) view(ctx context.Context, tx Tx, row exchange.Statement, names map[statement.LinkID]string) (StatementView, error) {
+	v := StatementView{Statement: row, LinkAlias: names[row.Link], Ours: row.Author == h.self}
+	var err error
+	if v.Text, err = statement.DecodeText(row.Text); err != nil {
+		return v, fmt.Errorf("reading a stored text: %w", err)
+	}
+	if v.Parcel, err = tx.Parcel(ctx, row.Parcel); err != nil {
+		return v, err
+	}
+	v.Parcel.Content = nil
+	files, err := tx.Files(ctx, row.Commitment)
+	if err != nil {
+		return v, err
+	}
+	for _, f := range files {
+		view := FileView{Position: f.Position, Size: f.Size, State: f.State, Reason: f.Reason, Parcel: f.Parcel}
+		if p, err := tx.Parcel(ctx, f.Parcel); err == nil {
+			view.ParcelState, view.Segments = string(p.State), p.Segments
+			if p.State == exchange.Arriving {
+				have, err := tx.SegmentHashes(ctx, p.ID)
+				if err != nil {
+					return v, err
+				}
+				view.Have = int64(len(have))
+			}
+		} else if !notFound(err) {
+			return v, err
+		}
+		v.Files = append(v.Files, view)
+	}
+	if row.Erased != 0 {
+		return v, nil
+	}
+	sealed, wrapped, err := tx.Body(ctx, row.Commitment)
+	if err != nil {
+		return v, err
+	}
+	content, _, err := h.unlock(sealed, wrapped, row.Commitment)
+	if err != nil {
+		return v, err
+	}
+	v.Body = content.Body
+	for i := range v.Files {
+		if at := v.Files[i].Position; at < len(content.Files) {
+			f := content.Files[at]
+			v.Files[i].Name, v.Files[i].Media, v.Files[i].SHA256 = f.Name, f.Media, f.SHA256
+		}
+	}
+	return v, nil
+}
+
+var prefixForm = regexp.MustCompile(`^[0-9a-f]{8,64}$`)
+
+func (h *House) find(ctx context.Context, tx Tx, name string) (exchange.Statement, error) {
+	missing := fault.New(fault.NotFound, "statement", "There is no such statement here; give at least 8 digits of its number, as \"entente inbox\" lists them.")
+	if !prefixForm.MatchString(name) {
+		return exchange.Statement{}, missing
+	}
+	rows, err := tx.StatementsByPrefix(ctx, name, 2)
+	if err != nil {
+		return exchange.Statement{}, err
+	}
+	switch len(rows) {
+	case 0:
+		return exchange.Statement{}, missing
+	case 1:
+		return rows[0], nil
+	}
+	return exchange.Statement{}, fault.New(fault.Conflict, "ambiguous", "More than one statement begins like this; give more digits.")
+}
+
+// Show finds a statement by commitment, or an unambiguous prefix of at least 8 digits, with its receipts.
+func (h *House) Show(ctx context.Context, who actor.Actor, name string) (StatementView, error) {
+	var v StatementView
+	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+		return v, err
+	}
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		row, err := h.find(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		names, err := aliases(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if v, err = h.view(ctx, tx, row, names); err != nil {
+			return err
+		}
+		v.Receipts, err = receiptsOf(ctx, tx, v.Parcel.Header)
+		return err
+	})
+	return v, err
+}
+
+func receiptsOf(ctx context.Context, tx Tx, header envelope.Hash) ([]ReceiptView, error) {
+	rows, err := tx.ReceiptsOf(ctx, header)
+	if err != nil {
+		return nil, err
+	}
+	var views []ReceiptView
+	for _, row := range rows {
+		doc, err := tx.Document(ctx, row.Hash)
+		if err != nil {
+			return nil, err
+		}
+		r, err := parcel.DecodeReceipt(doc.Payload)
+		if err != nil {
+			return nil, fmt.Errorf("reading a stored receipt: %w", err)
+		}
+		views = append(views, ReceiptView{Receipt: *r, Hash: row.Hash})
+	}
+	slices.SortFunc(views, func(a, b ReceiptView) int { return int(a.Receipt.At - b.Receipt.At) })
+	return views, nil
+}
+
+// WriteFile streams a stored file's plaintext to w; nothing is written that was not authenticated.
+func (h *House) WriteFile(ctx context.Context, who actor.Actor, c statement.Commitment, position int, w io.Writer) error {
+	if err := who.Need(actor.Officer, actor.Operator); err != nil {
+		return err
+	}
+	var file exchange.File
+	var wrapped []byte
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		files, err := tx.Files(ctx, c)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(files, func(f exchange.File) bool { return f.Position == position })
+		if i < 0 {
+			return fault.New(fault.NotFound, "file", "The statement has no such file.")
+		}
+		if file = files[i]; file.State != "stored" {
+			return fault.New(fault.Conflict, "file_"+file.State, "The file is not here: it is "+file.State+".")
+		}
+		_, wrapped, err = tx.Body(ctx, c)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	key, err := h.cfg.Keys.Unwrap(wrapped, c[:])
+	if err != nil {
+		return fmt.Errorf("unwrapping a statement's key: %w", err)
+	}
+	return h.readRest(ctx, key, file, w)
+}
+
+// DeskView is a desk from both columns, with the data of its newest readable body.
+type DeskView struct {
+	Link               statement.LinkID
+	LinkAlias          string
+	Owner              party.ID
+	Ours               bool
+	ID                 statement.Commitment // its thread
+	Latest             statement.Commitment // newest proposal
+	Active             statement.Commitment // newest countersigned proposal; zero if none
+	State              string               // see exchange.DeskStatus
+	Role, Standing     string
+	ValidFrom, ValidTo int64
+	Body               *statement.DeskBody // nil when erased
+}
+
+// Desks lists the desks of one link, or of all.
+func (h *House) Desks(ctx context.Context, who actor.Actor, link *statement.LinkID) ([]DeskView, error) {
+	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+		return nil, err
+	}
+	var views []DeskView
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		names, err := aliases(ctx, tx)
+		if err != nil {
+			return err
+		}
+		threads := map[columnKey][2]*exchange.DeskColumn{} // author zero: [owner's, other's]
+		var order []columnKey
+		owners := map[columnKey]party.ID{}
+		err = tx.Columns(ctx, link, exchange.RoomDesk, func(c exchange.Column) error {
+			var column exchange.DeskColumn
+			if err := envelope.Unmarshal(c.Data, &column); err != nil {
+				return fmt.Errorf("reading a desk's column: %w", err)
+			}
+			key := columnKey{link: c.Link, thread: c.Thread}
+			both, ok := threads[key]
+			if !ok {
+				order = append(order, key)
+			}
+			if column.Owner {
+				both[0], owners[key] = &column, c.Author
+			} else {
+				both[1] = &column
+			}
+			threads[key] = both
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, key := range order {
+			both := threads[key]
+			if both[0] == nil {
+				continue
+			}
+			v, err := h.desk(ctx, tx, key, *both[0], both[1])
+			if err != nil {
+				return err
+			}
+			v.LinkAlias, v.Owner, v.Ours = names[key.link], owners[key], owners[key] == h.self
+			views = append(views, v)
+		}
+		return nil
+	})
+	return views, err
+}
+
+func (h *House) desk(ctx context.Context, tx Tx, key columnKey, owner exchange.DeskColumn, other *exchange.DeskColumn) (DeskView, error) {
+	v := DeskView{Link: key.link, ID: key.thread}
+	if other == nil {
+		other = &exchange.DeskColumn{}
+	}
+	state, active, latest := exchange.DeskStatus(owner, *other, h.now())
+	v.State, v.Active, v.Latest = state, active.Statement, latest.Statement
+	shown := latest
+	if !active.Statement.IsZero() {
+		shown = active
+	}
+	v.Role, v.Standing, v.ValidFrom, v.ValidTo = shown.Role, shown.Standing, shown.ValidFrom, shown.ValidTo
+	row, err := tx.Statement(ctx, shown.Statement)
+	if err != nil || row.Erased != 0 {
+		return v, err
+	}
+	sealed, wrapped, err := tx.Body(ctx, shown.Statement)
+	if err != nil {
+		return v, err
+	}
+	content, _, err := h.unlock(sealed, wrapped, shown.Statement)
+	if err != nil {
+		return v, err
+	}
+	v.Body = new(statement.DeskBody)
+	return v, envelope.Unmarshal(content.Body, v.Body)
+}
+
+// Evidence lists what was kept of lies, newest first.
+func (h *House) Evidence(ctx context.Context, who actor.Actor, link *statement.LinkID, limit int) (list []exchange.Evidence, err error) {
+	if err := who.Need(actor.Operator, actor.Auditor); err != nil {
+		return nil, err
+	}
+	err = h.cfg.Store.View(ctx, func(tx Tx) error {
+		list, err = tx.Evidences(ctx, link, min(max(limit, 1), maxList))
+		return err
+	})
+	return list, err
+}
+
+// Audits lists the local log of what members did, newest first.
+func (h *House) Audits(ctx context.Context, who actor.Actor, limit int) (list []exchange.Audit, err error) {
+	if err := who.Need(actor.Operator, actor.Auditor); err != nil {
+		return nil, err
+	}
+	err = h.cfg.Store.View(ctx, func(tx Tx) error {
+		list, err = tx.Audits(ctx, min(max(limit, 1), maxList))
+		return err
+	})
+	return list, err
+}
