@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"entente/envelope"
 	"entente/internal/fault"
@@ -258,7 +259,11 @@ func writeDurably(path string, data []byte) (err error) {
 	return syncDir(dir)
 }
 
+// syncDir makes a rename in dir durable; Windows has no such call and needs none.
 func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

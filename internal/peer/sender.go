@@ -1,0 +1,248 @@
+package peer
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"entente/internal/actor"
+	"entente/internal/fault"
+	"entente/internal/flow"
+	"entente/parcel"
+	"entente/statement"
+)
+
+const (
+	batchBytes = 8 << 20 // of one delivery
+	maxBulk    = 3       // deliveries of segments alone that may be under way beside an ordered one
+	bulkBytes  = 1 << 20 // of segments, from which a delivery counts as bulk
+
+	lookAgain = 5 * time.Second // for links that are new
+	minWait   = 50 * time.Millisecond
+	maxWait   = time.Minute
+	minPause  = 200 * time.Millisecond // after a failure; doubled with each more
+	maxPause  = 5 * time.Second
+)
+
+// Sender delivers what is due: one loop per link, so that a link has one sender at a time and a peer that is away
+// delays nobody else. Deliveries of a link follow one another in order, except that segments of large parcels travel
+// beside them, a few requests at a time: a large file never stands before a call.
+type Sender struct {
+	house  House
+	client *Client
+	now    func() time.Time
+	log    *slog.Logger
+	rescan chan struct{}
+}
+
+// NewSender makes a sender; Run runs it.
+func NewSender(house House, client *Client, now func() time.Time, log *slog.Logger) *Sender {
+	return &Sender{house: house, client: client, now: now, log: log, rescan: make(chan struct{}, 1)}
+}
+
+// Rescan makes the sender look for new links now rather than within seconds.
+func (s *Sender) Rescan() {
+	select {
+	case s.rescan <- struct{}{}:
+	default:
+	}
+}
+
+// Run delivers until ctx ends, and returns when no request is under way any more.
+func (s *Sender) Run(ctx context.Context) error {
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	running := map[statement.LinkID]*linkSender{}
+	failing := false
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		links, err := s.house.Links(ctx, actor.System())
+		if err != nil && !failing && ctx.Err() == nil {
+			s.log.ErrorContext(ctx, "the links to deliver to could not be listed", "error", err)
+		}
+		failing = err != nil
+		for _, view := range links {
+			if view.Endpoint == "" {
+				continue
+			}
+			l, ok := running[view.ID]
+			if !ok {
+				l = &linkSender{Sender: s, id: view.ID, alias: view.Alias, done: make(chan outcome, maxBulk+1)}
+				running[view.ID] = l
+			}
+			l.endpoint.Store(&view.Endpoint)
+			if !ok {
+				loops.Go(func() { l.run(ctx) })
+			}
+		}
+		timer.Reset(lookAgain)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.rescan:
+		case <-timer.C:
+		}
+	}
+}
+
+// linkSender is the loop of one link. All but endpoint belongs to its goroutine.
+type linkSender struct {
+	*Sender
+	id       statement.LinkID
+	alias    string
+	endpoint atomic.Pointer[string]
+
+	done     chan outcome // room for all that may be under way
+	bulk     int          // deliveries under way
+	ordered  bool
+	failures int       // in a row
+	pause    time.Time // nothing is tried before
+	trouble  string    // code of the failure that was logged last; empty when all is well
+}
+
+// outcome is the end of a delivery.
+type outcome struct {
+	bulk bool
+	err  error
+}
+
+func (l *linkSender) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		l.wait(ctx, l.step(ctx))
+	}
+	for l.bulk > 0 || l.ordered { // requests under way end with ctx
+		l.ended(ctx, <-l.done)
+	}
+}
+
+// forever is a wait for a delivery to end and for nothing else.
+const forever time.Duration = -1
+
+// step starts what may be started and returns how long to wait for more: 0 not at all.
+func (l *linkSender) step(ctx context.Context) time.Duration {
+	if l.ordered {
+		return forever
+	}
+	if rest := l.pause.Sub(l.now()); rest > 0 {
+		return rest
+	}
+	room := batchBytes
+	if l.bulk >= maxBulk {
+		room = 0
+	}
+	d, err := l.house.Outgoing(ctx, l.id, room)
+	if err != nil {
+		l.failed(ctx, err)
+		return l.pause.Sub(l.now())
+	}
+	if len(d.Frames) > 0 {
+		l.start(ctx, d)
+		return 0
+	}
+	due, err := l.house.NextDue(ctx, l.id)
+	if err != nil {
+		l.failed(ctx, err)
+		return l.pause.Sub(l.now())
+	}
+	if due.IsZero() {
+		return maxWait
+	}
+	return min(max(due.Sub(l.now()), minWait), maxWait)
+}
+
+// wait ends when a delivery ended, d is over, or something new is due. While an ordered delivery is under way, and
+// after a failure, what is new must wait with the rest.
+func (l *linkSender) wait(ctx context.Context, d time.Duration) {
+	if d == 0 {
+		return
+	}
+	var timeout <-chan time.Time
+	if d != forever {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	wake := l.house.Wake(l.id)
+	if d == forever || l.pause.After(l.now()) {
+		wake = nil
+	}
+	select {
+	case <-ctx.Done():
+	case o := <-l.done:
+		l.ended(ctx, o)
+	case <-timeout:
+	case <-wake:
+	}
+}
+
+// start sends a delivery on its way.
+func (l *linkSender) start(ctx context.Context, d flow.Delivery) {
+	bulk := isBulk(d.Frames)
+	if bulk {
+		l.bulk++
+	} else {
+		l.ordered = true
+	}
+	endpoint := *l.endpoint.Load()
+	go func() { l.done <- outcome{bulk, l.deliver(ctx, d, endpoint)} }()
+}
+
+// deliver makes the request and tells the house how it ended; the house must hear it even when ctx ends meanwhile.
+func (l *linkSender) deliver(ctx context.Context, d flow.Delivery, endpoint string) error {
+	told := context.WithoutCancel(ctx)
+	chain, err := l.house.PeerChain(ctx, l.id)
+	var answers []parcel.Frame
+	if err == nil {
+		answers, err = l.client.Exchange(ctx, l.id, endpoint, Pins(chain, l.now()), d.Frames)
+	}
+	if err == nil {
+		err = l.house.Delivered(told, d, answers)
+	}
+	if err != nil {
+		if failure := l.house.Undelivered(told, d, err); failure != nil {
+			return failure
+		}
+	}
+	return err
+}
+
+func isBulk(frames []parcel.Frame) bool {
+	size := 0
+	for _, f := range frames {
+		if f.Kind != parcel.FrameSegment {
+			return false
+		}
+		size += len(f.Payload)
+	}
+	return size >= bulkBytes
+}
+
+func (l *linkSender) ended(ctx context.Context, o outcome) {
+	if o.bulk {
+		l.bulk--
+	} else {
+		l.ordered = false
+	}
+	if o.err != nil {
+		l.failed(ctx, o.err)
+		return
+	}
+	l.failures = 0
+	if l.trouble != "" {
+		l.trouble = ""
+		l.log.InfoContext(ctx, "deliveries to a peer succeed again", "link", l.alias)
+	}
+}
+
+// failed sets the pause and logs the failure unless it is the one that was logged last.
+func (l *linkSender) failed(ctx context.Context, err error) {
+	l.pause = l.now().Add(min(minPause<<min(l.failures, 10), maxPause))
+	l.failures++
+	if code := fault.CodeOf(err); code != l.trouble && ctx.Err() == nil {
+		l.trouble = code
+		l.log.WarnContext(ctx, "deliveries to a peer fail", "link", l.alias, "code", code, "error", err)
+	}
+}
