@@ -18,7 +18,8 @@ type Kind struct {
 }
 
 // Kinds returns the table of an edition, and whether this build knows it. Kinds of an edition never change; the next edition has
-// those of this one and its own.
+// those of this one and its own. What is said about the link itself stands in the thread that the link's id names: the pairing is its
+// first word, so it is there from the start, for both.
 func Kinds(edition string) ([]Kind, bool) {
 	if edition != KindsEdition {
 		return nil, false
@@ -31,9 +32,9 @@ func Kinds(edition string) ([]Kind, bool) {
 		{Name: "desk.update", Lanes: control, Follows: true, CheckFace: decodes[DeskFace], CheckBody: decodes[DeskBody]},
 		{Name: "desk.countersign", Lanes: control, Follows: true, CheckFace: decodes[DeskCountersignFace], CheckBody: decodes[EmptyBody]},
 		{Name: "desk.withdraw", Lanes: control, Follows: true, CheckFace: decodes[DeskWithdrawFace], CheckBody: decodes[EmptyBody]},
-		{Name: "link.confirm", Lanes: control, Starts: true, Unverified: true,
+		{Name: "link.confirm", Lanes: control, Follows: true, Unverified: true,
 			CheckFace: decodes[LinkConfirmFace], CheckBody: decodes[LinkConfirmBody], CheckBoth: confirmAgrees},
-		{Name: "link.agree", Lanes: control, Starts: true, Unverified: true,
+		{Name: "link.agree", Lanes: control, Follows: true, Unverified: true,
 			CheckFace: decodes[LinkAgreeFace], CheckBody: decodes[LinkAgreeBody], CheckBoth: agreeAgrees},
 		{Name: "test", Lanes: control, Starts: true, Unverified: true, CheckFace: decodes[EmptyBody], CheckBody: decodes[EmptyBody]},
 	}, true
