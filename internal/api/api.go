@@ -51,15 +51,17 @@ type Speaker interface {
 	List(ctx context.Context, who actor.Actor, f exchange.Filter) ([]flow.StatementView, error)
 	Show(ctx context.Context, who actor.Actor, c string) (flow.StatementView, error)
 	WriteFile(ctx context.Context, who actor.Actor, c statement.Commitment, position int, w io.Writer) error
-	Proof(ctx context.Context, who actor.Actor, c statement.Commitment, withBody bool) ([]byte, error)
+	Proof(ctx context.Context, who actor.Actor, name string, withBody bool) ([]byte, error)
 }
 
-// Keeper is the house's acts about the ledgers.
+// Keeper is the house's acts about the ledgers and what else was kept.
 type Keeper interface {
 	Ledger(ctx context.Context, who actor.Actor, link statement.LinkID, p party.ID, epoch uint32, from int64, limit int) ([]flow.LedgerEntry, error)
 	VerifyLedger(ctx context.Context, who actor.Actor, link statement.LinkID, p flow.Progress) (*flow.LedgerReport, error)
 	CommonCut(ctx context.Context, link statement.LinkID) (flow.Cut, error)
 	FoldHash(ctx context.Context, link statement.LinkID, c flow.Cut) (envelope.Hash, int, error)
+	Audits(ctx context.Context, who actor.Actor, limit int) ([]exchange.Audit, error)
+	Evidence(ctx context.Context, who actor.Actor, link *statement.LinkID, limit int) ([]exchange.Evidence, error)
 }
 
 // House is what this door needs of flow.House.
@@ -74,8 +76,6 @@ type House interface {
 type Operator interface {
 	// Accept plays the invitee's part of a pairing against the inviter's node.
 	Accept(ctx context.Context, who actor.Actor, alias string, inv *flow.Invitation) (statement.LinkID, error)
-	Audits(ctx context.Context, who actor.Actor, limit int) ([]exchange.Audit, error)
-	Evidences(ctx context.Context, who actor.Actor, link *statement.LinkID, limit int) ([]exchange.Evidence, error)
 	// Backup writes a backup to a path on the node's machine, which must not exist yet.
 	Backup(ctx context.Context, who actor.Actor, to string, p flow.Progress) (Backup, error)
 	Doctor(ctx context.Context, who actor.Actor) ([]Check, error)

@@ -21,6 +21,7 @@ import (
 	"entente/envelope"
 	"entente/internal/api"
 	"entente/internal/fault"
+	"entente/internal/flow"
 	"entente/statement"
 )
 
@@ -90,15 +91,22 @@ func calls(t *testing.T) map[string]request {
 	body, header := form(t, draft, "notes.txt", "some notes")
 	send := post("/statements", body)
 	send.header = header
-	statement := "/statements/" + said.String()
+	one := "/statements/" + said.String()
 	deskBody := `"body":{"names":{"en":"Hotline"},"hours":[],"always":true,"zone":"UTC","languages":["en"],"substitutes":[]}`
-	invitation := `{"v":1,"identity":["AQ=="],"endpoint":"","token":"` + strings.Repeat("A", 43) + `=","offer":"e30=","expires":1}`
+	offer, err := statement.DefaultAgreement().Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	invitation, err := flow.Invitation{V: 1, Identity: [][]byte{{1}}, Endpoint: "https://kestria.localhost:7443", Token: make([]byte, 32), Offer: offer, Expires: 1}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return map[string]request{
 		"self":            get("/self"),
 		"openapi":         get("/openapi.json"),
 		"invite":          post("/invitations", `{"alias":"kestria","valid":3600}`),
 		"links":           get("/links"),
-		"accept":          post("/links", `{"alias":"kestria","invitation":`+invitation+`}`),
+		"accept":          post("/links", `{"alias":"kestria","invitation":`+string(invitation)+`}`),
 		"link":            get("/links/kestria"),
 		"confirm":         post("/links/kestria/confirmations", `{"method":"telephone","person":"A","function":"B"}`),
 		"leaves":          get("/links/kestria/ledgers/own?from=0&limit=1"),
@@ -112,10 +120,10 @@ func calls(t *testing.T) map[string]request {
 		"withdrawDesk":    post("/desks/"+ourDesk.String()+"/withdrawals", `{"reason":"closed"}`),
 		"statements":      get("/statements?box=in&limit=1"),
 		"send":            send,
-		"statement":       get(statement),
-		"receipts":        get(statement + "/receipts"),
-		"file":            get(statement + "/files/0"),
-		"proof":           get(statement + "/proof?body=true"),
+		"statement":       get(one),
+		"receipts":        get(one + "/receipts"),
+		"file":            get(one + "/files/0"),
+		"proof":           get(one + "/proof?body=true"),
 		"figures":         get("/figures"),
 		"audit":           get("/audit"),
 		"evidence":        get("/evidence?link=kestria"),

@@ -155,7 +155,7 @@ func (f *fake) WriteFile(_ context.Context, _ actor.Actor, _ statement.Commitmen
 	return err
 }
 
-func (f *fake) Proof(context.Context, actor.Actor, statement.Commitment, bool) ([]byte, error) {
+func (f *fake) Proof(context.Context, actor.Actor, string, bool) ([]byte, error) {
 	return []byte("{}"), f.fail
 }
 
@@ -175,7 +175,7 @@ func (f *fake) VerifyLedger(_ context.Context, _ actor.Actor, _ statement.LinkID
 }
 
 func (f *fake) CommonCut(context.Context, statement.LinkID) (flow.Cut, error) {
-	return flow.Cut{Sizes: map[string]int64{arvenia.String(): 3, kestria.String(): 4}}, f.fail
+	return flow.Cut{Sizes: map[party.ID]int64{arvenia: 3, kestria: 4}}, f.fail
 }
 
 func (f *fake) FoldHash(_ context.Context, _ statement.LinkID, c flow.Cut) (envelope.Hash, int, error) {
@@ -191,7 +191,7 @@ func (f *fake) Audits(context.Context, actor.Actor, int) ([]exchange.Audit, erro
 	return []exchange.Audit{{At: when.UnixMicro(), Who: "ada", Act: "send", Object: said.String()}}, f.fail
 }
 
-func (f *fake) Evidences(context.Context, actor.Actor, *statement.LinkID, int) ([]exchange.Evidence, error) {
+func (f *fake) Evidence(context.Context, actor.Actor, *statement.LinkID, int) ([]exchange.Evidence, error) {
 	return []exchange.Evidence{{Link: link, Kind: "forked_log", At: when.UnixMicro(), Note: "n", Data: []byte{1}}}, f.fail
 }
 

@@ -20,13 +20,13 @@ func FuzzParseSizes(f *testing.F) {
 		if err != nil {
 			return
 		}
-		first, hasA := sizes[a.String()]
-		second, hasB := sizes[b.String()]
+		first, hasA := sizes[a]
+		second, hasB := sizes[b]
 		if len(sizes) != 2 || !hasA || !hasB || first < 0 || second < 0 {
 			t.Fatalf("%q gave %v", text, sizes)
 		}
 		again, err := parseSizes(fmt.Sprintf("%s:%d,%s:%d", a, first, b, second), a, b)
-		if err != nil || again[a.String()] != first || again[b.String()] != second {
+		if err != nil || again[a] != first || again[b] != second {
 			t.Fatalf("%v came back as %v, %v", sizes, again, err)
 		}
 	})

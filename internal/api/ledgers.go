@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"entente/envelope"
 	"entente/internal/actor"
 	"entente/internal/fault"
 	"entente/internal/flow"
@@ -118,15 +119,16 @@ func (d *Door) fold(ctx context.Context, who actor.Actor, in foldIn) (Fold, erro
 }
 
 // parseSizes reads the cut of a link between two parties: both must be there, and nobody else.
-func parseSizes(text string, a, b party.ID) (map[string]int64, error) {
-	sizes := map[string]int64{}
+func parseSizes(text string, a, b party.ID) (map[party.ID]int64, error) {
+	sizes := map[party.ID]int64{}
 	for item := range strings.SplitSeq(text, ",") {
 		id, size, _ := strings.Cut(item, ":")
 		n, err := strconv.ParseInt(size, 10, 64)
-		if err != nil || n < 0 || id != a.String() && id != b.String() {
+		p, bad := envelope.ParseHash(id)
+		if err != nil || n < 0 || bad != nil || p != a && p != b {
 			return nil, fault.New(fault.Invalid, "sizes", "Name the cut as party:size,party:size with the ids of the link's two parties.")
 		}
-		sizes[id] = n
+		sizes[p] = n
 	}
 	if len(sizes) != 2 {
 		return nil, fault.New(fault.Invalid, "sizes", "The cut must have a size for each of the link's two parties.")

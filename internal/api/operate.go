@@ -28,7 +28,7 @@ func (d *Door) audit(ctx context.Context, who actor.Actor, in auditIn) (List[Aud
 	if err != nil {
 		return List[Audit]{}, err
 	}
-	rows, err := d.op.Audits(ctx, who, limit)
+	rows, err := d.house.Audits(ctx, who, limit)
 	if err != nil {
 		return List[Audit]{}, err
 	}
@@ -53,7 +53,7 @@ func (d *Door) evidence(ctx context.Context, who actor.Actor, in evidenceIn) (Li
 	if err != nil {
 		return List[Evidence]{}, err
 	}
-	rows, err := d.op.Evidences(ctx, who, link, limit)
+	rows, err := d.house.Evidence(ctx, who, link, limit)
 	if err != nil {
 		return List[Evidence]{}, err
 	}

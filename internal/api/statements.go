@@ -141,7 +141,7 @@ func (d *Door) proof(ctx context.Context, who actor.Actor, in proofIn, w http.Re
 	if err != nil {
 		return err
 	}
-	data, err := d.house.Proof(ctx, who, v.Commitment, in.Body)
+	data, err := d.house.Proof(ctx, who, v.Commitment.String(), in.Body)
 	if err != nil {
 		return err
 	}

@@ -245,14 +245,14 @@ type Difference struct {
 
 // Cut is a pair of cosigned sizes.
 type Cut struct {
-	Sizes map[string]int64 `json:"sizes" doc:"Size of each party's ledger, by party id."`
+	Sizes map[party.ID]int64 `json:"sizes" doc:"Size of each party's ledger, by party id."`
 }
 
 // Fold is the hash of what lies under a cut.
 type Fold struct {
-	Sizes   map[string]int64 `json:"sizes"`
-	Hash    envelope.Hash    `json:"hash"`
-	Columns int              `json:"columns"`
+	Sizes   map[party.ID]int64 `json:"sizes"`
+	Hash    envelope.Hash      `json:"hash"`
+	Columns int                `json:"columns"`
 }
 
 // Audit is one line of the local log of what members did.

@@ -228,7 +228,7 @@ func (c *Client) Cut(ctx context.Context, link string) (Cut, error) {
 func (c *Client) Fold(ctx context.Context, link string, cut Cut) (Fold, error) {
 	var sizes []string
 	for id, size := range cut.Sizes {
-		sizes = append(sizes, id+":"+strconv.FormatInt(size, 10))
+		sizes = append(sizes, id.String()+":"+strconv.FormatInt(size, 10))
 	}
 	return get[Fold](ctx, c, "/links/"+url.PathEscape(link)+"/fold", query("sizes", strings.Join(sizes, ",")))
 }
