@@ -23,12 +23,15 @@ import (
 
 	"entente/envelope"
 	"entente/internal/fault"
+	"entente/internal/flow"
 	"entente/internal/keyring"
 	"entente/ledger"
 	"entente/party"
 
 	"github.com/google/go-cmp/cmp"
 )
+
+var _ flow.Keys = (*keyring.Keyring)(nil)
 
 // recorder is a random source that remembers what it gave out.
 type recorder struct {

@@ -29,6 +29,8 @@ import (
 	"entente/statement"
 )
 
+var _ peer.House = (*flow.House)(nil)
+
 // node is one party: its keys, identity and a house with behaviour.
 type node struct {
 	name  string
@@ -74,7 +76,7 @@ var parties = sync.OnceValues(func() (map[string]*node, error) {
 	return made, nil
 })
 
-func newNode(t *testing.T, name string) *node {
+func newNode(t testing.TB, name string) *node {
 	t.Helper()
 	all, err := parties()
 	if err != nil {

@@ -61,7 +61,7 @@ func (s *Sender) Run(ctx context.Context) error {
 	for {
 		links, err := s.house.Links(ctx, actor.System())
 		if err != nil && !failing && ctx.Err() == nil {
-			s.log.ErrorContext(ctx, "the links to deliver to could not be listed", "error", err)
+			s.log.ErrorContext(ctx, "the links to deliver to could not be listed", "err", err)
 		}
 		failing = err != nil
 		for _, view := range links {
@@ -243,6 +243,6 @@ func (l *linkSender) failed(ctx context.Context, err error) {
 	l.failures++
 	if code := fault.CodeOf(err); code != l.trouble && ctx.Err() == nil {
 		l.trouble = code
-		l.log.WarnContext(ctx, "deliveries to a peer fail", "link", l.alias, "code", code, "error", err)
+		l.log.WarnContext(ctx, "deliveries to a peer fail", "link", l.alias, "code", code, "err", err)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"strconv"
 	"time"
 
@@ -151,7 +150,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", framesType)
 	w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
 	if _, err := io.Copy(w, body); err != nil { // the header is out: nothing more can be said
-		s.cfg.Log.DebugContext(r.Context(), "a peer did not take its answer", "link", link.String(), "error", err)
+		s.cfg.Log.DebugContext(r.Context(), "a peer did not take its answer", "link", link, "err", err)
 	}
 	return nil
 }
@@ -166,7 +165,7 @@ func (s *Server) admit(r *http.Request) (statement.LinkID, error) {
 			return link, nil
 		case lookup != nil && fault.KindOf(lookup) != fault.NotFound:
 			err = lookup // for the log alone
-			s.cfg.Log.ErrorContext(r.Context(), "a link could not be looked up", "error", lookup)
+			s.cfg.Log.ErrorContext(r.Context(), "a link could not be looked up", "link", link, "err", lookup)
 		}
 	}
 	if !s.strangers.allow(r.RemoteAddr, s.cfg.Now()) {
@@ -251,7 +250,7 @@ func (e httpError) Error() string { return e.public }
 
 // slow tells a body that came too slowly from one that broke off.
 func slow(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
 		return httpError{http.StatusRequestTimeout, "slow", "This came too slowly."}
 	}
 	return err
@@ -270,7 +269,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Status >= 500 {
 		level = slog.LevelError
 	}
-	s.cfg.Log.Log(r.Context(), level, "a request from a node was refused", "status", p.Status, "code", p.Code, "error", err)
+	s.cfg.Log.Log(r.Context(), level, "a request from a node was refused", "status", p.Status, "code", p.Code, "err", err)
 
 	if p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")

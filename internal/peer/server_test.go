@@ -5,10 +5,12 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -427,6 +429,68 @@ func TestSlowBody(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestSlowBodyOverHTTP2(t *testing.T) {
+	a, b := newNode(t, "arvenia"), newNode(t, "kestria")
+	pair(a, b)
+	synctest.Test(t, func(t *testing.T) {
+		network := newPipes()
+		limits := peer.DefaultLimits()
+		b.serve(t, network, limits)
+		client := a.raw(t, func(tr *http.Transport) {
+			tr.DialContext = func(ctx context.Context, _, address string) (net.Conn, error) { return network.Dial(ctx, address) }
+		})
+		defer client.CloseIdleConnections()
+		never, end := io.Pipe()
+		defer end.Close()
+		start := time.Now()
+		got, resp := ask(t, client, http.MethodPost, exchangeURL("https://kestria", theLink), framesType, never)
+		if got.Status != http.StatusRequestTimeout || got.Code != "slow" || resp.ProtoMajor != 2 {
+			t.Errorf("%s: %+v", resp.Proto, got)
+		}
+		if took := time.Since(start); took > limits.Read+time.Second {
+			t.Errorf("cut off only after %v", took)
+		}
+	})
+}
+
+// FuzzExchange: what the house takes is what was sent, byte for byte; everything else is refused in form.
+func FuzzExchange(f *testing.F) {
+	a, b := newNode(f, "arvenia"), newNode(f, "kestria")
+	pair(a, b)
+	handler := b.server(peer.DefaultLimits()).Handler()
+	cert, err := x509.ParseCertificate(a.cert.Certificate[0])
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte{})
+	f.Add(wire(frame("one"), frame("two")).Bytes())
+	f.Add(wire(parcel.Frame{Kind: parcel.FrameSegment, Payload: make([]byte, 100)}).Bytes())
+	f.Add([]byte{3, 0xff, 0xff, 0xff, 0xff, 1})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		b.house.mu.Lock()
+		b.house.received = nil
+		b.house.mu.Unlock()
+		req := httptest.NewRequest(http.MethodPost, exchangeURL("https://kestria", theLink), bytes.NewReader(body))
+		req.Header.Set("Content-Type", framesType)
+		req.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert}}
+		resp := httptest.NewRecorder()
+		handler.ServeHTTP(resp, req)
+		taken := wire(b.house.received...).Bytes()
+		switch resp.Code {
+		case http.StatusOK:
+			if !bytes.Equal(taken, body) {
+				t.Errorf("sent %x, taken %x", body, taken)
+			}
+		case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+			if len(taken) > 0 {
+				t.Errorf("%d bytes were taken of what was refused", len(taken))
+			}
+		default:
+			t.Errorf("status %d", resp.Code)
+		}
+	})
 }
 
 // TestFlood: more than is allowed is refused at once with 429, or not let in, and what is allowed still works.
