@@ -16,8 +16,5 @@ func Crossings() []Crossing {
 		{"link.confirm", "link.confirm", "both stand; the link is active if both signed the same agreement"},
 		{"link.confirm", "link.agree", "both stand; an agreement is in force when both signed it"},
 		{"link.agree", "link.agree", "both stand; of two signed by both, the one with the later positions is in force"},
-		{"test", "test", "both stand, without effect"},
-		{"test", "link.confirm", "both stand"},
-		{"test", "link.agree", "both stand"},
 	}
 }

@@ -450,7 +450,7 @@ func (h *House) CheckpointLoop(ctx context.Context, every time.Duration) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		if err := h.startRounds(ctx); err != nil && ctx.Err() == nil {
+		if err := h.StartRounds(ctx); err != nil && ctx.Err() == nil {
 			h.cfg.Log.Error("starting ledger rounds", "err", err)
 		}
 		select {
@@ -461,7 +461,8 @@ func (h *House) CheckpointLoop(ctx context.Context, every time.Duration) error {
 	}
 }
 
-func (h *House) startRounds(ctx context.Context) error {
+// StartRounds makes a round due on every link whose ledger has leaves that the peer has not cosigned.
+func (h *House) StartRounds(ctx context.Context) error {
 	var due []statement.LinkID
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
 		links, err := tx.Links(ctx)

@@ -22,6 +22,7 @@ type StatementView struct {
 	LinkAlias string
 	Ours      bool
 	Parcel    exchange.Parcel
+	Verdict   string // that of the parcel
 	Text      *statement.Text
 	Body      []byte // JSON; nil when erased
 	Files     []FileView
@@ -99,7 +100,7 @@ func (h *House) view(ctx context.Context, tx Tx, row exchange.Statement, names m
 	if v.Parcel, err = tx.Parcel(ctx, row.Parcel); err != nil {
 		return v, err
 	}
-	v.Parcel.Content = nil
+	v.Parcel.Content, v.Verdict = nil, v.Parcel.Verdict
 	files, err := tx.Files(ctx, row.Commitment)
 	if err != nil {
 		return v, err

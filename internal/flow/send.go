@@ -248,6 +248,9 @@ func (w *sealing) seal(ctx context.Context, who actor.Actor, text statement.Text
 	if r.text, err = statement.DecodeText(content.Text); err != nil {
 		return nil, fault.Wrap(fault.Invalid, "statement", "This statement is not valid: "+plain(err)+".", err)
 	}
+	if err := statement.Check(w.agreement.Rules.Kinds, r.text, content.Body); err != nil {
+		return nil, fault.Wrap(fault.Invalid, "statement", "This statement is not valid: "+plain(err)+".", err)
+	}
 	encoded, err := content.Encode()
 	if err != nil {
 		return nil, err

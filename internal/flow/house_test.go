@@ -1,0 +1,360 @@
+package flow_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"entente/envelope"
+	"entente/handling"
+	"entente/internal/actor"
+	"entente/internal/fault"
+	"entente/internal/flow"
+	"entente/internal/keyring"
+	"entente/internal/store/sqlstore"
+	"entente/parcel"
+	"entente/party"
+	"entente/statement"
+)
+
+// operator may do everything here.
+var operator = actor.Actor{Kind: actor.Member, Name: "op", Roles: []actor.Role{actor.Operator, actor.Officer, actor.Auditor}}
+
+// clock is a time that tests set; each reading moves it on by a microsecond.
+type clock struct{ at atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.at.Store(time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC).UnixMicro())
+	return c
+}
+
+func (c *clock) now() time.Time          { return time.UnixMicro(c.at.Add(1)).UTC() }
+func (c *clock) advance(d time.Duration) { c.at.Add(d.Microseconds()) }
+
+// tally counts refusals.
+type tally struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (t *tally) Refused(_, code string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.counts == nil {
+		t.counts = map[string]int{}
+	}
+	t.counts[code]++
+}
+
+func (t *tally) of(code string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.counts[code]
+}
+
+// side is one party in a test.
+type side struct {
+	*flow.House
+	name  string
+	keys  *keyring.Keyring
+	store flow.Store
+	blobs *memoryBlobs
+	clock *clock
+	tally *tally
+	link  statement.LinkID
+}
+
+// world is two parties with their link.
+type world struct {
+	t    testing.TB
+	a, b *side
+}
+
+func newSide(t testing.TB, name string, c *clock, store flow.Store) *side {
+	t.Helper()
+	dir := t.TempDir()
+	lockPath := filepath.Join(dir, "key")
+	if err := keyring.WriteKeyFile(lockPath, rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	keys, _, err := keyring.Create(filepath.Join(dir, "keyring.json"), keyring.KeyFile(lockPath), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity := keys.Identity(map[string]string{"en": name}, name+" Cyber Authority", c.now(), 10*365*24*time.Hour)
+	env, err := party.Create(identity, keys.Signers()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := env.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := party.Verify(envelope.Default(), [][]byte{encoded})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if store == nil {
+		s, err := sqlstore.OpenSQLite(t.Context(), filepath.Join(dir, "entente.db"), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		store = s
+	}
+	s := &side{name: name, keys: keys, store: store, blobs: newMemoryBlobs(), clock: c, tally: &tally{}}
+	s.House = s.open(t, chain)
+	return s
+}
+
+// open builds the house anew, as after a crash: only the store and the blobs live on.
+func (s *side) open(t testing.TB, chain *party.Chain) *flow.House {
+	t.Helper()
+	h, err := flow.New(flow.Config{Store: s.store, Blobs: s.blobs, Keys: s.keys, Registry: envelope.Default(), Self: chain, Now: s.clock.now,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Endpoint: "https://" + s.name + ".localhost:7443", Count: s.tally})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	c := newClock()
+	w := &world{t: t, a: newSide(t, "arvenia", c, nil), b: newSide(t, "kestria", c, nil)}
+	w.pair()
+	return w
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatalf("%v (kind %s, code %s)", err, fault.KindOf(err), fault.CodeOf(err))
+	}
+}
+
+// pair plays invitation, commitment and reveal.
+func (w *world) pair() {
+	w.t.Helper()
+	ctx := w.t.Context()
+	inv, err := w.a.Invite(ctx, operator, "kestria", statement.DefaultAgreement(), time.Hour)
+	w.must(err)
+	data, err := inv.Encode()
+	w.must(err)
+	inv, err = flow.DecodeInvitation(data)
+	w.must(err)
+	commit, err := w.a.PairHello(ctx, inv.Token)
+	w.must(err)
+	var nonce [32]byte
+	rand.Read(nonce[:])
+	answer, err := w.a.PairReveal(ctx, inv.Token, w.b.Self().Envelopes, nonce, "https://kestria.localhost:7443", w.b.Self().Latest().Transport)
+	w.must(err)
+	id, err := w.b.PairComplete(ctx, operator, "arvenia", inv, commit, nonce, answer)
+	w.must(err)
+	w.a.link, w.b.link = id, id
+}
+
+// confirm makes the link active.
+func (w *world) confirm() {
+	w.t.Helper()
+	for _, s := range []*side{w.a, w.b} {
+		_, err := s.Confirm(w.t.Context(), operator, s.link, "telephone", "Duty officer", "head of desk", "")
+		w.must(err)
+	}
+	w.run()
+}
+
+// carry plays one delivery from one side to the other; it reports whether there was anything.
+func (w *world) carry(from, to *side) bool {
+	w.t.Helper()
+	ctx := w.t.Context()
+	d, err := from.Outgoing(ctx, from.link, 8<<20)
+	w.must(err)
+	if len(d.Frames) == 0 {
+		return false
+	}
+	answers, err := to.Receive(ctx, to.link, wire(w.t, d.Frames))
+	w.must(err)
+	w.must(from.Delivered(ctx, d, wire(w.t, answers)))
+	return true
+}
+
+// wire writes frames and reads them again, as a connection would.
+func wire(t testing.TB, frames []parcel.Frame) []parcel.Frame {
+	t.Helper()
+	var buf bytes.Buffer
+	for _, f := range frames {
+		if err := parcel.WriteFrame(&buf, f); err != nil {
+			t.Fatalf("writing a frame of kind %d: %v", f.Kind, err)
+		}
+	}
+	r := parcel.NewFrameReader(&buf)
+	var out []parcel.Frame
+	for {
+		f, err := r.Next()
+		if err == io.EOF {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, f)
+	}
+}
+
+// run carries and settles until nothing moves any more.
+func (w *world) run() {
+	w.t.Helper()
+	for range 200 {
+		moved := w.carry(w.a, w.b)
+		moved = w.carry(w.b, w.a) || moved
+		w.must(w.a.Settle(w.t.Context(), w.a.link))
+		w.must(w.b.Settle(w.t.Context(), w.b.link))
+		if !moved {
+			return
+		}
+	}
+	w.t.Fatal("the traffic does not come to an end")
+}
+
+// cosign carries rounds of both ledgers until they are cosigned to the end.
+func (w *world) cosign() {
+	w.t.Helper()
+	for range 10 {
+		for _, s := range []*side{w.a, w.b} {
+			w.must(s.StartRounds(w.t.Context()))
+		}
+		w.run()
+	}
+}
+
+func (w *world) message(from *side, subject, text string, thread *statement.Commitment, files ...flow.FileDraft) statement.Commitment {
+	w.t.Helper()
+	c, err := from.Send(w.t.Context(), operator, draft(from, subject, text, thread, files...), nil)
+	w.must(err)
+	return c
+}
+
+func draft(from *side, subject, text string, thread *statement.Commitment, files ...flow.FileDraft) flow.Draft {
+	return flow.Draft{Link: from.link, Lane: statement.Network, Kind: "message", Thread: thread, Zone: "Europe/Vienna",
+		Marking: handling.Marking{TLP: "AMBER"}, Face: statement.MessageFace{},
+		Body: statement.MessageBody{Subject: subject, Language: "en", Text: text}, Files: files}
+}
+
+func fileOf(name string, data []byte) flow.FileDraft {
+	return flow.FileDraft{Name: name, Media: "application/octet-stream", Size: int64(len(data)),
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
+}
+
+// memoryBlobs keeps blobs in memory, with the behaviour of the directory: content names, partials that survive.
+type memoryBlobs struct {
+	mu       sync.Mutex
+	blobs    map[string][]byte
+	partials map[envelope.ID][]byte
+	full     bool
+}
+
+func newMemoryBlobs() *memoryBlobs {
+	return &memoryBlobs{blobs: map[string][]byte{}, partials: map[envelope.ID][]byte{}}
+}
+
+func (m *memoryBlobs) put(data []byte) string {
+	sum := sha256.Sum256(data)
+	name := hex.EncodeToString(sum[:])
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.blobs[name] = slices.Clone(data)
+	return name
+}
+
+func (m *memoryBlobs) Create(context.Context) (flow.BlobWriter, error) { return &memoryWriter{m: m}, nil }
+
+func (m *memoryBlobs) Open(_ context.Context, name string) (flow.Blob, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	data, ok := m.blobs[name]
+	if !ok {
+		return nil, fault.New(fault.NotFound, "blob", "no such blob")
+	}
+	return memoryBlob{bytes.NewReader(data)}, nil
+}
+
+func (m *memoryBlobs) Remove(_ context.Context, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.blobs, name)
+	return nil
+}
+
+func (m *memoryBlobs) Partial(_ context.Context, id envelope.ID, size int64) (flow.PartialBlob, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.partials[id] == nil {
+		m.partials[id] = make([]byte, size)
+	}
+	return &memoryPartial{m: m, id: id, data: m.partials[id]}, nil
+}
+
+func (m *memoryBlobs) RemovePartial(_ context.Context, id envelope.ID) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.partials, id)
+	return nil
+}
+
+func (m *memoryBlobs) Reserve(int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.full {
+		return fault.New(fault.Unavailable, "disk_full", "The disk is full.")
+	}
+	return nil
+}
+
+type memoryWriter struct {
+	m *memoryBlobs
+	bytes.Buffer
+}
+
+func (w *memoryWriter) Commit() (string, error) { return w.m.put(w.Bytes()), nil }
+func (w *memoryWriter) Close() error            { return nil }
+
+type memoryBlob struct{ *bytes.Reader }
+
+func (b memoryBlob) Size() int64  { return b.Reader.Size() }
+func (b memoryBlob) Close() error { return nil }
+
+type memoryPartial struct {
+	m    *memoryBlobs
+	id   envelope.ID
+	data []byte
+}
+
+func (p *memoryPartial) ReadAt(b []byte, off int64) (int, error) {
+	return bytes.NewReader(p.data).ReadAt(b, off)
+}
+
+func (p *memoryPartial) WriteAt(b []byte, off int64) (int, error) {
+	if off < 0 || off+int64(len(b)) > int64(len(p.data)) {
+		return 0, fmt.Errorf("write of %d at %d beyond %d", len(b), off, len(p.data))
+	}
+	return copy(p.data[off:], b), nil
+}
+func (p *memoryPartial) Sync() error  { return nil }
+func (p *memoryPartial) Close() error { return nil }
+func (p *memoryPartial) Commit() (string, error) {
+	name := p.m.put(p.data)
+	return name, p.m.RemovePartial(context.Background(), p.id)
+}
