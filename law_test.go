@@ -58,7 +58,7 @@ func plan() map[string][]string {
 
 		"internal/store":           {"internal/flow", "internal/store/sqlstore", "internal/store/blobstore"},
 		"internal/store/sqlstore":  join(treaty, words, rooms, []string{"internal/flow"}),
-		"internal/store/blobstore": {"internal/fault"},
+		"internal/store/blobstore": {"envelope", "internal/fault", "internal/flow"}, // what it keeps, flow describes
 
 		"internal/demo":  join(treaty, []string{"internal/fault", "internal/node"}),
 		"internal/bench": join(treaty, []string{"internal/fault", "internal/node"}),
@@ -402,6 +402,46 @@ func TestLaw(t *testing.T) {
 	}
 	for _, breach := range found {
 		t.Error(breach)
+	}
+}
+
+// TestDependenciesHaveReasons compares what is imported from others with the record of why: a module without a reason
+// fails, and so does a reason without its module.
+func TestDependenciesHaveReasons(t *testing.T) {
+	record, err := os.ReadFile("docs/adr/0001-dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := readHouse(os.DirFS("."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{"honnef.co/go/tools": true} // a tool: nothing imports it
+	var reasons []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(string(record), -1) {
+		reasons = append(reasons, row[1])
+	}
+	for _, f := range files {
+		for _, spec := range f.ast.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if host, _, _ := strings.Cut(name, "/"); !strings.Contains(host, ".") {
+				continue
+			}
+			i := slices.IndexFunc(reasons, func(m string) bool { return name == m || strings.HasPrefix(name, m+"/") })
+			if i < 0 {
+				t.Errorf("%s: docs/adr/0001-dependencies.md has no reason for %s", f.at(spec), name)
+				continue
+			}
+			used[reasons[i]] = true
+		}
+	}
+	for _, m := range reasons {
+		if !used[m] {
+			t.Errorf("docs/adr/0001-dependencies.md gives a reason for %s, which nothing imports", m)
+		}
 	}
 }
 
