@@ -144,7 +144,10 @@ func TestMixParcels(t *testing.T) {
 	lied.SHA256 = two.file.SHA256
 	longer := one.file
 	longer.Size++
+	elsewhere := one.file
+	elsewhere.Parcel = two.header.ID
 	for name, err := range map[string]error{
+		"another parcel's name":      fileOf(one.header, one.sealed, elsewhere),
 		"another file's parcel":      fileOf(two.header, two.sealed, one.file),
 		"another file's bytes":       fileOf(one.header, two.sealed, one.file),
 		"another digest":             fileOf(one.header, one.sealed, lied),
