@@ -23,7 +23,8 @@ type sqliteDB struct {
 }
 
 // pragmas are set on every connection and asserted at open, because the driver ignores settings that it does not
-// know. secure_delete overwrites erased keys; FULL makes each commit durable in WAL mode.
+// know. secure_delete overwrites erased keys; FULL makes each commit durable in WAL mode; temp_store keeps what a
+// savepoint needs for going back out of files.
 var pragmas = []struct{ name, set, got string }{
 	{"journal_mode", "WAL", "wal"},
 	{"synchronous", "FULL", "2"},
@@ -33,6 +34,8 @@ var pragmas = []struct{ name, set, got string }{
 	{"trusted_schema", "0", "0"},
 	{"cache_size", "-32768", "-32768"},
 	{"journal_size_limit", "67108864", "67108864"},
+	{"wal_autocheckpoint", "4000", "4000"},
+	{"temp_store", "MEMORY", "2"},
 }
 
 func sqliteURL(path string, extra ...string) string {
