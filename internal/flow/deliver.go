@@ -26,6 +26,10 @@ type Delivery struct {
 	docs     []envelope.Hash
 	round    bool // leaves and a checkpoint
 	bytes    int
+
+	unsigned map[envelope.Hash]exchange.Document // documents of receipts and parcels as stored
+	rows     []exchange.Parcel
+	hashes   map[envelope.ID][]envelope.Hash // of segments, where the content follows in these
 }
 
 // Bounds of one delivery.
@@ -42,7 +46,7 @@ const (
 // round of the ledger, then segments of large parcels, so that evidence never stands before a hotline call. Empty Frames mean
 // that nothing is due. Each Delivery must be ended by Delivered or Undelivered.
 func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes int) (Delivery, error) {
-	d := Delivery{Link: link, segments: map[envelope.ID][]parcel.Gap{}}
+	d := Delivery{Link: link, segments: map[envelope.ID][]parcel.Gap{}, hashes: map[envelope.ID][]envelope.Hash{}}
 	s := h.link(link)
 	var l exchange.Link
 	var log exchange.Log
@@ -59,6 +63,9 @@ func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes in
 		return h.outgoingParcels(ctx, tx, s, &d, maxBytes)
 	})
 	if err != nil {
+		return d, err
+	}
+	if err := h.outgoingSigned(ctx, &d); err != nil {
 		return d, err
 	}
 	if err := h.outgoingRound(ctx, l, log, s, &d); err != nil {
@@ -93,30 +100,8 @@ func (h *House) outgoingReceipts(ctx context.Context, tx Tx, d *Delivery) error 
 	if err != nil {
 		return err
 	}
-	for _, hash := range hashes {
-		doc := docs[hash]
-		if doc.Signatures == nil {
-			if doc.Signatures, err = h.signAgain(doc); err != nil {
-				return err
-			}
-		}
-		f, err := receiptFrame(doc.Payload, doc.Signatures)
-		if err != nil {
-			return err
-		}
-		d.add(f)
-		d.receipts = append(d.receipts, hash)
-	}
+	d.receipts, d.unsigned = hashes, docs
 	return nil
-}
-
-// signAgain signs a document of ours whose signature a crash lost: it is the same signature.
-func (h *House) signAgain(doc exchange.Document) ([]envelope.Signature, error) {
-	env, err := envelope.Sign(doc.Type, doc.Payload, h.cfg.Keys.Signers()...)
-	if err != nil {
-		return nil, fmt.Errorf("signing a document again: %w", err)
-	}
-	return env.Signatures, nil
 }
 
 func (h *House) outgoingParcels(ctx context.Context, tx Tx, s *linkState, d *Delivery, maxBytes int) error {
@@ -136,11 +121,51 @@ func (h *House) outgoingParcels(ctx context.Context, tx Tx, s *linkState, d *Del
 	if err != nil {
 		return err
 	}
+	maps.Copy(d.unsigned, docs)
+	size := 0
 	for _, p := range rows {
-		if len(d.Frames) > 0 && d.bytes+len(p.Content) > maxBytes || len(d.parcels) == maxParcels {
+		if size += len(p.Content); len(d.rows) > 0 && size > maxBytes || len(d.rows) == maxParcels {
 			break
 		}
-		doc := docs[p.Header]
+		d.rows = append(d.rows, p)
+		if p.Blob == "" {
+			continue
+		}
+		leaves, err := tx.SegmentHashes(ctx, p.ID)
+		if err != nil {
+			return err
+		}
+		d.hashes[p.ID] = make([]envelope.Hash, p.Segments)
+		for n, leaf := range leaves {
+			if n < p.Segments {
+				d.hashes[p.ID][n] = leaf
+			}
+		}
+	}
+	return nil
+}
+
+// outgoingSigned signs what the transaction chose, where that was not done yet, and makes the frames.
+func (h *House) outgoingSigned(ctx context.Context, d *Delivery) error {
+	docs := make([]exchange.Document, 0, len(d.receipts)+len(d.rows))
+	for _, hash := range d.receipts {
+		docs = append(docs, d.unsigned[hash])
+	}
+	for _, p := range d.rows {
+		docs = append(docs, d.unsigned[p.Header])
+	}
+	if err := h.sign(ctx, d.Link, docs); err != nil {
+		return err
+	}
+	for _, doc := range docs[:len(d.receipts)] {
+		f, err := receiptFrame(doc.Payload, doc.Signatures)
+		if err != nil {
+			return err
+		}
+		d.add(f)
+	}
+	for i, doc := range docs[len(d.receipts):] {
+		p := d.rows[i]
 		env := envelope.Envelope{PayloadType: parcel.HeaderType, Payload: doc.Payload, Signatures: doc.Signatures}
 		encoded, err := env.Encode()
 		if err != nil {
@@ -149,20 +174,9 @@ func (h *House) outgoingParcels(ctx context.Context, tx Tx, s *linkState, d *Del
 		d.add(parcel.ParcelFrame{Header: encoded, Content: p.Content}.Frame())
 		d.parcels = append(d.parcels, p.ID)
 		d.attempts = max(d.attempts, p.Attempts)
-		if p.Blob == "" {
-			continue
+		if leaves := d.hashes[p.ID]; leaves != nil {
+			d.add(parcel.SegmentHashesFrame{Parcel: p.ID, Leaves: leaves}.Frame())
 		}
-		leaves, err := tx.SegmentHashes(ctx, p.ID)
-		if err != nil {
-			return err
-		}
-		frame := parcel.SegmentHashesFrame{Parcel: p.ID, Leaves: make([]envelope.Hash, p.Segments)}
-		for n, leaf := range leaves {
-			if n < p.Segments {
-				frame.Leaves[n] = leaf
-			}
-		}
-		d.add(frame.Frame())
 	}
 	return nil
 }
@@ -198,17 +212,18 @@ func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange
 	var add ledger.AddCheckpoint
 	size := min(log.Size, from+maxRun)
 	var root envelope.Hash
-	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+	docs, err := h.wanted(ctx, l.ID, d.docs)
+	if err != nil {
+		return err
+	}
+	err = h.cfg.Store.View(ctx, func(tx Tx) error {
 		rows, err := tx.Leaves(ctx, l.ID, h.self, l.OwnEpoch, from, int(size-from))
 		if err != nil {
 			return err
 		}
-		frame = parcel.LeavesFrame{Epoch: l.OwnEpoch, First: from}
+		frame = parcel.LeavesFrame{Epoch: l.OwnEpoch, First: from, Docs: docs}
 		for _, r := range rows {
 			frame.Leaves = append(frame.Leaves, r.Leaf)
-		}
-		if frame.Docs, err = h.wanted(ctx, tx, d.docs); err != nil {
-			return err
 		}
 		reader := tx.HashReader(ctx, l.ID, h.self, l.OwnEpoch)
 		if root, err = ledger.TreeRoot(size, reader); err != nil {
@@ -250,10 +265,21 @@ func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange
 	return nil
 }
 
-// wanted are documents that the peer's mirror lacks.
-func (h *House) wanted(ctx context.Context, tx Tx, hashes []envelope.Hash) ([]parcel.Document, error) {
-	docs, err := tx.Documents(ctx, hashes)
+// wanted are documents that the peer's mirror lacks; what is not of this link is never shown.
+func (h *House) wanted(ctx context.Context, link statement.LinkID, hashes []envelope.Hash) ([]parcel.Document, error) {
+	if len(hashes) == 0 {
+		return nil, nil
+	}
+	var docs []exchange.Document
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		found, err := tx.Documents(ctx, hashes)
+		docs = slices.DeleteFunc(slices.Collect(maps.Values(found)), func(d exchange.Document) bool { return d.Link != link })
+		return err
+	})
 	if err != nil {
+		return nil, err
+	}
+	if err := h.sign(ctx, link, docs); err != nil {
 		return nil, err
 	}
 	var out []parcel.Document
@@ -262,11 +288,6 @@ func (h *House) wanted(ctx context.Context, tx Tx, hashes []envelope.Hash) ([]pa
 		kind := map[string]string{parcel.HeaderType: "header", parcel.ReceiptType: "receipt"}[doc.Type]
 		if kind == "" || size > maxDocBytes {
 			continue
-		}
-		if doc.Signatures == nil {
-			if doc.Signatures, err = h.signAgain(doc); err != nil {
-				return nil, err
-			}
 		}
 		env := envelope.Envelope{PayloadType: doc.Type, Payload: doc.Payload, Signatures: doc.Signatures}
 		data, err := env.Encode()
@@ -356,24 +377,33 @@ func (h *House) Delivered(ctx context.Context, d Delivery, answers []parcel.Fram
 		}
 		s.mu.Unlock()
 	}
-	if len(d.parcels) > 0 || len(d.receipts) > 0 {
-		err := h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
-			if err := tx.MarkReceiptsSent(ctx, d.receipts); err != nil {
-				return err
-			}
-			return tx.SetTries(ctx, d.parcels, d.attempts, h.now()+resend.Microseconds())
-		})
-		if err != nil {
+	receipted, err := h.answered(ctx, d.Link, answers)
+	if err != nil {
+		return err
+	}
+	waiting := slices.DeleteFunc(slices.Clone(d.parcels), func(id envelope.ID) bool { return receipted[id] })
+	if len(waiting) == 0 && len(d.receipts) == 0 {
+		return nil
+	}
+	return h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+		if err := tx.MarkReceiptsSent(ctx, d.receipts); err != nil {
 			return err
 		}
-	}
-	back, err := h.Receive(ctx, d.Link, answers)
+		return tx.SetTries(ctx, waiting, d.attempts, h.now()+resend.Microseconds())
+	})
+}
+
+// answered takes the peer's answers and says which parcels need no further delivery by themselves: those receipted, and those
+// refused as frames, whose next try is set by the refusal.
+func (h *House) answered(ctx context.Context, link statement.LinkID, answers []parcel.Frame) (map[envelope.ID]bool, error) {
+	done := map[envelope.ID]bool{}
+	back, err := h.receive(ctx, link, answers, func(id envelope.ID) { done[id] = true })
 	for _, f := range back {
 		if f.Kind == parcel.FrameRefusal {
-			h.cfg.Log.Warn("an answer of the peer was refused", "link", d.Link, "refusal", string(f.Payload))
+			h.cfg.Log.Warn("an answer of the peer was refused", "link", link, "refusal", string(f.Payload))
 		}
 	}
-	return err
+	return done, err
 }
 
 // Undelivered records a failed try: parcels wait with persistent back-off, everything else is made anew.

@@ -49,7 +49,6 @@ type House struct {
 type linkState struct {
 	wake    chan struct{}
 	reserve batcher[*reservation]
-	publish batcher[*reservation]
 
 	mu     sync.Mutex                      // guards everything below
 	chain  *party.Chain                    // reloaded when the peer shows a newer one
@@ -60,11 +59,12 @@ type linkState struct {
 	have   int64                           // the size to which it said it mirrors our log; -1 unless it said so
 	flying map[envelope.ID]bool            // parcels in deliveries that were not answered yet
 
-	shown      *ledger.Checkpoint // the newest checkpoint shown to the peer
-	round      bool               // a round of the ledger is due
-	rounding   bool               // one is on the way
-	roundAfter int64              // not before
-	fails      int                // deliveries failed in a row
+	shown      *ledger.Checkpoint                  // the newest checkpoint shown to the peer
+	round      bool                                // a round of the ledger is due
+	rounding   bool                                // one is on the way
+	roundAfter int64                               // not before
+	fails      int                                 // deliveries failed in a row
+	unsaved    map[envelope.Hash]exchange.Document // signed, and not stored with their signatures yet
 }
 
 // New makes the house.
@@ -87,7 +87,7 @@ func (h *House) link(id statement.LinkID) *linkState {
 	s, _ := h.links.LoadOrStore(id, &linkState{
 		wake: make(chan struct{}, 1), old: -1, have: -1,
 		leaves: map[envelope.ID][]envelope.Hash{}, wants: map[envelope.ID][]parcel.Gap{},
-		docs: map[envelope.Hash]bool{}, flying: map[envelope.ID]bool{},
+		unsaved: map[envelope.Hash]exchange.Document{}, docs: map[envelope.Hash]bool{}, flying: map[envelope.ID]bool{},
 	})
 	return s.(*linkState)
 }

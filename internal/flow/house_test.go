@@ -279,7 +279,9 @@ func (m *memoryBlobs) put(data []byte) string {
 	return name
 }
 
-func (m *memoryBlobs) Create(context.Context) (flow.BlobWriter, error) { return &memoryWriter{m: m}, nil }
+func (m *memoryBlobs) Create(context.Context) (flow.BlobWriter, error) {
+	return &memoryWriter{m: m}, nil
+}
 
 func (m *memoryBlobs) Open(_ context.Context, name string) (flow.Blob, error) {
 	m.mu.Lock()

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -222,6 +223,45 @@ func notCosigned() error {
 		"The other party has not cosigned this part of the ledger yet; try again in a few seconds, or see \"entente links\" for how far it is.")
 }
 
+var errUnsigned = errors.New("a document is not stored with its signatures yet")
+
+// signReceiptsOf stores the signatures of a statement's header and receipts where they are ours and not stored yet.
+func (h *House) signReceiptsOf(ctx context.Context, name string) error {
+	var docs []exchange.Document
+	var link statement.LinkID
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		row, err := h.find(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		link = row.Link
+		p, err := tx.Parcel(ctx, row.Parcel)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.ReceiptsOf(ctx, p.Header)
+		if err != nil {
+			return err
+		}
+		hashes := []envelope.Hash{p.Header}
+		for _, r := range rows {
+			hashes = append(hashes, r.Hash)
+		}
+		found, err := tx.Documents(ctx, hashes)
+		for _, doc := range found {
+			docs = append(docs, doc)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := h.sign(ctx, link, docs); err != nil {
+		return err
+	}
+	return h.saveSignatures(ctx, link)
+}
+
 // Proof builds a proof file of a statement: its header and receipts, each with its leaf and its path to a cosigned checkpoint.
 // withBody says whether the file shows the body and the files' names too.
 func (h *House) Proof(ctx context.Context, who actor.Actor, name string, withBody bool) ([]byte, error) {
@@ -230,7 +270,7 @@ func (h *House) Proof(ctx context.Context, who actor.Actor, name string, withBod
 	}
 	var file *proof.File
 	var link statement.LinkID
-	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+	read := func(tx Tx) error {
 		row, err := h.find(ctx, tx, name)
 		if err != nil {
 			return err
@@ -238,7 +278,13 @@ func (h *House) Proof(ctx context.Context, who actor.Actor, name string, withBod
 		link = row.Link
 		file, err = h.prove(ctx, tx, row, withBody)
 		return err
-	})
+	}
+	err := h.cfg.Store.View(ctx, read)
+	if errors.Is(err, errUnsigned) { // signatures that are still in memory, or that a crash lost
+		if err = h.signReceiptsOf(ctx, name); err == nil {
+			err = h.cfg.Store.View(ctx, read)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -330,9 +376,7 @@ func (h *House) signedDocument(ctx context.Context, tx Tx, hash envelope.Hash) (
 		return nil, err
 	}
 	if doc.Signatures == nil {
-		if doc.Signatures, err = h.signAgain(doc); err != nil {
-			return nil, err
-		}
+		return nil, errUnsigned
 	}
 	env := envelope.Envelope{PayloadType: doc.Type, Payload: doc.Payload, Signatures: doc.Signatures}
 	return env.Encode()

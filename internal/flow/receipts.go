@@ -38,7 +38,21 @@ func (in *intake) receipts(ctx context.Context, batch []*arrivedReceipt) error {
 	if len(good) == 0 {
 		return nil
 	}
-	return in.h.cfg.Store.Update(ctx, Normal, func(tx Tx) error { return in.enterReceipts(ctx, tx, good) })
+	var saved func()
+	err := in.h.cfg.Store.Update(ctx, Normal, func(tx Tx) (err error) {
+		if saved, err = in.h.putSignatures(ctx, tx, in.l.ID); err != nil {
+			return err
+		}
+		return in.enterReceipts(ctx, tx, good)
+	})
+	if err != nil {
+		return err
+	}
+	saved()
+	for _, r := range good {
+		in.ended(r.receipt.Parcel)
+	}
+	return nil
 }
 
 func (in *intake) examineReceipt(a *arrivedReceipt) {
@@ -263,6 +277,7 @@ func (in *intake) refusal(ctx context.Context, f parcel.Frame) error {
 		return nil
 	}
 	id := *r.Parcel
+	in.ended(id)
 	return in.h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
 		p, err := tx.Parcel(ctx, id)
 		if notFound(err) || err == nil && (p.Author != in.h.self || p.Link != in.l.ID || p.State != exchange.Sending) {

@@ -20,6 +20,11 @@ import (
 // answers acknowledge is durable. A frame that cannot be taken is answered by a refusal frame and counted; it never
 // spoils the others. An error means that nothing of the batch may be taken as acknowledged.
 func (h *House) Receive(ctx context.Context, link statement.LinkID, frames []parcel.Frame) ([]parcel.Frame, error) {
+	return h.receive(ctx, link, frames, func(envelope.ID) {})
+}
+
+// receive is Receive; ended hears of each parcel of ours that a receipt or a refusal was taken for.
+func (h *House) receive(ctx context.Context, link statement.LinkID, frames []parcel.Frame, ended func(envelope.ID)) ([]parcel.Frame, error) {
 	var l exchange.Link
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
 		l, err = tx.Link(ctx, link)
@@ -32,7 +37,7 @@ func (h *House) Receive(ctx context.Context, link statement.LinkID, frames []par
 	if err != nil {
 		return nil, err
 	}
-	in := &intake{h: h, l: l, peer: peer, state: h.link(link)}
+	in := &intake{h: h, l: l, peer: peer, state: h.link(link), ended: ended}
 	if err := in.take(ctx, frames); err != nil {
 		return nil, err
 	}
@@ -50,6 +55,7 @@ type intake struct {
 	state   *linkState
 	answers []parcel.Frame
 	woke    bool // something for the sender to do
+	ended   func(envelope.ID)
 }
 
 // take sorts frames by kind and takes each kind in an order in which nothing waits for a later one.
@@ -153,10 +159,17 @@ func (in *intake) parcels(ctx context.Context, batch []*arrival) error {
 	if len(good) == 0 {
 		return nil
 	}
-	err := in.h.cfg.Store.Update(ctx, priorityOf(good), func(tx Tx) error { return in.h.accept(ctx, tx, in.l, good) })
+	var saved func()
+	err := in.h.cfg.Store.Update(ctx, priorityOf(good), func(tx Tx) (err error) {
+		if saved, err = in.h.putSignatures(ctx, tx, in.l.ID); err != nil {
+			return err
+		}
+		return in.h.accept(ctx, tx, in.l, good)
+	})
 	if err != nil {
 		return err
 	}
+	saved()
 	if err := in.signReceipts(ctx, good); err != nil {
 		return err
 	}
@@ -692,26 +705,17 @@ func (in *intake) signReceipts(ctx context.Context, batch []*arrival) error {
 }
 
 func (h *House) signOurs(ctx context.Context, link statement.LinkID, ours []*ourReceipt) error {
-	if len(ours) == 0 {
-		return nil
-	}
-	errs := make([]error, len(ours))
-	parallel(len(ours), func(i int) {
-		env, err := envelope.Sign(parcel.ReceiptType, ours[i].payload, h.cfg.Keys.Signers()...)
-		if err != nil {
-			errs[i] = fmt.Errorf("signing a receipt: %w", err)
-			return
-		}
-		ours[i].signed = env.Signatures
-	})
-	documents := make([]exchange.Document, len(ours))
+	docs := make([]exchange.Document, len(ours))
 	for i, r := range ours {
-		if errs[i] != nil {
-			return errs[i]
-		}
-		documents[i] = exchange.Document{Hash: r.row.Hash, Link: link, Type: parcel.ReceiptType, Payload: r.payload, Signatures: r.signed}
+		docs[i] = exchange.Document{Hash: r.row.Hash, Link: link, Type: parcel.ReceiptType, Payload: r.payload, Signatures: r.signed}
 	}
-	return h.cfg.Store.Update(ctx, Normal, func(tx Tx) error { return tx.PutDocuments(ctx, documents...) })
+	if err := h.sign(ctx, link, docs); err != nil {
+		return err
+	}
+	for i, r := range ours {
+		r.signed = docs[i].Signatures
+	}
+	return nil
 }
 
 func (in *intake) answerReceipt(r *ourReceipt) error {

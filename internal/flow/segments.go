@@ -96,10 +96,8 @@ func (in *intake) again(ctx context.Context, p exchange.Parcel) error {
 		return err
 	}
 	for _, r := range ours {
-		if r.signed == nil {
-			if err := in.h.signOurs(ctx, in.l.ID, []*ourReceipt{r}); err != nil {
-				return err
-			}
+		if err := in.h.signOurs(ctx, in.l.ID, []*ourReceipt{r}); err != nil {
+			return err
 		}
 		if err := in.answerReceipt(r); err != nil {
 			return err

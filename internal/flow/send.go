@@ -68,8 +68,7 @@ type reservation struct {
 type outgoing struct {
 	header   parcel.Header
 	row      exchange.Parcel
-	payload  []byte // of the header, fixed by the reserving transaction
-	signed   []envelope.Signature
+	payload  []byte          // of the header, fixed by the reserving transaction
 	segments []envelope.Hash // leaf hashes, when the content lies in the blob store
 	file     *exchange.File
 }
@@ -88,11 +87,12 @@ func (h *House) Send(ctx context.Context, who actor.Actor, d Draft, p Progress) 
 	if err := s.reserve.do(ctx, r, h.reserve); err != nil {
 		return statement.Commitment{}, err
 	}
-	if err := h.sign(r); err != nil {
-		return statement.Commitment{}, err
+	docs := make([]exchange.Document, len(r.parcels))
+	for i, out := range r.parcels {
+		docs[i] = exchange.Document{Hash: out.row.Header, Link: d.Link, Type: parcel.HeaderType, Payload: out.payload}
 	}
-	if err := s.publish.do(ctx, r, h.publish); err != nil {
-		return statement.Commitment{}, err
+	if err := h.sign(ctx, d.Link, docs); err != nil {
+		h.cfg.Log.Error("signing; it is tried again at delivery", "statement", r.commitment, "err", err)
 	}
 	s.signal()
 	return r.commitment, nil
@@ -295,7 +295,7 @@ func (w *sealing) header() parcel.Header {
 }
 
 func (w *sealing) row(hd parcel.Header) exchange.Parcel {
-	return exchange.Parcel{ID: hd.ID, Link: hd.Link, Author: hd.From, Epoch: hd.Epoch, File: -1, State: exchange.Reserved,
+	return exchange.Parcel{ID: hd.ID, Link: hd.Link, Author: hd.From, Epoch: hd.Epoch, File: -1, State: exchange.Sending,
 		GotIndex: -1, Created: hd.Created, Expires: hd.Expires, Segments: hd.Segments, Length: hd.Length}
 }
 
@@ -601,45 +601,8 @@ func (h *House) place(b *book, own *exchange.LaneState, seen exchange.LaneState,
 	return err
 }
 
-// sign signs the headers of a reservation; it is the same signature however often it is made.
-func (h *House) sign(r *reservation) error {
-	for _, out := range r.parcels {
-		env, err := envelope.Sign(parcel.HeaderType, out.payload, h.cfg.Keys.Signers()...)
-		if err != nil {
-			return fmt.Errorf("signing a header: %w", err)
-		}
-		out.signed = env.Signatures
-	}
-	return nil
-}
-
-// publish makes signed parcels due for delivery.
-func (h *House) publish(ctx context.Context, batch []*reservation) []error {
-	var parcels []exchange.Parcel
-	var documents []exchange.Document
-	for _, r := range batch {
-		for _, out := range r.parcels {
-			row := out.row
-			row.State = exchange.Sending
-			parcels = append(parcels, row)
-			documents = append(documents, exchange.Document{Hash: row.Header, Link: row.Link, Type: parcel.HeaderType, Payload: out.payload, Signatures: out.signed})
-		}
-	}
-	err := h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
-		if err := tx.PutDocuments(ctx, documents...); err != nil {
-			return err
-		}
-		return tx.UpdateParcels(ctx, parcels...)
-	})
-	errs := make([]error, len(batch))
-	for i := range errs {
-		errs[i] = err
-	}
-	return errs
-}
-
-// Resume finishes what a crash left behind: it signs and publishes what has its place, and settles what came in. It is
-// called once at start, before the doors open.
+// Resume settles what a crash left behind. It is called once at start, before the doors open. Parcels that have their place and
+// were not signed need nothing: they are signed when they are delivered.
 func (h *House) Resume(ctx context.Context) error {
 	var links []exchange.Link
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
@@ -650,48 +613,11 @@ func (h *House) Resume(ctx context.Context) error {
 		return err
 	}
 	for _, l := range links {
-		for {
-			n, err := h.resumeReserved(ctx, l)
-			if err != nil {
-				return fmt.Errorf("resuming link %s: %w", l.Alias, err)
-			}
-			if n == 0 {
-				break
-			}
-		}
 		if err := h.Settle(ctx, l.ID); err != nil {
 			return fmt.Errorf("settling link %s: %w", l.Alias, err)
 		}
 	}
 	return nil
-}
-
-func (h *House) resumeReserved(ctx context.Context, l exchange.Link) (int, error) {
-	var r reservation
-	err := h.cfg.Store.View(ctx, func(tx Tx) error {
-		rows, err := tx.ParcelsIn(ctx, l.ID, h.self, exchange.Reserved, maxBatch)
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			doc, err := tx.Document(ctx, row.Header)
-			if err != nil {
-				return err
-			}
-			if row, err = tx.Parcel(ctx, row.ID); err != nil { // with its content
-				return err
-			}
-			r.parcels = append(r.parcels, &outgoing{row: row, payload: doc.Payload})
-		}
-		return nil
-	})
-	if err != nil || len(r.parcels) == 0 {
-		return 0, err
-	}
-	if err := h.sign(&r); err != nil {
-		return 0, err
-	}
-	return len(r.parcels), h.publish(ctx, []*reservation{&r})[0]
 }
 
 // fileLabel separates the keys of a statement's files at rest.
