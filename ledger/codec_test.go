@@ -206,7 +206,8 @@ func TestCheckpointRefused(t *testing.T) {
 		{"extension line", body + "\nmore\n\n" + sigs, ErrCheckpoint},
 		{"short root", strings.Replace(good, base64.StdEncoding.EncodeToString(root[:]), "AAAA", 1), ErrCheckpoint},
 		{"another origin", strings.Replace(good, a.origin(), k.origin(), 1), ErrOrigin},
-		{"stray bits in base64", strings.Replace(good, "=\n— ", "\n— ", 1), ErrCheckpoint},
+		{"no padding in base64", strings.Replace(good, "=\n— ", "\n— ", 1), ErrCheckpoint},
+		{"stray bits in base64", strings.Replace(good, lines[0], strayBits(lines[0]), 1), ErrCheckpoint},
 		{"no last newline", strings.TrimSuffix(good, "\n"), ErrCheckpoint},
 		{"too long", good + strings.Repeat(lines[0], MaxNote/len(lines[0])), ErrCheckpoint},
 		{"damaged signature", damage(good, lines[1], 200), ErrLogSignature},
@@ -220,6 +221,14 @@ func TestCheckpointRefused(t *testing.T) {
 	if _, err := OpenCheckpoint([]byte(good), a.origin(), party.NoteKeys{}); !errors.Is(err, errKey) {
 		t.Errorf("no keys: %v, want %v", err, errKey)
 	}
+}
+
+// strayBits writes the same signature in another way: the last character before the padding has two bits that mean nothing.
+func strayBits(line string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	at := len(line) - len("x=\n")
+	next := alphabet[strings.IndexByte(alphabet, line[at])+1]
+	return line[:at] + string(next) + line[at+1:]
 }
 
 // damage changes one character of a signature line within a note.
@@ -272,6 +281,13 @@ func TestCosignatureRefused(t *testing.T) {
 				t.Error("checkpoint changed")
 			}
 		})
+	}
+	// A note that is full already takes no more.
+	full := *c
+	full.Note = append(bytes.Clone(c.Note), strings.Repeat(string(lines[0]), (MaxNote-len(c.Note))/len(lines[0]))...)
+	full.Note = bytes.ReplaceAll(full.Note, []byte("— entente/witness/"), []byte("— entente/another/"))
+	if _, _, err := AddCosignatures(&full, good, WitnessName(k.id), k.witness); !errors.Is(err, ErrCheckpoint) {
+		t.Errorf("a full note: %v, want %v", err, ErrCheckpoint)
 	}
 	// The timestamp of a witness may not be missing (tlog-witness); a log's own signature has none.
 	if _, err := Cosign(c, k.witnessSigners(t, 0)...); err == nil {

@@ -159,8 +159,6 @@ func Judge(s WitnessState, req AddCheckpoint, origin string, keys party.NoteKeys
 		return refuse(BadRequest, "old size %d is above the checkpoint's %d", req.OldSize, c.Size)
 	case req.OldSize != s.Size:
 		return refuse(Conflict, "old size is %d, cosigned was %d", req.OldSize, s.Size)
-	case c.Size == 0 && c.Root != emptyRoot():
-		return refuse(Inconsistent, "size 0 without the empty tree's root")
 	}
 	if err := CheckConsistency(req.Proof, s.Size, s.root(), c.Size, c.Root); err != nil {
 		return refuse(Inconsistent, "%w", err)

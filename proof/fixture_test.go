@@ -73,6 +73,7 @@ func (s *side) renew(t testing.TB, since *int64) {
 	t.Helper()
 	id := *s.chain.Latest()
 	id.Log = must[party.NoteKeys](t)(ledger.NoteKeysFromSeeds(s.seed("log 2"), s.seed("log pq 2")))
+	id.Witness = must[party.NoteKeys](t)(ledger.NoteKeysFromSeeds(s.seed("witness 2"), s.seed("witness pq 2")))
 	id.NotBefore = morning + 3600*second
 	id.CompromiseSince = since
 	e := must[*envelope.Envelope](t)(s.chain.Succeed(envelope.Default(), id, s.keys.Signers...))
@@ -154,8 +155,10 @@ type story struct {
 type plot struct {
 	link    string // seed of the link's id
 	body    string
+	text    func(*statement.Text)
 	header  func(*parcel.Header)
-	receipt func(*parcel.Receipt)
+	receipt func(*parcel.Receipt) // both
+	opened  func(*parcel.Receipt)
 	sent    func(*ledger.Leaf)
 }
 
@@ -191,6 +194,9 @@ func (s *story) compose(t testing.TB, p plot) {
 		Link: s.link, From: s.arvenia.chain.ID, To: s.kestria.chain.ID, Lane: statement.Assistance, Kind: "message",
 		Edition: envelope.Sum([]byte("rules")), Authored: morning, Zone: "UTC", Urgency: "urgent",
 		Marking: handling.Marking{TLP: "AMBER"},
+	}
+	if p.text != nil {
+		p.text(&text)
 	}
 	annex := statement.File{
 		SHA256: envelope.Sum([]byte("annex")), Size: 5, Name: "annex.pdf", Media: "application/pdf",
@@ -229,7 +235,7 @@ func (s *story) receive(t testing.TB, p plot) {
 	got := ledger.Leaf{Kind: ledger.Got, Time: morning + 2*second, Lane: string(h.Lane), Seq: h.Seq, Doc: envelope.Sum(s.headerPayload)}
 	index := s.kestria.enter(t, got)
 	s.received = parcel.Receipt{
-		V: 1, Kind: parcel.Received, Link: h.Link, From: h.To, To: h.From, Header: envelope.Sum(s.headerPayload), Parcel: h.ID,
+		V: 1, Kind: parcel.Received, Link: h.Link, From: s.kestria.chain.ID, To: h.From, Header: envelope.Sum(s.headerPayload), Parcel: h.ID,
 		Root: h.Root, Identity: 1, Epoch: h.Epoch, Lane: h.Lane, Seq: h.Seq, ContiguousTo: h.Seq, At: got.Time,
 		Log: parcel.Position{Epoch: ledger.FirstEpoch, Index: index},
 	}
@@ -238,6 +244,9 @@ func (s *story) receive(t testing.TB, p plot) {
 	}
 	s.opened = s.received
 	s.opened.Kind, s.opened.At = parcel.Opened, got.Time+second
+	if p.opened != nil {
+		p.opened(&s.opened)
+	}
 	for _, r := range []*parcel.Receipt{&s.received, &s.opened} {
 		payload := must[[]byte](t)(r.Encode())
 		s.kestria.enter(t, ledger.Leaf{Kind: ledger.ReceiptOut, Time: r.At, Lane: string(r.Lane), Seq: r.Seq, Doc: envelope.Sum(payload)})

@@ -161,6 +161,13 @@ func TestContradictions(t *testing.T) {
 		{"header names another epoch", plot{header: func(h *parcel.Header) { h.Epoch = 2 }}, "/header/entry/leaf", ErrLeaf},
 		{"header of an identity that does not exist", plot{header: func(h *parcel.Header) { h.Identity = 2 }}, "/header/envelope", ErrIdentity},
 		{"sealed for an identity that does not exist", plot{header: func(h *parcel.Header) { h.Recipient = 2 }}, "/header/envelope", ErrIdentity},
+		{"header from another", plot{header: func(h *parcel.Header) { h.From[0] ^= 1 }}, "/header/envelope", ErrMismatch},
+		{"text of another link", plot{text: func(x *statement.Text) { x.Link[0] ^= 1 }}, "/statement/text", ErrMismatch},
+		{"text from another", plot{text: func(x *statement.Text) { x.From[0] ^= 1 }}, "/statement/text", ErrMismatch},
+		{"text to another", plot{text: func(x *statement.Text) { x.To[0] ^= 1 }}, "/statement/text", ErrMismatch},
+		{"receipt from another", plot{receipt: func(r *parcel.Receipt) { r.From[0] ^= 1 }}, "/receipts/0/envelope", ErrMismatch},
+		{"receipt on another link, in this log", plot{receipt: func(r *parcel.Receipt) { r.Link[0] ^= 1 }}, "/receipts/0/envelope", ErrMismatch},
+		{"receipt of another header's hash", plot{receipt: func(r *parcel.Receipt) { r.Header[0] ^= 1 }}, "/receipts/0/envelope", ErrMismatch},
 		{"header of another lane than the text", plot{header: func(h *parcel.Header) { h.Lane = statement.Hotline }}, "/statement/text", ErrMismatch},
 		{"header of a file that the text does not list", plot{header: func(h *parcel.Header) {
 			h.Seq, h.Seen, h.File = 0, nil, &parcel.FileRef{Position: 1}
@@ -169,6 +176,8 @@ func TestContradictions(t *testing.T) {
 		{"sent leaf of another sequence", plot{sent: func(l *ledger.Leaf) { l.Seq = 2 }}, "/header/entry/leaf", ErrLeaf},
 		{"receipt of another root", plot{receipt: func(r *parcel.Receipt) { r.Root[0] ^= 1 }}, "/receipts/0/envelope", ErrMismatch},
 		{"receipt of another sequence", plot{receipt: func(r *parcel.Receipt) { r.Seq = 2 }}, "/receipts/0/envelope", ErrMismatch},
+		{"receipt of another epoch", plot{receipt: func(r *parcel.Receipt) { r.Epoch = 2 }}, "/receipts/0/envelope", ErrMismatch},
+		{"receipt of another lane", plot{receipt: func(r *parcel.Receipt) { r.Lane = statement.Hotline }}, "/receipts/0/envelope", ErrMismatch},
 		{"receipt to another", plot{receipt: func(r *parcel.Receipt) { r.To[0] ^= 1 }}, "/receipts/0/envelope", ErrMismatch},
 		{"receipt of another parcel", plot{receipt: func(r *parcel.Receipt) { r.Parcel[0] ^= 1 }}, "/receipts/0/envelope", ErrMismatch},
 		{"receipt later than its leaf", plot{receipt: func(r *parcel.Receipt) { r.Log.Index = 5 }}, "/receipts/0/out/leaf", ErrLeaf},
@@ -178,6 +187,20 @@ func TestContradictions(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) { refused(t, tell(t, tc.plot).file, tc.part, tc.want) })
 	}
+}
+
+// TestArrivalOfLaterReceipt: a receipt of opening, too, can be shown with the arrival that it names, and with no other.
+func TestArrivalOfLaterReceipt(t *testing.T) {
+	withArrival := func(p plot) *File {
+		f := tell(t, p).file
+		f.Receipts[1].Got = f.Receipts[0].Got
+		return f
+	}
+	if _, err := Verify(envelope.Default(), withArrival(plot{})); err != nil {
+		t.Error(err)
+	}
+	refused(t, withArrival(plot{opened: func(r *parcel.Receipt) { r.Log.Epoch = 0 }}), "/receipts/1/got/leaf", ErrLeaf)
+	refused(t, withArrival(plot{opened: func(r *parcel.Receipt) { r.Log.Index = 2 }}), "/receipts/1/got/leaf", ErrLeaf)
 }
 
 // TestTypeConfusion: a document signed as one thing never passes as another, whether it keeps the name of its type or not.
@@ -293,8 +316,10 @@ func TestRenewedIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := strings.Join(r.Remarks, "\n")
-	if !strings.Contains(all, "other hands") || !strings.Contains(all, "renewed its identity") {
-		t.Errorf("remarks %q", r.Remarks)
+	for _, want := range []string{"other hands", "renewed its identity", "witness keys that it replaced"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no remark of %q in %q", want, r.Remarks)
+		}
 	}
 }
 

@@ -226,8 +226,13 @@ func (v *verifier) remarks(r *Report) []string {
 		remark("The file holds no receipt: nothing in it shows that %s had the parcel.", r.Recipient)
 	}
 	identityRemarks(remark, r.Sender, v.sender, v.header.Identity, v.sent)
+	witnessRemark(remark, r.Recipient, v.sent)
 	for _, c := range v.receipts {
 		identityRemarks(remark, r.Recipient, v.recipient, c.Identity, c.out)
+		witnessRemark(remark, r.Sender, c.out)
+		if c.got != nil {
+			witnessRemark(remark, r.Sender, *c.got)
+		}
 	}
 	return out
 }
@@ -247,6 +252,14 @@ func identityRemarks(remark func(string, ...any), p Party, c *party.Chain, versi
 	if version < len(c.Versions) {
 		remark("%s has renewed its identity since: signed under version %d of %d. Where in its log the renewal stands is not shown here.",
 			p, version, len(c.Versions))
+	}
+}
+
+// witnessRemark tells of cosignatures by keys that the witness has replaced since, perhaps because they were lost.
+func witnessRemark(remark func(string, ...any), witness Party, at place) {
+	if at.witnessed < witness.Versions {
+		remark("%s cosigned the other log at size %d with witness keys that it replaced after version %d of its identity.",
+			witness, at.size, at.witnessed)
 	}
 }
 

@@ -97,8 +97,7 @@ type place struct {
 	leaf      *ledger.Leaf
 	size      int64
 	cosigned  int64 // UTC seconds, by the witness's clock
-	logKey    int   // version of the log's party whose log keys signed
-	witnessed int   // version of the other party whose witness keys cosigned
+	witnessed int   // newest version of the other party with the witness keys that cosigned
 }
 
 func (v *verifier) parties(pins []party.ID) error {
@@ -315,7 +314,7 @@ func (v *verifier) checkEntry(part string, e *Entry, want record) (place, error)
 	note := []byte(e.Checkpoint)
 	origin := ledger.Origin(v.header.Link, want.author.ID, l.Epoch)
 	var c *ledger.Checkpoint
-	c, p.logKey, err = openWith(want.author, want.version, func(i *party.Identity) party.NoteKeys { return i.Log },
+	c, _, err = openWith(want.author, want.version, func(i *party.Identity) party.NoteKeys { return i.Log },
 		func(k party.NoteKeys) (*ledger.Checkpoint, error) { return ledger.OpenCheckpoint(note, origin, k) })
 	if err != nil {
 		return place{}, failed(part+"/checkpoint", ErrCheckpoint, err)
