@@ -97,7 +97,7 @@ type Config struct {
 	Actor    func(*http.Request) (actor.Actor, error) // who is calling
 	Now      func() time.Time
 	Log      *slog.Logger
-	Version  string // of this binary, for the description
+	Release  string // the version of this program, for self
 	Endpoint string // where peers reach us, for self
 }
 
@@ -108,7 +108,7 @@ type Door struct {
 	who      func(*http.Request) (actor.Actor, error)
 	now      func() time.Time
 	log      *slog.Logger
-	version  string
+	release  string
 	endpoint string
 	mux      *http.ServeMux
 }
@@ -117,7 +117,7 @@ type Door struct {
 func New(c Config) *Door {
 	d := &Door{
 		house: c.House, op: c.Operator, who: c.Actor, now: c.Now, log: c.Log,
-		version: c.Version, endpoint: c.Endpoint, mux: http.NewServeMux(),
+		release: c.Release, endpoint: c.Endpoint, mux: http.NewServeMux(),
 	}
 	d.mount()
 	return d

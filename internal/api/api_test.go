@@ -142,7 +142,7 @@ type described struct {
 
 func describe(t *testing.T) (map[string]described, *jsonschema.Compiler) {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(api.Describe("test")))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(api.Describe()))
 	if err != nil {
 		t.Fatal(err)
 	}

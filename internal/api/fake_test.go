@@ -253,7 +253,7 @@ func serve(t *testing.T, f *fake) (string, *journal) {
 	t.Helper()
 	logged := &journal{}
 	door := api.New(api.Config{
-		House: f, Operator: f, Version: "test", Endpoint: "https://arvenia.localhost:7443",
+		House: f, Operator: f, Release: "test", Endpoint: "https://arvenia.localhost:7443",
 		Actor: func(r *http.Request) (actor.Actor, error) {
 			if r.Header.Get("X-Stranger") != "" {
 				return actor.Actor{}, fault.New(fault.Forbidden, "stranger", "Nobody knows you.")

@@ -77,7 +77,7 @@ func (d *Door) verify(ctx context.Context, who actor.Actor, in linkIn, p flow.Pr
 	if err != nil {
 		return Verification{}, err
 	}
-	out := Verification{OK: r.OK, Logs: []LogReport{}, Differences: []Difference{}}
+	out := Verification{OK: r.OK, Evidence: r.Evidence, Logs: []LogReport{}, Differences: []Difference{}}
 	for _, l := range r.Logs {
 		out.Logs = append(out.Logs, LogReport{
 			Party: l.Party, Epoch: l.Epoch, Size: l.Size, Root: l.Root, Cosigned: l.Cosigned, CosignedAt: maybe(l.CosignedAt), Faults: l.Faults,

@@ -30,7 +30,7 @@ func (d *Door) self(context.Context, actor.Actor, None) (Self, error) {
 	return Self{
 		Party: chain.ID, Fingerprint: party.Fingerprint(chain.ID), Names: latest.Names, Authority: latest.Authority,
 		Version: latest.Version, KeyStorage: latest.KeyStorage, NotAfter: instant(latest.NotAfter),
-		Endpoint: d.endpoint, Release: d.version,
+		Endpoint: d.endpoint, Release: d.release,
 	}, nil
 }
 

@@ -12,6 +12,9 @@ import (
 	"entente/internal/fault"
 )
 
+// Version is the version of the interface; a change that breaks a client changes its first number and Prefix.
+const Version = "1.0.0"
+
 // Description is an encoded OpenAPI document.
 type Description jsontext.Value
 
@@ -75,13 +78,13 @@ type media struct {
 }
 
 // Describe makes the OpenAPI 3.1 document of the table of routes.
-func Describe(version string) Description {
+func Describe() Description {
 	s := &schemas{named: map[string]*Schema{}}
 	problem := s.of(reflect.TypeFor[Problem]())
 	doc := document{
 		OpenAPI: "3.1.0",
 		Info: info{
-			Title: "Entente node", Version: version,
+			Title: "Entente node", Version: Version,
 			Description: "The interface of one party's node, served on its local socket. Times are RFC 3339 unless a statement's own document holds them, where they are microseconds since 1970 in UTC; hashes and ids are lower-case hexadecimal.",
 		},
 		Servers:    []server{{URL: Prefix, Description: "The node's Unix socket."}},

@@ -13,7 +13,6 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/flow"
-	"entente/party"
 	"entente/statement"
 )
 
@@ -65,7 +64,7 @@ func (d *Door) statements(ctx context.Context, who actor.Actor, in statementsIn)
 	}
 	out := List[Statement]{Items: []Statement{}}
 	for _, v := range views {
-		out.Items = append(out.Items, statementOf(v, self))
+		out.Items = append(out.Items, statementOf(v))
 	}
 	if len(views) == limit {
 		out.Next = instant(views[limit-1].Authored).Format(time.RFC3339Nano)
@@ -82,7 +81,7 @@ func (d *Door) statement(ctx context.Context, who actor.Actor, in statementIn) (
 	if err != nil {
 		return Statement{}, err
 	}
-	return statementOf(v, d.house.Self().ID), nil
+	return statementOf(v), nil
 }
 
 func (d *Door) receipts(ctx context.Context, who actor.Actor, in statementIn) (List[Receipt], error) {
@@ -151,13 +150,13 @@ func (d *Door) proof(ctx context.Context, who actor.Actor, in proofIn, w http.Re
 	return err
 }
 
-func statementOf(v flow.StatementView, self party.ID) Statement {
+func statementOf(v flow.StatementView) Statement {
 	out := Statement{
-		Commitment: v.Commitment, Link: v.Statement.Link, LinkAlias: v.LinkAlias, Author: v.Statement.Author, Ours: v.Statement.Author == self,
+		Commitment: v.Commitment, Link: v.Statement.Link, LinkAlias: v.LinkAlias, Author: v.Statement.Author, Ours: v.Ours,
 		Lane: v.Statement.Lane, Epoch: v.Statement.Epoch, Seq: v.Statement.Seq, Thread: v.Thread, Kind: v.Kind,
 		Authored: instant(v.Authored), Body: jsontext.Value(v.Body), Erased: maybe(v.Erased),
 		State: string(v.Parcel.State), Reason: v.Parcel.Reason, Received: maybe(v.Parcel.Received), Expires: maybe(v.Parcel.Expires),
-		Verdict: v.Verdict, Receipts: len(v.Receipts),
+		Verdict: v.Verdict,
 	}
 	if t := v.Text; t != nil {
 		out.Refs, out.Zone, out.Urgency, out.Marking, out.Face = t.Refs, t.Zone, t.Urgency, t.Marking, t.Face
@@ -167,7 +166,7 @@ func statementOf(v flow.StatementView, self party.ID) Statement {
 	}
 	for _, f := range v.Files {
 		out.Files = append(out.Files, File{
-			Position: f.Position, Name: f.Name, Media: f.Media, Size: f.Size, SHA256: f.SHA256, State: f.State,
+			Position: f.Position, Name: f.Name, Media: f.Media, Size: f.Size, SHA256: f.SHA256, State: f.State, Reason: f.Reason,
 			Parcel: f.Parcel, Segments: f.Segments, Have: f.Have,
 		})
 	}

@@ -46,7 +46,7 @@ type LinkRequest struct {
 type Link struct {
 	ID            statement.LinkID     `json:"id"`
 	Alias         string               `json:"alias" doc:"Our local name for it."`
-	State         string               `json:"state" doc:"unverified, confirmed_by_us, confirmed_by_peer or active."`
+	State         string               `json:"state" doc:"unverified, confirmed_by_us, confirmed_by_peer, disagreed or active."`
 	Peer          Peer                 `json:"peer"`
 	Inviter       bool                 `json:"inviter" doc:"Whether we invited."`
 	Created       time.Time            `json:"created"`
@@ -184,7 +184,6 @@ type Statement struct {
 	Expires    *time.Time             `json:"expires,omitzero"`
 	Verdict    string                 `json:"verdict,omitempty" doc:"folded, or void with a code."`
 	Files      []File                 `json:"files,omitempty"`
-	Receipts   int                    `json:"receipts" doc:"How many receipts there are."`
 }
 
 // File is a file of a statement.
@@ -195,6 +194,7 @@ type File struct {
 	Size     int64         `json:"size"`
 	SHA256   envelope.Hash `json:"sha256"`
 	State    string        `json:"state" doc:"waiting, stored, failed or erased."`
+	Reason   string        `json:"reason,omitempty" doc:"Why it failed; a code."`
 	Parcel   envelope.ID   `json:"parcel"`
 	Segments int64         `json:"segments"`
 	Have     int64         `json:"have" doc:"Segments that have arrived."`
@@ -217,7 +217,8 @@ type Leaf struct {
 
 // Verification is what verifying both ledgers of a link found.
 type Verification struct {
-	OK          bool         `json:"ok"`
+	OK          bool         `json:"ok" doc:"No fault in a ledger and no evidence of a lie; differences are traffic under way."`
+	Evidence    int          `json:"evidence" doc:"How many lies were kept."`
 	Logs        []LogReport  `json:"logs"`
 	Differences []Difference `json:"differences"`
 }
@@ -236,7 +237,7 @@ type LogReport struct {
 // Difference is an entry in one ledger that lacks its counterpart in the other.
 type Difference struct {
 	Author party.ID      `json:"author"`
-	Kind   string        `json:"kind" doc:"not_receipted or not_sent."`
+	Kind   string        `json:"kind" doc:"not_got: sent and not in the other ledger; not_sent: got and not in the author's."`
 	Lane   string        `json:"lane"`
 	Seq    uint64        `json:"seq"`
 	Header envelope.Hash `json:"header"`

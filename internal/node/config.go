@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"entente/internal/fault"
+	"entente/internal/flow"
 )
 
 // Names of what lies in a data directory.
@@ -201,8 +201,7 @@ func checkEndpoint(v string) error {
 	if v == "" {
 		return nil
 	}
-	u, err := url.Parse(v)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+	if flow.CheckEndpoint(v) != nil {
 		return fmt.Errorf("it must be https://host:port and no more")
 	}
 	return nil

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"entente/envelope"
+	"entente/internal/node"
+)
+
+// maxInvitation bounds the file of an invitation.
+const maxInvitation = 1 << 20
+
+func (a *app) inviteCommand() *cobra.Command {
+	var valid time.Duration
+	var out string
+	cmd := &cobra.Command{
+		Use:   "invite ALIAS",
+		Short: "Make an invitation for another party",
+		Long: `Make an invitation and write it as a file to give to the other party by a way that you trust. It can be used once.
+ALIAS is your own name for the link to be; it never crosses.`,
+		Example: "  entente invite kestria --out kestria.invitation",
+		Args:    cobra.ExactArgs(1),
+		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+			inv, err := c.Invite(ctx, args[0], int64(valid/time.Second))
+			if err != nil {
+				return err
+			}
+			data, err := inv.Encode()
+			if err != nil {
+				return err
+			}
+			if err := a.save(out, func(w io.Writer) error { _, err := fmt.Fprintf(w, "%s\n", data); return err }); err != nil {
+				return err
+			}
+			if out != "" && !a.json {
+				fmt.Fprintf(a.stdout, "The invitation is in %s, valid until %s.\nThe other party accepts it with: entente accept ALIAS %s\n",
+					out, instant(time.UnixMicro(inv.Expires)), out)
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().DurationVar(&valid, "valid", 72*time.Hour, "how long it can be used")
+	cmd.Flags().StringVar(&out, "out", "", "write it to this new file instead of standard output")
+	return cmd
+}
+
+func (a *app) acceptCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "accept ALIAS FILE",
+		Short: "Accept another party's invitation",
+		Long: `Accept an invitation, from a file or from standard input (-), and make the link with the party that gave it.
+ALIAS is your own name for the link; it never crosses. The link carries nothing of weight until people of both parties
+have compared its short code: see "entente confirm".`,
+		Example: "  entente accept arvenia arvenia.invitation",
+		Args:    cobra.ExactArgs(2),
+		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+			data, err := a.read(args[1], maxInvitation)
+			if err != nil {
+				return err
+			}
+			l, err := c.Accept(ctx, args[0], data)
+			if err != nil {
+				return err
+			}
+			return a.print(l, func(w io.Writer) { showLink(w, l) })
+		}),
+	}
+}
+
+func (a *app) confirmCommand() *cobra.Command {
+	var how node.Confirmation
+	cmd := &cobra.Command{
+		Use:   "confirm LINK",
+		Short: "Say that a named person compared the short code of a link",
+		Long: `Say that a named person compared the short code of a link with a person of the other party, and that both read the
+same. This signs the offered link agreement; the link is active when both parties have confirmed.
+
+Compare the digits first, then the words, by a way on which you know the other person: "entente links show LINK".`,
+		Example: `  entente confirm kestria --method telephone --person "A. Example" --function "head of the contact point"`,
+		Args:    cobra.ExactArgs(1),
+		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+			said, err := c.Confirm(ctx, args[0], how)
+			if err != nil {
+				return err
+			}
+			return a.printSaid(said)
+		}),
+	}
+	cmd.Flags().StringVar(&how.Method, "method", "", "in_person, telephone, video or courier")
+	cmd.Flags().StringVar(&how.Person, "person", "", "who compared it, for us")
+	cmd.Flags().StringVar(&how.Function, "function", "", "that person's function")
+	cmd.Flags().StringVar(&how.Note, "note", "", "a note; the other party reads it")
+	return cmd
+}
+
+func (a *app) linksCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "links",
+		Short: "List the links, or show one",
+		Args:  cobra.NoArgs,
+		RunE: a.ask(func(ctx context.Context, c *node.Client, _ []string) error {
+			links, err := c.Links(ctx)
+			if err != nil {
+				return err
+			}
+			return a.print(links, func(w io.Writer) {
+				t := newTable("ALIAS", "STATE", "PEER", "LINK", "SENDING", "UNCOSIGNED", "OLDEST")
+				for _, l := range links {
+					t.row(line(l.Alias), l.State, names(l.Peer.Names), short(l.ID), fmt.Sprint(l.Figures.Sending),
+						fmt.Sprint(l.Figures.UncosignedOwn), maybe(l.Figures.OldestUnreceipted))
+				}
+				t.write(w)
+			})
+		}),
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use:   "show LINK",
+		Short: "Show a link with its short code",
+		Long: `Show a link, named by its alias, its id or the first digits of its id. The short code is what people of both parties
+compare before they confirm: the digits first, then the six words in either language.`,
+		Args: cobra.ExactArgs(1),
+		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+			l, err := c.Link(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return a.print(l, func(w io.Writer) { showLink(w, l) })
+		}),
+	})
+	return cmd
+}
+
+func showLink(w io.Writer, l node.Link) {
+	pair(w, "Link", l.ID.String())
+	pair(w, "Alias", line(l.Alias))
+	pair(w, "State", l.State)
+	pair(w, "Peer", names(l.Peer.Names))
+	pair(w, "Party", l.Peer.Party.String())
+	pair(w, "Fingerprint", l.Peer.Fingerprint)
+	if l.Peer.Endpoint != "" {
+		pair(w, "Endpoint", line(l.Peer.Endpoint))
+	}
+	pair(w, "Code", l.Code.Digits)
+	for _, language := range sortedKeys(l.Code.Words) {
+		pair(w, "Words "+language, strings.Join(l.Code.Words[language], " "))
+	}
+	pair(w, "Agreement", l.AgreementHash.String())
+	pair(w, "Sending", fmt.Sprintf("%d, the oldest since %s", l.Figures.Sending, maybe(l.Figures.OldestUnreceipted)))
+	pair(w, "Cosigned", fmt.Sprintf("%s; %d of our leaves and %d of theirs wait", maybe(l.Figures.CosignedAt), l.Figures.UncosignedOwn, l.Figures.UncosignedPeer))
+	if l.State != "active" {
+		fmt.Fprintf(w, "\nCompare the code with a person of the other party, then: entente confirm %s --method telephone --person … --function …\n", line(l.Alias))
+	}
+}
+
+// spoken is the commitment that an act made, as --json shows it.
+type spoken struct {
+	Statement envelope.Hash `json:"statement"`
+}
+
+func (a *app) printSaid(c envelope.Hash) error {
+	return a.print(spoken{c}, func(w io.Writer) { fmt.Fprintf(w, "Said: %s\n", c) })
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"mime"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"entente/envelope"
+	"entente/handling"
+	"entente/internal/fault"
+	"entente/internal/node"
+	"entente/statement"
+)
+
+// sending is the flags of send.
+type sending struct {
+	lane, kind, face, body    string
+	subject, message, from    string
+	language, zone, urgency   string
+	replyBy, thread           string
+	fromDesk, toDesk          string
+	tlp, pap, purpose         string
+	handlingCodes, conditions []string
+}
+
+func (a *app) sendCommand() *cobra.Command {
+	var s sending
+	cmd := &cobra.Command{
+		Use:   "send LINK [FILE…]",
+		Short: "Send a message or another statement, with files",
+		Long: `Send a statement on a link, with any number of files. Without --kind it is a message. When the command ends, the
+statement has its place in the lane and the ledger, and the node delivers it until the receipt is in.
+
+Other kinds take their face and body as JSON: --kind test --lane control --face '{}' --body '{}'.`,
+		Example: `  entente send kestria --lane network --subject "Indicators" --text "As agreed." indicators.json
+  entente send kestria --lane hotline --urgency emergency --subject "Call us" --text-file -`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+			draft, err := a.draft(args[0], s)
+			if err != nil {
+				return err
+			}
+			files, closeFiles, err := open(args[1:])
+			if err != nil {
+				return err
+			}
+			defer closeFiles()
+			show, end := a.progress("sealing")
+			said, err := c.Send(ctx, draft, files, show)
+			end()
+			if err != nil {
+				return err
+			}
+			return a.printSaid(said)
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.lane, "lane", string(statement.Network), "control, hotline, assistance, network, accord or dialogue")
+	f.StringVar(&s.kind, "kind", "message", "the kind of statement")
+	f.StringVar(&s.face, "face", "", "its face, as JSON; not for messages")
+	f.StringVar(&s.body, "body", "", "its body, as JSON; not for messages")
+	f.StringVar(&s.subject, "subject", "", "the subject of a message")
+	f.StringVar(&s.message, "text", "", "the text of a message")
+	f.StringVar(&s.from, "text-file", "", "read the text of a message from this file, or from standard input (-)")
+	f.StringVar(&s.language, "language", "en", "the language of a message")
+	f.StringVar(&s.fromDesk, "from-desk", "", "the desk that a message comes from")
+	f.StringVar(&s.toDesk, "to-desk", "", "the desk that a message goes to")
+	f.StringVar(&s.thread, "thread", "", "continue the thread of this first statement")
+	f.StringVar(&s.zone, "zone", "UTC", "the time zone that its times are meant in")
+	f.StringVar(&s.urgency, "urgency", "routine", "emergency, urgent or routine")
+	f.StringVar(&s.replyBy, "reply-by", "", "when an answer is wanted")
+	f.StringVar(&s.tlp, "tlp", "AMBER", "CLEAR, GREEN, AMBER, AMBER+STRICT or RED")
+	f.StringVar(&s.pap, "pap", "", "CLEAR, GREEN, AMBER or RED")
+	f.StringVar(&s.purpose, "purpose", "", "a code for what it may be used for")
+	f.StringArrayVar(&s.handlingCodes, "handling", nil, "a handling code: H0, H1, H2 or H3; repeat for each")
+	f.StringArrayVar(&s.conditions, "condition", nil, "a code for a condition of use; repeat for each")
+	return cmd
+}
+
+// draft makes the draft of the flags.
+func (a *app) draft(link string, s sending) (node.Draft, error) {
+	d := node.Draft{
+		Link: link, Lane: statement.Lane(s.lane), Kind: s.kind, Zone: s.zone, Urgency: s.urgency,
+		Marking: handling.Marking{TLP: s.tlp, PAP: s.pap, Handling: s.handlingCodes, Conditions: s.conditions, Purpose: s.purpose},
+		Face:    []byte(cmp.Or(s.face, "{}")), Body: []byte(cmp.Or(s.body, "{}")),
+	}
+	var err error
+	if d.ReplyBy, err = parseTime("reply-by", s.replyBy); err != nil {
+		return d, err
+	}
+	if s.thread != "" {
+		h, err := envelope.ParseHash(s.thread)
+		if err != nil {
+			return d, usage("Name --thread by all 64 digits of its first statement.")
+		}
+		d.Thread = &h
+	}
+	if s.kind != "message" {
+		return d, nil
+	}
+	if s.face != "" || s.body != "" {
+		return d, usage("A message takes --subject and --text; --face and --body are for other kinds.")
+	}
+	if (s.message == "") == (s.from == "") {
+		return d, usage("Give the message a text, by either --text or --text-file.")
+	}
+	if s.from != "" {
+		data, err := a.read(s.from, statement.MaxBody)
+		if err != nil {
+			return d, err
+		}
+		s.message = string(data)
+	}
+	if d.Face, err = envelope.Marshal(statement.MessageFace{FromDesk: s.fromDesk, ToDesk: s.toDesk}); err == nil {
+		d.Body, err = envelope.Marshal(statement.MessageBody{Subject: s.subject, Language: s.language, Text: s.message})
+	}
+	if err != nil {
+		return d, fault.Wrap(fault.Invalid, "text", "The message is not valid UTF-8.", err)
+	}
+	return d, nil
+}
+
+// open opens the files to send.
+func open(paths []string) (files []node.Upload, done func(), err error) {
+	var opened []*os.File
+	done = func() {
+		for _, f := range opened {
+			f.Close()
+		}
+	}
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			done()
+			return nil, nil, reading(path, err)
+		}
+		opened = append(opened, f)
+		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+			done()
+			return nil, nil, fault.New(fault.Invalid, "file", "Not a file that can be sent: "+path)
+		}
+		media, _, err := mime.ParseMediaType(mime.TypeByExtension(filepath.Ext(path)))
+		if err != nil {
+			media = "application/octet-stream"
+		}
+		files = append(files, node.Upload{Name: filepath.Base(path), Media: media, Content: f})
+	}
+	return files, done, nil
+}
+
+// marking shows the codes of a marking.
+func marking(m handling.Marking) string {
+	parts := []string{"TLP:" + m.TLP}
+	if m.PAP != "" {
+		parts = append(parts, "PAP:"+m.PAP)
+	}
+	parts = slices.Concat(parts, m.Handling, m.Conditions)
+	if m.Purpose != "" {
+		parts = append(parts, fmt.Sprintf("purpose %s", m.Purpose))
+	}
+	return line(strings.Join(parts, " "))
+}

@@ -1,0 +1,121 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"entente/internal/actor"
+	"entente/internal/flow"
+)
+
+// scrapePatience bounds how long one reading of the gauges may take.
+const scrapePatience = 5 * time.Second
+
+// metrics are the node's own registry: gauges that are read from the store when they are asked for, and counters.
+type metrics struct {
+	registry *prometheus.Registry
+	refused  *prometheus.CounterVec
+}
+
+func newMetrics(version string) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "entente_refusals_total", Help: "What the doors refused, by door and cause.",
+		}, []string{"door", "cause"}),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "entente_build_info", Help: "1; the version is in its label.", ConstLabels: prometheus.Labels{"version": version},
+	})
+	build.Set(1)
+	m.registry.MustRegister(m.refused, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Refused counts a refusal; it is the house's flow.Counter.
+func (m *metrics) Refused(door, code string) { m.refused.WithLabelValues(door, code).Inc() }
+
+// linkLister is the act that the gauges are read by.
+type linkLister interface {
+	Links(ctx context.Context, who actor.Actor) ([]flow.LinkView, error)
+}
+
+// watch adds the gauges of the links of a house.
+func (m *metrics) watch(house linkLister, now func() time.Time) {
+	m.registry.MustRegister(&gauges{house: house, now: now, described: describeGauges()})
+}
+
+// gauge is one figure of a link.
+type gauge struct {
+	desc *prometheus.Desc
+	read func(v flow.LinkView, now time.Time) float64
+}
+
+// gauges reads the figures of every link at each scrape.
+type gauges struct {
+	house     linkLister
+	now       func() time.Time
+	described []gauge
+}
+
+func describeGauges() []gauge {
+	one := func(name, help string, read func(flow.LinkView, time.Time) float64) gauge {
+		return gauge{prometheus.NewDesc("entente_link_"+name, help, []string{"link"}, nil), read}
+	}
+	count := func(name, help string, read func(flow.LinkView) int64) gauge {
+		return one(name, help, func(v flow.LinkView, _ time.Time) float64 { return float64(read(v)) })
+	}
+	return []gauge{
+		one("oldest_undelivered_seconds", "Age of our oldest parcel without a receipt; 0 if there is none.", func(v flow.LinkView, now time.Time) float64 {
+			return age(v.Figures.OldestUnreceipted, now)
+		}),
+		one("cosigned_age_seconds", "Time since the peer last cosigned our ledger, while leaves wait for it; 0 if none do.", func(v flow.LinkView, now time.Time) float64 {
+			if v.Figures.UncosignedOwn == 0 {
+				return 0
+			}
+			return age(max(v.Figures.CosignedAt, v.Created), now)
+		}),
+		count("sending_parcels", "Our parcels without a receipt.", func(v flow.LinkView) int64 { return v.Figures.Sending }),
+		count("reserved_parcels", "Our parcels that are not published yet.", func(v flow.LinkView) int64 { return v.Figures.Reserved }),
+		count("arriving_parcels", "Parcels of the peer of which segments are missing.", func(v flow.LinkView) int64 { return v.Figures.Arriving }),
+		count("unsettled_parcels", "Parcels of the peer that are not opened yet.", func(v flow.LinkView) int64 { return v.Figures.Unsettled }),
+		count("uncosigned_own_leaves", "Leaves of our ledger that the peer has not cosigned.", func(v flow.LinkView) int64 { return v.Figures.UncosignedOwn }),
+		count("uncosigned_peer_leaves", "Leaves of the peer's ledger that we have not cosigned.", func(v flow.LinkView) int64 { return v.Figures.UncosignedPeer }),
+		count("gaps", "Holes in the sequences that the peer sent.", func(v flow.LinkView) int64 { return v.Figures.Gaps }),
+	}
+}
+
+// age is the seconds since an instant in UTC microseconds; 0 for none.
+func age(micros int64, now time.Time) float64 {
+	if micros == 0 {
+		return 0
+	}
+	return max(now.Sub(time.UnixMicro(micros)).Seconds(), 0)
+}
+
+// Describe implements prometheus.Collector.
+func (g *gauges) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range g.described {
+		out <- d.desc
+	}
+}
+
+// Collect implements prometheus.Collector; when the store does not answer, the scrape says so.
+func (g *gauges) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapePatience)
+	defer cancel()
+	views, err := g.house.Links(ctx, actor.System())
+	if err != nil {
+		out <- prometheus.NewInvalidMetric(g.described[0].desc, err)
+		return
+	}
+	now := g.now()
+	for _, v := range views {
+		for _, d := range g.described {
+			out <- prometheus.MustNewConstMetric(d.desc, prometheus.GaugeValue, d.read(v, now), v.Alias)
+		}
+	}
+}

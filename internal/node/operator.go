@@ -1,0 +1,126 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"entente/internal/actor"
+	"entente/internal/api"
+	"entente/internal/fault"
+	"entente/internal/flow"
+	"entente/statement"
+)
+
+// operator is the acts that the node supplies to the API.
+type operator struct{ *Node }
+
+// Spool keeps an uploaded file.
+func (o operator) Spool(r io.Reader) (api.Spooled, error) { return o.spool.take(r) }
+
+// Accept plays the invitee.
+func (o operator) Accept(ctx context.Context, who actor.Actor, alias string, inv *flow.Invitation) (statement.LinkID, error) {
+	if err := who.Need(actor.Operator); err != nil {
+		return statement.LinkID{}, err
+	}
+	id, err := o.client.Pair(ctx, o.house, who, inv, alias, o.cfg.Endpoint)
+	if err == nil {
+		o.sender.Rescan()
+	}
+	return id, err
+}
+
+// Alarms of doctor.
+const (
+	identityEnds   = 90 * 24 * time.Hour
+	undeliveredFor = 24 * time.Hour
+	uncosignedFor  = time.Hour
+)
+
+// Doctor examines database, disk, identity and links.
+func (o operator) Doctor(ctx context.Context, who actor.Actor) ([]api.Check, error) {
+	if err := who.Need(actor.Operator); err != nil {
+		return nil, err
+	}
+	checks := []api.Check{
+		check("database", o.probe(ctx), "it takes writes", "See the log; look at the disk and the database server."),
+		check("damage", o.cellar.check(ctx), "the database shows none", "Stop the node, keep the data directory, and restore the newest backup."),
+		check("disk", o.cellar.blobs.Reserve(0), "there is room beyond the reserve", "Make room on the disk, or lower the setting disk_reserve."),
+		o.checkIdentity(), o.checkRecovery(),
+	}
+	links, err := o.house.Links(ctx, actor.System())
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range links {
+		checks = append(checks, checkLink(l, o.now()))
+	}
+	evidence, err := o.house.Evidence(ctx, who, nil, 1)
+	if err != nil {
+		return nil, err
+	}
+	return append(checks, api.Check{
+		Name: "evidence", OK: len(evidence) == 0, Detail: map[bool]string{true: "no lie was kept", false: "a peer said two things that cannot both be true"}[len(evidence) == 0],
+		Advice: "Ask for GET /api/v1/evidence, and talk to the other party.",
+	}), nil
+}
+
+// check is a check that holds if there is no error.
+func check(name string, err error, well, advice string) api.Check {
+	if err != nil {
+		return api.Check{Name: name, Detail: fault.Public(err), Advice: advice}
+	}
+	return api.Check{Name: name, OK: true, Detail: well}
+}
+
+func (o operator) checkIdentity() api.Check {
+	ends := time.UnixMicro(o.self.Latest().NotAfter)
+	return api.Check{
+		Name: "identity", OK: ends.Sub(o.now()) > identityEnds, Detail: "it is valid until " + ends.UTC().Format(time.DateOnly),
+		Advice: "Make the next version of the identity before this one ends.",
+	}
+}
+
+// checkRecovery looks whether the recovery keys still lie beside what they are to recover.
+func (o operator) checkRecovery() api.Check {
+	left, err := filepath.Glob(filepath.Join(o.cfg.Data, recoveryDir, "recovery-*.txt"))
+	if err != nil || len(left) > 0 {
+		return api.Check{Name: "recovery", Detail: fmt.Sprintf("%d recovery keys lie in the data directory", len(left)),
+			Advice: "Print them, keep them apart from each other, and delete the files."}
+	}
+	return api.Check{Name: "recovery", OK: true, Detail: "no recovery key lies in the data directory"}
+}
+
+func checkLink(l flow.LinkView, now time.Time) api.Check {
+	c := api.Check{Name: "link " + l.Alias, OK: true, Detail: "state " + l.State}
+	f := l.Figures
+	if f.OldestUnreceipted != 0 && now.Sub(time.UnixMicro(f.OldestUnreceipted)) > undeliveredFor {
+		c.OK, c.Detail, c.Advice = false, fmt.Sprintf("the oldest of %d parcels has no receipt since more than a day", f.Sending), "Ask the other party whether its node runs, and look at the network."
+	}
+	if f.UncosignedOwn > 0 && now.Sub(time.UnixMicro(max(f.CosignedAt, l.Created))) > uncosignedFor {
+		c.OK, c.Detail, c.Advice = false, fmt.Sprintf("%d leaves of our ledger wait for a cosignature since more than an hour", f.UncosignedOwn), "Ask the other party whether its node runs; if it does, verify the ledgers."
+	}
+	return c
+}
+
+// Build is which program this is.
+type Build struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`
+}
+
+// Version reads it from what the compiler recorded.
+func Version() Build {
+	b := Build{Version: "(devel)", Go: runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		b.Version = info.Main.Version
+	}
+	return b
+}
+
+// OpenAPI is the description of the API, as it is served.
+func OpenAPI() []byte { return append(api.Describe(), '\n') }
