@@ -183,12 +183,12 @@ func checkThread(ctx context.Context, cs columns, t turn, room string, own, peer
 }
 
 // editions returns what maps an edition to its kinds' edition on a link: every rule set that the link ever agreed to.
-func editions(l exchange.Link) (func(envelope.Hash) (string, bool), error) {
-	a, err := statement.DecodeAgreement(l.Agreement)
+func (h *House) editions(l exchange.Link) (func(envelope.Hash) (string, bool), error) {
+	a, err := h.terms(l)
 	if err != nil {
-		return nil, fmt.Errorf("reading the agreement of link %s: %w", l.Alias, err)
+		return nil, err
 	}
-	known, kinds := a.Rules.Edition(), a.Rules.Kinds
+	known, kinds := a.edition, a.Rules.Kinds
 	return func(edition envelope.Hash) (string, bool) { return kinds, edition == known }, nil
 }
 
@@ -197,7 +197,7 @@ const foldBatch = 256
 
 // foldLane folds everything in a lane that is ready, of both parties, inside the caller's transaction.
 func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane statement.Lane) error {
-	rules, err := editions(l)
+	rules, err := h.editions(l)
 	if err != nil {
 		return err
 	}
@@ -329,7 +329,7 @@ func turnOf(p exchange.Parcel, s exchange.Statement, peer party.ID, rules func(e
 // checkGuard says early whether a statement that is about to be said would be void, counting our own that still wait
 // for their receipts as said. Kinds without a guard need only their thread.
 func (h *House) checkGuard(ctx context.Context, tx Tx, l exchange.Link, r *reservation, own, theirs exchange.LaneState) error {
-	rules, err := editions(l)
+	rules, err := h.editions(l)
 	if err != nil {
 		return err
 	}

@@ -51,6 +51,7 @@ type linkState struct {
 	reserve batcher[*reservation]
 
 	mu     sync.Mutex                      // guards everything below
+	offer  *statement.Agreement            // the agreement of the link's row, decoded; read only
 	chain  *party.Chain                    // reloaded when the peer shows a newer one
 	leaves map[envelope.ID][]envelope.Hash // segment hashes of parcels that arrive in pieces
 	wants  map[envelope.ID][]parcel.Gap    // segments that the peer asked for; none: it lacks the hashes
@@ -191,4 +192,25 @@ func (b *batcher[T]) do(ctx context.Context, item T, run func(context.Context, [
 	b.running = false
 	b.mu.Unlock()
 	return mine.err
+}
+
+// terms are a link's agreement and the edition of its rules, worked out once; they must not be changed.
+type terms struct {
+	statement.Agreement
+	edition envelope.Hash
+}
+
+func (h *House) terms(l exchange.Link) (*terms, error) {
+	s := h.link(l.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.terms != nil {
+		return s.terms, nil
+	}
+	a, err := statement.DecodeAgreement(l.Agreement)
+	if err != nil {
+		return nil, fmt.Errorf("reading the agreement of link %s: %w", l.Alias, err)
+	}
+	s.terms = &terms{Agreement: *a, edition: a.Rules.Edition()}
+	return s.terms, nil
 }

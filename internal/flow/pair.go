@@ -356,14 +356,14 @@ func (h *House) describe(ctx context.Context, v *LinkView) error {
 	if v.WordsZH, err = code.Words("zh"); err != nil {
 		return err
 	}
-	a, err := statement.DecodeAgreement(v.Link.Agreement)
+	a, err := h.terms(v.Link)
 	if err != nil {
-		return fmt.Errorf("reading the agreement of link %s: %w", v.Alias, err)
+		return err
 	}
 	if v.AgreementHash.IsZero() {
-		v.AgreementHash = a.Hash()
+		v.AgreementHash = a.Agreement.Hash()
 	}
-	v.Agreement = *a
+	v.Agreement = a.Agreement
 	return nil
 }
 

@@ -63,7 +63,7 @@ func (h *House) FoldHash(ctx context.Context, link statement.LinkID, c Cut) (env
 		}
 		f := &cutFold{h: h, tx: tx, l: l, cut: c,
 			memory: &overlay{columns: tx, history: map[columnKey][]exchange.Column{}, said: map[statement.Commitment]exchange.Statement{}}}
-		if f.rules, err = editions(l); err != nil {
+		if f.rules, err = h.editions(l); err != nil {
 			return err
 		}
 		for _, lane := range statement.Lanes() {

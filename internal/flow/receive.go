@@ -281,7 +281,7 @@ func (in *intake) examine(ctx context.Context, a *arrival) {
 // policy decides what is refused with a signed receipt: the parcel is authentic, but may not come in.
 func (in *intake) policy(a *arrival) {
 	hd := a.header
-	agreement, err := statement.DecodeAgreement(in.l.Agreement)
+	agreement, err := in.h.terms(in.l)
 	switch {
 	case err != nil:
 		a.broken = fault.Wrap(fault.Internal, "agreement", "The link's agreement cannot be read here.", err)

@@ -121,9 +121,9 @@ func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progres
 	if err != nil {
 		return nil, err
 	}
-	agreement, err := statement.DecodeAgreement(l.Agreement)
+	agreement, err := h.terms(l)
 	if err != nil {
-		return nil, fmt.Errorf("reading the agreement of link %s: %w", l.Alias, err)
+		return nil, err
 	}
 	peer, err := h.PeerChain(ctx, l.ID)
 	if err != nil {
@@ -167,15 +167,15 @@ func (h *House) editionFor(ctx context.Context, tx Tx, l exchange.Link, thread *
 		}
 		return text.Edition, nil
 	}
-	a, err := statement.DecodeAgreement(l.Agreement)
+	a, err := h.terms(l)
 	if err != nil {
-		return envelope.Hash{}, fmt.Errorf("reading the agreement of link %s: %w", l.Alias, err)
+		return envelope.Hash{}, err
 	}
-	return a.Rules.Edition(), nil
+	return a.edition, nil
 }
 
 // allowed applies the kind's table and the marking policy before anything is sealed.
-func allowed(d Draft, a *statement.Agreement, state string) error {
+func allowed(d Draft, a *terms, state string) error {
 	kind, ok := statement.LookUp(a.Rules.Kinds, d.Kind)
 	if !ok {
 		return fault.New(fault.Invalid, "unknown_kind", fmt.Sprintf("There is no kind of statement %q in the edition that this link agreed to.", d.Kind))
@@ -213,7 +213,7 @@ type sealing struct {
 	h         *House
 	link      exchange.Link
 	to        *party.Identity
-	agreement *statement.Agreement
+	agreement *terms
 	key       []byte // the statement's key at rest
 	progress  Progress
 	done      int64

@@ -25,7 +25,7 @@ func (h *House) open(_ context.Context, l exchange.Link, hd *parcel.Header, src 
 		h.cfg.Log.Warn("a parcel could not be opened", "link", l.Alias, "parcel", hd.ID, "err", err)
 		return nil, nil, "not_opened"
 	}
-	rules, err := editions(l)
+	rules, err := h.editions(l)
 	if err != nil {
 		return nil, nil, "agreement"
 	}
