@@ -51,7 +51,7 @@ type linkState struct {
 	reserve batcher[*reservation]
 
 	mu     sync.Mutex                      // guards everything below
-	offer  *statement.Agreement            // the agreement of the link's row, decoded; read only
+	terms  *terms                          // the agreement of the link's row, decoded
 	chain  *party.Chain                    // reloaded when the peer shows a newer one
 	leaves map[envelope.ID][]envelope.Hash // segment hashes of parcels that arrive in pieces
 	wants  map[envelope.ID][]parcel.Gap    // segments that the peer asked for; none: it lacks the hashes
