@@ -2,19 +2,62 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"entente/internal/demo"
 	"entente/internal/fault"
 )
 
 func (a *app) demoCommand() *cobra.Command {
-	return &cobra.Command{
+	var once bool
+	var input string
+	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Play a whole exchange between two parties on this machine",
-		Args:  cobra.NoArgs,
-		RunE: a.run(func(context.Context, []string) error {
-			return fault.New(fault.Unavailable, "demo", "not yet")
+		Long: `Start two real nodes on loopback ports, those of Arvenia and Kestria, and play a whole exchange between them: pairing, desks, a
+message with a file, an answer, cosigned ledgers, equal records, a proof that is verified offline. Then the nodes stay for
+you to drive them, until you interrupt the command; with --once they are stopped. Everything that was made is removed.`,
+		Example: "  entente demo\n  entente demo --once --json --input report.pdf",
+		Args:    cobra.NoArgs,
+		RunE: a.run(func(ctx context.Context, _ []string) error {
+			program, err := os.Executable()
+			if err != nil {
+				return fault.Wrap(fault.Unavailable, "demo", "The program cannot find itself.", err)
+			}
+			if input != "" {
+				if _, err := os.Stat(input); err != nil {
+					return reading(input, err)
+				}
+			}
+			o := demo.Options{Program: program, Input: input, Stay: !once, Tell: a.stderr, Now: a.now}
+			if !a.json {
+				o.Show = a.showStep
+				o.Tell = a.stdout
+			}
+			start := a.now()
+			result, err := demo.Play(ctx, o)
+			if a.json {
+				if e := a.print(result, nil); e != nil {
+					return errors.Join(err, e)
+				}
+			} else if err == nil {
+				f := result.Figures
+				fmt.Fprintf(a.stdout, "\n%d statements, %d leaves in two ledgers, %s sent and opened in %d ms; all of it in %s.\n",
+					f.Statements, f.Leaves, size(f.FileBytes), f.OpenedMS, a.now().Sub(start).Round(10*time.Millisecond))
+			}
+			return err
 		}),
 	}
+	cmd.Flags().BoolVar(&once, "once", false, "stop after the last step")
+	cmd.Flags().StringVar(&input, "input", "", "send this file instead of the sample")
+	return cmd
+}
+
+func (a *app) showStep(s demo.Step) {
+	fmt.Fprintf(a.stdout, "%-4s %6d ms  %s\n", map[bool]string{true: "ok", false: "FAIL"}[s.OK], s.MS, line(s.Name))
 }

@@ -1,0 +1,127 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"entente/internal/fault"
+	"entente/internal/node"
+)
+
+const (
+	lookEvery  = 50 * time.Millisecond
+	validity   = 30 * 24 * time.Hour
+	stopWithin = 15 * time.Second
+	lastOfLog  = 2000 // bytes of a node's log that a failure shows
+)
+
+// side is one party: its node's process and a client for it.
+type side struct {
+	alias    string // what the other side calls it
+	names    map[string]string
+	data     string
+	endpoint string
+	client   *node.Client
+	process  *exec.Cmd
+	log      string
+}
+
+func newSide(alias string, names map[string]string, dir string) *side {
+	data := filepath.Join(dir, alias)
+	return &side{alias: alias, names: names, data: data, client: node.Dial(data), log: filepath.Join(dir, alias+".log")}
+}
+
+// found makes the node, at a loopback port that is free now.
+func (s *side) found(ctx context.Context, now time.Time) (node.Founded, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return node.Founded{}, fault.Wrap(fault.Unavailable, "demo", "No loopback port is free.", err)
+	}
+	address := l.Addr().(*net.TCPAddr)
+	if err := l.Close(); err != nil {
+		return node.Founded{}, err
+	}
+	s.endpoint = fmt.Sprintf("https://%s.localhost:%d", s.alias, address.Port)
+	return node.Found(ctx, node.Founding{
+		Data: s.data, Names: s.names, Authority: "Contact point of the demonstration", KeyFile: s.data + ".key",
+		Recovery: s.data + ".recovery", Now: now, Validity: validity,
+		Settings: map[string]string{"listen": address.String(), "endpoint": s.endpoint, "checkpoint": "1s"},
+	})
+}
+
+// start runs the node in a process of its own, until ctx ends.
+func (s *side) start(ctx context.Context, program string) error {
+	log, err := os.Create(s.log)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, "demo", "The node's log cannot be written.", err)
+	}
+	defer log.Close()
+	s.process = exec.CommandContext(ctx, program, "serve", "--data", s.data)
+	s.process.Stderr = log
+	s.process.Cancel = func() error { return s.process.Process.Signal(os.Interrupt) }
+	s.process.WaitDelay = stopWithin
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "ENTENTE_") {
+			s.process.Env = append(s.process.Env, v)
+		}
+	}
+	if err := s.process.Start(); err != nil {
+		return fault.Wrap(fault.Unavailable, "demo", "The node's process cannot be started.", err)
+	}
+	return nil
+}
+
+// wait waits for the process to end after its context did. A node that ended with a failure of its own is an error.
+func (s *side) wait() error {
+	s.client.Close()
+	if s.process == nil || s.process.Process == nil {
+		return nil
+	}
+	err := s.process.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() > 0 {
+		return fmt.Errorf("the node of %s ended with status %d", s.names["en"], exit.ExitCode())
+	}
+	return nil
+}
+
+// tail is the end of the node's log.
+func (s *side) tail() string {
+	data, err := os.ReadFile(s.log)
+	if err != nil || len(data) == 0 {
+		return ""
+	}
+	data = data[max(0, len(data)-lastOfLog):]
+	return fmt.Sprintf("\nlog of %s:\n%s", s.names["en"], bytes.TrimSpace(data))
+}
+
+// until looks again and again until what it waits for holds. Faults for which waiting may help are waited out.
+func until(ctx context.Context, holds func() (bool, error)) error {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	var last error
+	for {
+		ok, err := holds()
+		if ok && err == nil {
+			return nil
+		}
+		if kind := fault.KindOf(err); err != nil && kind != fault.Unavailable && kind != fault.NotFound && kind != fault.Conflict {
+			return err
+		}
+		if err != nil {
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(errors.New("it did not come to pass in time"), ctx.Err(), last)
+		case <-ticker.C:
+		}
+	}
+}
