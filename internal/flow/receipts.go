@@ -84,6 +84,10 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 	if err != nil {
 		return err
 	}
+	said, err := tx.Documents(ctx, headers)
+	if err != nil {
+		return err
+	}
 	var rows []exchange.Receipt
 	var documents []exchange.Document
 	changed := map[envelope.ID]bool{}
@@ -104,6 +108,13 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 				return err
 			}
 			h.cfg.Count.Refused("peer", "receipt_equivocation")
+			continue
+		}
+		if !fits(r, p, l, said[r.Header].Payload) {
+			if err := h.evidence(ctx, tx, l.ID, "receipt_differs", "The peer's receipt names our header, but describes another parcel.", a.frame.Payload); err != nil {
+				return err
+			}
+			h.cfg.Count.Refused("peer", "receipt_differs")
 			continue
 		}
 		stale, bogus, err := h.checkStale(ctx, tx, l, p, r)
@@ -160,18 +171,28 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 }
 
 // sameReceipt says whether a receipt is known already, or contradicts one that is: a parcel is received or refused once,
-// and opened or rejected once.
+// and opened or rejected once, and what was refused is neither.
 func sameReceipt(before []exchange.Receipt, a *arrivedReceipt) (known, conflict bool) {
-	first := func(kind string) bool { return kind == string(parcel.Received) || kind == string(parcel.Refused) }
 	for _, old := range before {
 		if old.Hash == a.hash {
 			return true, false
 		}
-		if first(old.Kind) == first(string(a.receipt.Kind)) && old.Author == a.receipt.From {
+		if old.Author == a.receipt.From && !goTogether(parcel.ReceiptKind(old.Kind), a.receipt.Kind) {
 			conflict = true
 		}
 	}
 	return false, conflict
+}
+
+// goTogether says whether one parcel may have receipts of both kinds: only received goes with another, opened or rejected.
+func goTogether(a, b parcel.ReceiptKind) bool {
+	return a != parcel.Refused && b != parcel.Refused && (a == parcel.Received) != (b == parcel.Received)
+}
+
+// fits says whether a receipt describes the parcel whose header it names: its place, its content, and our peer's log.
+func fits(r *parcel.Receipt, p exchange.Parcel, l exchange.Link, header []byte) bool {
+	hd, err := parcel.DecodeHeader(header)
+	return err == nil && r.Root == hd.Root && r.Epoch == p.Epoch && r.Lane == p.Lane && r.Seq == p.Seq && r.Log.Epoch == l.PeerEpoch
 }
 
 // advance moves one of our parcels on by a receipt. Receipts may come in any order: what is final stays.

@@ -350,7 +350,7 @@ func (h *House) accept(ctx context.Context, tx Tx, l exchange.Link, batch []*arr
 	}
 	ids := make([]envelope.ID, len(batch))
 	for i, a := range batch {
-		ids[i], a.receipts = a.header.ID, nil
+		ids[i], a.receipts, a.broken = a.header.ID, nil, nil
 	}
 	known, err := tx.ParcelsByID(ctx, ids)
 	if err != nil {
