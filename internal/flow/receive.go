@@ -385,8 +385,16 @@ type accepting struct {
 // arrivalLane is the peer's lane as this transaction sees it.
 type arrivalLane struct {
 	state    exchange.LaneState
-	held     map[uint64]held // known above contiguous
+	ours     uint64           // the last sequence that we used in this lane: more of ours the peer cannot have seen
+	placed   map[uint64]place // from settled on, whether receipted or still arriving
+	held     map[uint64]held  // receipted above settled
 	cosigned int64
+}
+
+// place is a header in its sequence.
+type place struct {
+	header envelope.Hash
+	prev   *envelope.Hash // known if this transaction took it
 }
 
 type held struct {
@@ -402,14 +410,18 @@ func (w *accepting) lane(ctx context.Context, lane statement.Lane) (*arrivalLane
 	if err != nil {
 		return nil, err
 	}
-	a := &arrivalLane{state: state, held: map[uint64]held{}}
-	after := min(state.Contiguous, state.Settled)
-	run, err := w.tx.ParcelRun(ctx, w.l.ID, w.l.Peer, w.l.PeerEpoch, lane, after, exchange.Window+1)
+	own, err := w.tx.Lane(ctx, w.l.ID, w.h.self, w.l.OwnEpoch, lane)
+	if err != nil {
+		return nil, err
+	}
+	a := &arrivalLane{state: state, ours: own.Last, placed: map[uint64]place{}, held: map[uint64]held{}}
+	run, err := w.tx.ParcelRun(ctx, w.l.ID, w.l.Peer, w.l.PeerEpoch, lane, max(state.Settled, 1)-1, exchange.Window+1)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range run {
-		if p.State != exchange.Arriving {
+		a.placed[p.Seq] = place{header: p.Header}
+		if p.State != exchange.Arriving && p.Seq > state.Settled {
 			a.held[p.Seq] = held{p.Header, settled(p.State)}
 		}
 	}
@@ -441,6 +453,19 @@ func (w *accepting) one(ctx context.Context, a *arrival) error {
 			return err
 		}
 	}
+	refusal, rejected := a.refusal, a.rejected
+	if refusal == "" && hd.File == nil && (hd.Seen.Epoch != w.l.OwnEpoch || hd.Seen.Seq > lane.ours) {
+		refusal = "seen" // of what we never said: waiting for it would hold up the lane for ever
+	}
+	if a.text != nil {
+		repeated, err := w.said(ctx, hd.Text)
+		if err != nil {
+			return err
+		}
+		if repeated {
+			rejected = "repeated"
+		}
+	}
 	row := exchange.Parcel{ID: hd.ID, Link: hd.Link, Author: hd.From, Epoch: hd.Epoch, Lane: hd.Lane, Seq: hd.Seq, File: -1, Header: a.hash,
 		Text: hd.Text, State: exchange.Arriving, SentIndex: hd.Index, GotIndex: -1, Created: hd.Created, Expires: hd.Expires,
 		Segments: hd.Segments, Length: hd.Length}
@@ -452,12 +477,12 @@ func (w *accepting) one(ctx context.Context, a *arrival) error {
 	w.documents = append(w.documents, exchange.Document{Hash: a.hash, Link: w.l.ID, Type: parcel.HeaderType, Payload: a.env.Payload, Signatures: a.env.Signatures})
 	w.known[hd.ID] = row
 	switch {
-	case a.refusal != "":
-		row.State, row.Reason = exchange.Refused, a.refusal
+	case refusal != "":
+		row.State, row.Reason = exchange.Refused, refusal
 	case len(a.inline) > 0 && hd.File != nil:
 		row.State, row.Content = exchange.Received, a.inline
-	case len(a.inline) > 0 && a.rejected != "":
-		row.State, row.Reason = exchange.Rejected, a.rejected
+	case len(a.inline) > 0 && rejected != "":
+		row.State, row.Reason = exchange.Rejected, rejected
 	case len(a.inline) > 0:
 		row.State = exchange.Opened
 	default: // segments will follow
@@ -503,57 +528,62 @@ func (w *accepting) again(ctx context.Context, a *arrival, old exchange.Parcel) 
 // sequence checks a statement's place in its lane; stop means that the parcel is not taken.
 func (w *accepting) sequence(ctx context.Context, a *arrival, lane *arrivalLane) (stop bool, err error) {
 	hd := a.header
-	if !exchange.Admit(lane.state.Contiguous, hd.Seq) {
-		a.broken = fault.New(fault.Exhausted, "window", "This stands too far ahead of what is missing; fill the gap first.")
+	if !exchange.Admit(lane.state.Settled, hd.Seq) {
+		a.broken = fault.New(fault.Exhausted, "window", "This stands too far ahead of what is missing or not opened yet; fill the gap first.")
 		return true, nil
 	}
-	other, err := w.tx.ParcelAt(ctx, w.l.ID, w.l.Peer, hd.Epoch, hd.Lane, hd.Seq)
-	if err == nil || w.placed(hd) {
-		_ = other
+	if _, used := lane.placed[hd.Seq]; used || hd.Seq <= lane.state.Settled {
 		a.broken = fault.New(fault.Conflict, "sequence_reused", "This sequence number was used for another parcel; both are kept as evidence.")
 		return true, w.h.evidence(ctx, w.tx, w.l.ID, "sequence_reused", "The peer used one sequence number twice.", a.frame.Payload)
 	}
-	if !notFound(err) {
-		return true, err
-	}
-	prev, err := w.headerAt(ctx, lane, hd.Seq-1)
+	fits, err := w.neighbours(ctx, a, lane)
 	if err != nil {
 		return true, err
 	}
-	if hd.Seq > 1 && !prev.IsZero() && (hd.Prev == nil || *hd.Prev != prev) {
-		a.broken = fault.New(fault.Conflict, "prev", "This header does not follow the one before it; it is kept as evidence.")
-		return true, w.h.evidence(ctx, w.tx, w.l.ID, "prev", "A header of the peer cites another predecessor than it sent.", a.frame.Payload)
+	if !fits {
+		a.broken = fault.New(fault.Conflict, "prev", "This header does not fit the one before or after it; it is kept as evidence.")
+		return true, w.h.evidence(ctx, w.tx, w.l.ID, "prev", "Two headers of the peer that follow each other disagree about it.", a.frame.Payload)
 	}
+	lane.placed[hd.Seq] = place{a.hash, hd.Prev}
 	return false, nil
 }
 
-// placed says whether this transaction already took another parcel at the same sequence.
-func (w *accepting) placed(hd *parcel.Header) bool {
-	for _, p := range w.parcels {
-		if p.Lane == hd.Lane && p.Seq == hd.Seq && p.File < 0 {
-			return true
-		}
+// neighbours says whether a header cites the one before it, and is cited by the one after it, as far as they came.
+func (w *accepting) neighbours(ctx context.Context, a *arrival, lane *arrivalLane) (bool, error) {
+	hd := a.header
+	if before, ok := lane.placed[hd.Seq-1]; ok && (hd.Prev == nil || *hd.Prev != before.header) {
+		return false, nil
 	}
-	return false
+	after, ok := lane.placed[hd.Seq+1]
+	if !ok {
+		return true, nil
+	}
+	if after.prev == nil {
+		doc, err := w.tx.Document(ctx, after.header)
+		if err != nil {
+			return false, err
+		}
+		next, err := parcel.DecodeHeader(doc.Payload)
+		if err != nil {
+			return false, fmt.Errorf("reading a stored header: %w", err)
+		}
+		after.prev = next.Prev
+	}
+	return after.prev != nil && *after.prev == a.hash, nil
 }
 
-func (w *accepting) headerAt(ctx context.Context, lane *arrivalLane, seq uint64) (envelope.Hash, error) {
-	if seq == 0 {
-		return envelope.Hash{}, nil
-	}
-	if at, ok := lane.held[seq]; ok {
-		return at.header, nil
-	}
-	for _, p := range w.parcels {
-		if p.Lane == lane.state.Lane && p.Seq == seq && p.File < 0 {
-			return p.Header, nil
+// said says whether a statement of this commitment came before.
+func (w *accepting) said(ctx context.Context, c statement.Commitment) (bool, error) {
+	for _, s := range w.statements {
+		if s.Commitment == c {
+			return true, nil
 		}
 	}
-	p, err := w.tx.ParcelAt(ctx, w.l.ID, w.l.Peer, w.l.PeerEpoch, lane.state.Lane, seq)
+	_, err := w.tx.Statement(ctx, c)
 	if notFound(err) {
-		return envelope.Hash{}, nil
+		return false, nil
 	}
-	return p.Header, err
+	return err == nil, err
 }
 
 // receipt enters the got leaf and the receipts that follow from the row's state.

@@ -175,8 +175,16 @@ func (h *House) settleStatement(ctx context.Context, l exchange.Link, p exchange
 		}
 	}
 	return h.settled(ctx, l, p, a, func(ctx context.Context, w *accepting, row *exchange.Parcel) error {
-		if a.rejected != "" {
-			row.State, row.Reason = exchange.Rejected, a.rejected
+		rejected := a.rejected
+		repeated, err := w.said(ctx, p.Text)
+		if err != nil {
+			return err
+		}
+		if repeated {
+			rejected = "repeated"
+		}
+		if rejected != "" {
+			row.State, row.Reason = exchange.Rejected, rejected
 			return nil
 		}
 		row.State = exchange.Opened
