@@ -28,7 +28,7 @@ const (
 )
 
 // file is keyring.json: how the lock's key is derived, and the secrets sealed under it by AES-256-GCM with a random
-// nonce in front. The derivation is bound to the sealed part as associated data.
+// nonce in front. Whoever changes the derivation changes the key, so that it needs no other protection.
 type file struct {
 	V      int        `json:"v"`
 	Lock   derivation `json:"lock"`
@@ -148,11 +148,7 @@ func sealFile(s secrets, lock Lock, random io.Reader) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	aad, err := d.aad()
-	if err != nil {
-		return nil, err
-	}
-	return &file{V: fileFormat, Lock: d, Sealed: aead.Seal(nil, nil, plain, aad)}, nil
+	return &file{V: fileFormat, Lock: d, Sealed: aead.Seal(nil, nil, plain, []byte(fileLabel))}, nil
 }
 
 // open opens the sealed part. A failure says that the passphrase or key file is wrong: a damaged file looks the same.
@@ -165,11 +161,7 @@ func (f *file) open(lock Lock) (secrets, error) {
 	if err != nil {
 		return secrets{}, err
 	}
-	aad, err := f.Lock.aad()
-	if err != nil {
-		return secrets{}, err
-	}
-	plain, err := aead.Open(nil, nil, f.Sealed, aad)
+	plain, err := aead.Open(nil, nil, f.Sealed, []byte(fileLabel))
 	if err != nil {
 		return secrets{}, lock.refused(err)
 	}

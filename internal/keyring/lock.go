@@ -11,7 +11,6 @@ import (
 	"os"
 	"runtime"
 
-	"entente/envelope"
 	"entente/internal/fault"
 
 	"golang.org/x/crypto/argon2"
@@ -130,15 +129,6 @@ func (d derivation) check() error {
 		return nil
 	}
 	return fmt.Errorf("derivation %q is not known", d.Kind)
-}
-
-// aad binds the derivation to what is sealed.
-func (d derivation) aad() ([]byte, error) {
-	data, err := envelope.Marshal(d)
-	if err != nil {
-		return nil, fault.Wrap(fault.Internal, "keyring_encode", "The keyring could not be encoded.", err)
-	}
-	return append([]byte(fileLabel), data...), nil
 }
 
 // key derives the key; a lock of the other kind is refused with a sentence that says which one is needed.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +42,7 @@ func TestHostileAnswers(t *testing.T) {
 	a, b := newNode(t, "arvenia"), newNode(t, "kestria")
 	frames := func(w http.ResponseWriter) { w.Header().Set("Content-Type", framesType) }
 	elsewhere := 0
+	var taken atomic.Int64
 	other := b.hostile(t, func(http.ResponseWriter, *http.Request) { elsewhere++ })
 	for _, c := range []struct {
 		name    string
@@ -51,7 +53,8 @@ func TestHostileAnswers(t *testing.T) {
 			frames(w)
 			segment := wire(parcel.Frame{Kind: parcel.FrameSegment, Payload: make([]byte, 1<<20)}).Bytes()
 			for r.Context().Err() == nil {
-				w.Write(segment)
+				n, _ := w.Write(segment)
+				taken.Add(int64(n))
 			}
 		}},
 		{"too many frames", "answer", func(w http.ResponseWriter, _ *http.Request) {
@@ -92,6 +95,9 @@ func TestHostileAnswers(t *testing.T) {
 				t.Errorf("the stranger's words are repeated: %v", err)
 			}
 		})
+	}
+	if n := taken.Load(); n > 64<<20 {
+		t.Errorf("%d bytes of an endless answer were taken", n)
 	}
 	if elsewhere != 0 {
 		t.Error("a redirect was followed")

@@ -236,14 +236,15 @@ type house struct {
 	received []parcel.Frame
 	receive  func(context.Context, []parcel.Frame) ([]parcel.Frame, error)
 
-	invited  map[string]*invited
-	transprt []byte
-	paired   []statement.LinkID
+	invited map[string]*invited
+	paired  []statement.LinkID
 
 	queue    []*item
 	inFlight int
 	most     int // deliveries in flight at once
 	nextTry  time.Time
+	hasty    bool              // Outgoing heeds no back-off
+	only     *statement.LinkID // the link that the queue is for; nil: any
 	failed   int
 	answers  []string
 }
@@ -374,7 +375,7 @@ func (h *house) Outgoing(_ context.Context, link statement.LinkID, maxBytes int)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	d := flow.Delivery{Link: link}
-	if time.Now().Before(h.nextTry) {
+	if time.Now().Before(h.nextTry) && !h.hasty || h.only != nil && *h.only != link {
 		return d, nil
 	}
 	for _, segments := range []bool{false, true} {

@@ -112,6 +112,54 @@ func orError(fail bool) error {
 	return nil
 }
 
+// TestSenderKeepsOrder: what comes meanwhile waits for the delivery under way.
+func TestSenderKeepsOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newNode(t, "arvenia"), newNode(t, "kestria")
+		held := make(chan struct{})
+		b.house.receive = func(_ context.Context, frames []parcel.Frame) ([]parcel.Frame, error) {
+			<-held
+			b.house.mu.Lock()
+			defer b.house.mu.Unlock()
+			b.house.received = append(b.house.received, frames...)
+			return frames, nil
+		}
+		_, stop := sending(t, a, b, newPipes())
+		for i := range 5 {
+			a.house.push(numbered(i, i+1)...)
+			time.Sleep(time.Second) // of the bubble
+		}
+		if n := a.house.flying(); n != 1 {
+			t.Errorf("%d deliveries are under way, want 1", n)
+		}
+		close(held)
+		time.Sleep(time.Minute)
+		stop()
+		if got := b.house.got(); !slices.Equal(got, texts(numbered(0, 5))) {
+			t.Errorf("arrived: %q", got)
+		}
+	})
+}
+
+// TestSenderPauses: even a house without back-off is not asked more than every few seconds while the peer is away.
+func TestSenderPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newNode(t, "arvenia"), newNode(t, "kestria")
+		network := newPipes()
+		network.dial = func(_ int, c net.Conn) (net.Conn, error) { return c, errors.New("connection refused") }
+		a.house.hasty = true
+		_, stop := sending(t, a, b, network)
+		for i := range 60 {
+			a.house.push(numbered(i, i+1)...)
+			time.Sleep(time.Second) // of the bubble
+		}
+		stop()
+		if n := a.house.failed; n < 10 || n > 20 {
+			t.Errorf("%d tries in a minute", n)
+		}
+	})
+}
+
 // TestSenderLogsChanges: an outage of a day is two lines, whatever the number of tries.
 func TestSenderLogsChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -255,18 +303,20 @@ func TestSenderShutsDownPromptly(t *testing.T) {
 func TestSenderFindsNewLinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newNode(t, "arvenia"), newNode(t, "kestria")
-		network := newPipes()
-		sender, stop := sending(t, a, b, network)
-		defer stop()
-		synctest.Wait()
 		second := envelope.Hash{2}
+		a.house.only = &second
+		sender, stop := sending(t, a, b, newPipes())
+		defer stop()
+		a.house.push(frame("x"))
+		synctest.Wait()
 		b.house.join(second, a, "")
 		a.house.join(second, b, "https://kestria")
 		a.house.join(envelope.Hash{3}, b, "") // it comes to us: nothing to send to
+		if got := b.house.got(); len(got) != 0 {
+			t.Errorf("arrived by another link: %q", got)
+		}
 		start := time.Now()
 		sender.Rescan()
-		synctest.Wait()
-		a.house.push(frame("x"))
 		synctest.Wait()
 		if got := b.house.got(); len(got) != 1 || time.Since(start) > time.Second {
 			t.Errorf("arrived: %q", got)

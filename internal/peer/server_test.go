@@ -21,6 +21,7 @@ import (
 	"entente/internal/fault"
 	"entente/internal/peer"
 	"entente/parcel"
+	"entente/party"
 	"entente/statement"
 
 	"github.com/google/go-cmp/cmp"
@@ -455,6 +456,46 @@ func TestSlowBodyOverHTTP2(t *testing.T) {
 	})
 }
 
+// TestDeclaredLength: who declares too much is refused before it has sent anything.
+func TestDeclaredLength(t *testing.T) {
+	a, b := newNode(t, "arvenia"), newNode(t, "kestria")
+	pair(a, b)
+	synctest.Test(t, func(t *testing.T) {
+		network := newPipes()
+		limits := peer.DefaultLimits()
+		b.serve(t, network, limits)
+		client := a.raw(t, func(tr *http.Transport) {
+			tr.DialContext = func(ctx context.Context, _, address string) (net.Conn, error) { return network.Dial(ctx, address) }
+		})
+		defer client.CloseIdleConnections()
+		never, end := io.Pipe()
+		defer end.Close()
+		start := time.Now()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, exchangeURL("https://kestria", theLink), never)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.ContentLength = limits.Body + 1
+		req.Header.Set("Content-Type", framesType)
+		if got, _ := do(t, client, req); got.Status != http.StatusRequestEntityTooLarge || got.Code != "size" || time.Since(start) > time.Second {
+			t.Errorf("after %v: %+v", time.Since(start), got)
+		}
+	})
+}
+
+// TestNoKeyIsNoKey: a request that came without a certificate matches nobody, not even a peer without a key.
+func TestNoKeyIsNoKey(t *testing.T) {
+	b := newNode(t, "kestria")
+	b.house.peers[theLink] = &party.Chain{Versions: []party.Identity{{Version: 1}}}
+	req := httptest.NewRequest(http.MethodPost, exchangeURL("https://kestria", theLink), wire(frame("x")))
+	req.Header.Set("Content-Type", framesType)
+	resp := httptest.NewRecorder()
+	b.server(peer.DefaultLimits()).Handler().ServeHTTP(resp, req)
+	if resp.Code != http.StatusNotFound || len(b.house.got()) > 0 {
+		t.Errorf("status %d, received %q", resp.Code, b.house.got())
+	}
+}
+
 // FuzzExchange: what the house takes is what was sent, byte for byte; everything else is refused in form.
 func FuzzExchange(f *testing.F) {
 	a, b := newNode(f, "arvenia"), newNode(f, "kestria")
@@ -575,7 +616,7 @@ func TestFlood(t *testing.T) {
 			a, b := newNode(t, "arvenia"), newNode(t, "kestria")
 			pair(a, b)
 			limits := peer.DefaultLimits()
-			limits.ConnectionsPerHost, limits.Connections = 2, 3
+			limits.ConnectionsPerHost, limits.Connections = 2, 5
 			network := newPipes()
 			b.serve(t, network, limits)
 			closed := func(from string) bool {
@@ -595,7 +636,8 @@ func TestFlood(t *testing.T) {
 				want bool
 			}{
 				{"192.0.2.1:1", false}, {"192.0.2.1:2", false}, {"192.0.2.1:3", true},
-				{"[2001:db8::1]:1", false}, {"[2001:db8::2]:1", true}, {"198.51.100.1:1", true},
+				{"[2001:db8::1]:1", false}, {"[2001:db8::2]:1", false}, {"[2001:db8::3]:1", true}, // one subscriber
+				{"198.51.100.1:1", false}, {"198.51.100.2:1", true}, // five in all
 			} {
 				if got := closed(c.from); got != c.want {
 					t.Errorf("connection %d from %s: closed %v, want %v", i, c.from, got, c.want)
