@@ -49,6 +49,7 @@ type House struct {
 type linkState struct {
 	wake    chan struct{}
 	reserve batcher[*reservation]
+	pieces  sync.Mutex // held while segments are written: deliveries that travel beside each other repeat some
 
 	mu     sync.Mutex                      // guards everything below
 	terms  *terms                          // the agreement of the link's row, decoded

@@ -182,10 +182,14 @@ func (in *intake) parcels(ctx context.Context, batch []*arrival) error {
 				return err
 			}
 		}
-		if len(a.receipts) == 0 {
-			if err := in.answerMissing(ctx, a.header); err != nil {
-				return err
-			}
+		if len(a.receipts) > 0 {
+			continue
+		}
+		in.state.pieces.Lock()
+		err := in.answerMissing(ctx, a.header)
+		in.state.pieces.Unlock()
+		if err != nil {
+			return err
 		}
 	}
 	return nil

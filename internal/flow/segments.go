@@ -15,6 +15,8 @@ import (
 
 // segmentHashes takes the leaf hashes of a parcel that arrives in segments and answers with what is missing of it.
 func (in *intake) segmentHashes(ctx context.Context, f parcel.Frame) error {
+	in.state.pieces.Lock()
+	defer in.state.pieces.Unlock()
 	s, err := parcel.DecodeSegmentHashesFrame(f)
 	if err != nil {
 		in.refuse(nil, "segment_hashes", "The segments' hashes are malformed: "+plain(err)+".")
@@ -143,6 +145,9 @@ func (in *intake) finish(ctx context.Context, hd *parcel.Header) error {
 	in.state.mu.Lock()
 	leaves := in.state.leaves[hd.ID]
 	in.state.mu.Unlock()
+	if leaves == nil { // it expired meanwhile
+		return nil
+	}
 	partial, err := in.h.cfg.Blobs.Partial(ctx, hd.ID, hd.Length)
 	if err != nil {
 		return err
@@ -208,6 +213,8 @@ func (in *intake) segments(ctx context.Context, frames []parcel.Frame) error {
 }
 
 func (in *intake) segmentsOf(ctx context.Context, id envelope.ID, segments []parcel.SegmentFrame) error {
+	in.state.pieces.Lock()
+	defer in.state.pieces.Unlock()
 	p, hd, err := in.arriving(ctx, id)
 	if err != nil || hd == nil {
 		return err
@@ -225,7 +232,7 @@ func (in *intake) segmentsOf(ctx context.Context, id envelope.ID, segments []par
 	defer partial.Close()
 	var good []parcel.SegmentFrame
 	for _, s := range segments {
-		if s.Number >= hd.Segments || envelope.SegmentHash(s.Bytes) != leaves[s.Number] {
+		if s.Number >= hd.Segments || int64(len(s.Bytes)) != segmentSize(hd.Length, s.Number) || envelope.SegmentHash(s.Bytes) != leaves[s.Number] {
 			in.refuse(&id, "segment_hash", "A segment does not match its hash; send it again.")
 			continue
 		}
@@ -311,9 +318,14 @@ func (in *intake) complete(ctx context.Context, p exchange.Parcel, hd *parcel.He
 // segmentBudget is how many segments go into one delivery of at most n bytes.
 func segmentBudget(n int) int { return max(n/envelope.SegmentSize, 1) }
 
-// readSegment reads one sealed segment of our own parcel.
+// segmentSize is how long segment n of so many sealed bytes is; 0 or less beyond them.
+func segmentSize(length, n int64) int64 {
+	return min(length-n*envelope.SegmentSize, envelope.SegmentSize)
+}
+
+// readSegment reads one sealed segment.
 func readSegment(src io.ReaderAt, length, n int64) ([]byte, error) {
-	size := min(length-n*envelope.SegmentSize, envelope.SegmentSize)
+	size := segmentSize(length, n)
 	if size <= 0 {
 		return nil, fmt.Errorf("segment %d is beyond %d bytes", n, length)
 	}

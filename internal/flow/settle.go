@@ -406,6 +406,12 @@ func (h *House) expireOne(ctx context.Context, l exchange.Link, p exchange.Parce
 	if err := h.signOurs(ctx, l.ID, a.receipts); err != nil {
 		return err
 	}
-	h.link(l.ID).signal()
+	s := h.link(l.ID)
+	s.pieces.Lock()
+	defer s.pieces.Unlock()
+	s.mu.Lock()
+	delete(s.leaves, p.ID)
+	s.mu.Unlock()
+	s.signal()
 	return h.cfg.Blobs.RemovePartial(ctx, p.ID)
 }
