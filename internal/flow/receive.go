@@ -177,6 +177,9 @@ func (in *intake) parcels(ctx context.Context, batch []*arrival) error {
 			in.refuse(headerID(a), a.broken.Code, a.broken.Public)
 			continue
 		}
+		if a.header.File != nil || a.content != nil && len(a.content.Files) > 0 {
+			in.h.stir(in.l.ID) // statement and files come in any order
+		}
 		for _, r := range a.receipts {
 			if err := in.answerReceipt(r); err != nil {
 				return err
@@ -328,8 +331,11 @@ func (in *intake) openInline(ctx context.Context, a *arrival) {
 	if a.header.File != nil {
 		return // a small file: opened when its statement is known
 	}
-	a.content, a.text, a.rejected = in.h.open(ctx, in.l, a.header, bytes.NewReader(a.inline))
-	if a.rejected != "" {
+	var err error
+	if a.content, a.text, a.rejected, err = in.h.open(ctx, in.l, a.header, bytes.NewReader(a.inline)); err != nil {
+		a.broken = fault.Wrap(fault.Unavailable, "open", "The statement could not be opened now; nothing was lost.", err)
+	}
+	if a.rejected != "" || err != nil {
 		return
 	}
 	a.encoded, a.body, a.wrapped, a.broken = in.h.restBody(a.content, a.header.Text)

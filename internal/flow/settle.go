@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -18,27 +19,37 @@ import (
 
 type identityAt = func(version int) (*party.Identity, bool)
 
-// open decrypts a statement's content and checks it against its header. A code says why it was rejected.
-func (h *House) open(_ context.Context, l exchange.Link, hd *parcel.Header, src io.ReaderAt) (*statement.Content, *statement.Text, string) {
+// authors says whether content did not open through its author's doing. Anything else, such as a disk that cannot be read, is
+// ours: the parcel is opened later, and nobody is told that it was rejected.
+func authors(err error) bool {
+	_, format := errors.AsType[*envelope.FormatError](err)
+	return format || errors.Is(err, envelope.ErrSealed) || fault.KindOf(err) == fault.Invalid
+}
+
+// open decrypts a statement's content and checks it against its header. A code says why it was rejected; an error is our own.
+func (h *House) open(_ context.Context, l exchange.Link, hd *parcel.Header, src io.ReaderAt) (*statement.Content, *statement.Text, string, error) {
 	content, text, err := parcel.OpenContent(h.cfg.Registry, src, hd, h.cfg.Keys.Opener())
+	if err != nil && !authors(err) {
+		return nil, nil, "", fault.Wrap(fault.Unavailable, "open", "The statement could not be opened now; nothing was lost.", err)
+	}
 	if err != nil {
 		h.cfg.Log.Warn("a parcel could not be opened", "link", l.Alias, "parcel", hd.ID, "err", err)
-		return nil, nil, "not_opened"
+		return nil, nil, "not_opened", nil
 	}
 	rules, err := h.editions(l)
 	if err != nil {
-		return nil, nil, "agreement"
+		return nil, nil, "", err
 	}
 	edition, ok := rules(text.Edition)
 	if !ok {
-		return nil, nil, "edition"
+		return nil, nil, "edition", nil
 	}
 	// A fold never sees a body, since it may be erased: one that does not fit its kind is rejected here, for both sides.
 	if kind, ok := statement.LookUp(edition, text.Kind); ok && (kind.CheckBody(content.Body) != nil ||
 		kind.CheckBoth != nil && kind.CheckFace(text.Face) == nil && kind.CheckBoth(text.Face, content.Body) != nil) {
-		return nil, nil, "body"
+		return nil, nil, "body", nil
 	}
-	return content, text, ""
+	return content, text, "", nil
 }
 
 // restBody makes what lies at rest of an opened statement.
@@ -100,18 +111,18 @@ func (h *House) Settle(ctx context.Context, link statement.LinkID) error {
 	if err != nil {
 		return err
 	}
+	var errs []error // what cannot be opened now keeps nothing else back
 	for _, p := range rows {
-		var err error
 		if p.File < 0 {
 			err = h.settleStatement(ctx, l, p)
 		} else {
 			err = h.settleFile(ctx, l, p)
 		}
 		if err != nil {
-			return err
+			errs = append(errs, fmt.Errorf("settling parcel %s: %w", p.ID, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // settleBatch bounds one pass of settling.
@@ -168,7 +179,9 @@ func (h *House) settleStatement(ctx context.Context, l exchange.Link, p exchange
 	}
 	defer done()
 	a := &arrival{header: hd, hash: p.Header}
-	a.content, a.text, a.rejected = h.open(ctx, l, hd, src)
+	if a.content, a.text, a.rejected, err = h.open(ctx, l, hd, src); err != nil {
+		return err
+	}
 	if a.rejected == "" {
 		if a.encoded, a.body, a.wrapped, a.broken = h.restBody(a.content, hd.Text); a.broken != nil {
 			return a.broken
@@ -188,6 +201,9 @@ func (h *House) settleStatement(ctx context.Context, l exchange.Link, p exchange
 			return nil
 		}
 		row.State = exchange.Opened
+		if len(a.content.Files) > 0 {
+			h.stir(l.ID) // its files may have come before it
+		}
 		return w.say(ctx, a, *row)
 	})
 }
@@ -279,7 +295,10 @@ func (h *House) settleFile(ctx context.Context, l exchange.Link, p exchange.Parc
 		return err
 	}
 	row, reason := exchange.File{Statement: p.Text, Position: p.File, Link: l.ID, Parcel: p.ID, State: "failed"}, "erased"
-	if said.Erased == 0 {
+	switch {
+	case said.Author != p.Author || said.Link != p.Link || said.Lane != p.Lane:
+		reason = "not_named"
+	case said.Erased == 0:
 		if row, reason, err = h.storeFile(ctx, p, hd, sealed, wrapped); err != nil {
 			return err
 		}
@@ -289,6 +308,9 @@ func (h *House) settleFile(ctx context.Context, l exchange.Link, p exchange.Parc
 		parcelRow.State = exchange.Opened
 		if reason != "" {
 			parcelRow.State, parcelRow.Reason, row.State, row.Reason = exchange.Rejected, reason, "failed", reason
+		}
+		if reason == "not_named" {
+			return nil // the place that it claims is another file's
 		}
 		return w.tx.PutFiles(ctx, row)
 	})
@@ -320,7 +342,7 @@ func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Hea
 	}
 	defer rest.Close()
 	if err := parcel.OpenFile(h.cfg.Registry, rest, src, hd, f, h.cfg.Keys.Opener()); err != nil {
-		if fault.KindOf(err) == fault.Unavailable {
+		if !authors(err) {
 			return row, "", err
 		}
 		h.cfg.Log.Warn("a file could not be opened", "parcel", p.ID, "err", err)
