@@ -56,7 +56,7 @@ func plan() map[string][]string {
 		"internal/keyring": join(treaty, []string{"internal/fault"}), // others get a signer or an opener as a value
 		"internal/flow":    join(treaty, words, rooms),
 
-		"internal/store":           {"internal/flow", "internal/store/sqlstore", "internal/store/blobstore"},
+		"internal/store":           {"internal/fault", "internal/flow", "internal/store/sqlstore", "internal/store/blobstore"},
 		"internal/store/sqlstore":  join(treaty, words, rooms, []string{"internal/flow"}),
 		"internal/store/blobstore": {"envelope", "internal/fault", "internal/flow"}, // what it keeps, flow describes
 

@@ -83,6 +83,7 @@ CREATE INDEX parcels_header ON parcels (header);
 CREATE UNIQUE INDEX parcels_place ON parcels (link, author, epoch, lane, seq) WHERE file < 0;
 CREATE INDEX parcels_live ON parcels (link, author, state, lane_rank, created) WHERE live = 1;
 CREATE INDEX parcels_due ON parcels (link, author, next_try) WHERE state = 'sending';
+CREATE INDEX parcels_blob ON parcels (blob) WHERE blob <> '';
 
 -- Sealed content apart from the rows, so that lists of parcels read few pages.
 CREATE TABLE parcel_contents (
@@ -162,6 +163,7 @@ CREATE TABLE files (
     PRIMARY KEY (statement, position)
 ) STRICT;
 CREATE INDEX files_parcel ON files (parcel);
+CREATE INDEX files_blob ON files (blob) WHERE blob <> '';
 
 CREATE TABLE columns (
     link   BLOB NOT NULL,
