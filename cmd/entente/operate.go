@@ -39,18 +39,19 @@ func (a *app) restoreCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "restore DIRECTORY",
 		Short: "Make a data directory from a backup",
-		Long: `Make a new data directory from a backup; no node may run there. When the restored node starts, it opens a new epoch on every
-link, so that its old state never looks like fraud to the other parties.`,
+		Long: `Make a new data directory from a backup, all of it or nothing. The passphrase or key file that opened the node opens the restored
+one too. A restored node can be examined and rebuilt. It does not speak under the epochs of its past, which would look like
+a second history to the other parties.`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			show, end := a.progress("restoring")
-			b, err := node.Restore(ctx, args[0], a.data, show)
+			b, err := node.Restore(ctx, args[0], a.data, a.now, show)
 			end()
 			if err != nil {
 				return err
 			}
 			return a.print(b, func(w io.Writer) {
-				fmt.Fprintf(w, "%d files, %s, in %s\nStart the node with: entente serve --data %s\n", b.Files, size(b.Bytes), b.To, b.To)
+				fmt.Fprintf(w, "%d files, %s, in %s\n", b.Files, size(b.Bytes), b.To)
 			})
 		}),
 	}

@@ -37,17 +37,25 @@ func (a *app) progress(what string) (show node.Progress, end func()) {
 	return func(done, total int64) {
 		if now := a.now(); now.Sub(last) >= logEvery {
 			last = now
-			fmt.Fprintf(a.stderr, "%s: %d of %d\n", what, done, total)
+			fmt.Fprintf(a.stderr, "%s: %s\n", what, share(done, total))
 		}
 	}, func() {}
 }
 
-// bar draws how much of a total is done; a total of nothing is done.
-func bar(done, total int64) string {
-	share := 1.0
-	if total > 0 {
-		share = min(max(float64(done)/float64(total), 0), 1)
+// share says in words how much is done; a total of 0 is not known.
+func share(done, total int64) string {
+	if total == 0 {
+		return fmt.Sprint(done)
 	}
-	full := int(share * barCells)
-	return fmt.Sprintf("[%s%s] %3.0f%%", strings.Repeat("#", full), strings.Repeat(".", barCells-full), share*100)
+	return fmt.Sprintf("%d of %d", done, total)
+}
+
+// bar draws how much of a total is done.
+func bar(done, total int64) string {
+	if total == 0 {
+		return share(done, total)
+	}
+	part := min(max(float64(done)/float64(total), 0), 1)
+	full := int(part * barCells)
+	return fmt.Sprintf("[%s%s] %3.0f%%", strings.Repeat("#", full), strings.Repeat(".", barCells-full), part*100)
 }

@@ -44,10 +44,11 @@ func newStream(w http.ResponseWriter, now func() time.Time) *stream {
 	return &stream{w: w, now: now}
 }
 
-// progress writes a line, but not more often than progressEvery unless the work is done.
+// progress writes a line, but not more often than progressEvery unless the work is done. A total of 0 is
+// one that is not known yet.
 func (s *stream) progress(done, total int64) {
 	now := s.now()
-	if done < total && now.Sub(s.last) < progressEvery {
+	if (done < total || total == 0) && now.Sub(s.last) < progressEvery {
 		return
 	}
 	s.last = now

@@ -296,7 +296,7 @@ type Backup struct {
 // Progress is how far a long call has come.
 type Progress struct {
 	Done  int64 `json:"done"`
-	Total int64 `json:"total"`
+	Total int64 `json:"total" doc:"0 while it is not known."`
 }
 
 // List is one page; Next is the cursor of the page after it.

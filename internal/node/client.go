@@ -391,8 +391,8 @@ func (c *Client) do(ctx context.Context, method, address, media, accept string, 
 		return resp, nil
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
-		return nil, fault.Wrap(fault.Unavailable, "node_away",
-			"No node runs on "+filepath.Dir(c.socket)+"; start it with: entente serve --data "+filepath.Dir(c.socket), err)
+		return nil, fault.New(fault.Unavailable, "node_away",
+			"No node runs on "+filepath.Dir(c.socket)+"; start it with: entente serve --data "+filepath.Dir(c.socket))
 	}
 	return nil, c.broken(err)
 }

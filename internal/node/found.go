@@ -79,7 +79,7 @@ func Found(ctx context.Context, f Founding) (made Founded, err error) {
 	if err := writeConfig(f.Data, f.Settings); err != nil {
 		return made, err
 	}
-	if err := putIdentity(ctx, cfg, chain); err != nil {
+	if err := putIdentity(ctx, cfg, chain, func() time.Time { return f.Now }); err != nil {
 		return made, err
 	}
 	made = Founded{Party: chain.ID, Fingerprint: party.Fingerprint(chain.ID), Data: f.Data}
@@ -155,12 +155,12 @@ func invalidIdentity(err error) error {
 	return fault.Wrap(fault.Invalid, "identity", "The identity cannot be made so; look at the names, the authority and the validity.", err)
 }
 
-func putIdentity(ctx context.Context, cfg Config, chain *party.Chain) error {
-	c, err := openCellar(ctx, cfg)
+func putIdentity(ctx context.Context, cfg Config, chain *party.Chain, now func() time.Time) error {
+	s, err := openStore(ctx, cfg, now)
 	if err != nil {
 		return err
 	}
-	err = c.store.Update(ctx, flow.Normal, func(tx flow.Tx) error {
+	err = s.Update(ctx, flow.Normal, func(tx flow.Tx) error {
 		old, err := tx.Meta(ctx, selfKey)
 		if err != nil {
 			return err
@@ -173,7 +173,7 @@ func putIdentity(ctx context.Context, cfg Config, chain *party.Chain) error {
 		}
 		return tx.SetMeta(ctx, selfKey, chain.ID[:])
 	})
-	return errors.Join(err, c.close())
+	return errors.Join(err, s.Close())
 }
 
 func writeConfig(data string, values map[string]string) error {

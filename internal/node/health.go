@@ -50,5 +50,5 @@ func (n *Node) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probePatience)
 	defer cancel()
 	at := []byte(n.now().UTC().Format(time.RFC3339))
-	return n.cellar.store.Update(ctx, flow.Urgent, func(tx flow.Tx) error { return tx.SetMeta(ctx, probeKey, at) })
+	return n.store.Update(ctx, flow.Urgent, func(tx flow.Tx) error { return tx.SetMeta(ctx, probeKey, at) })
 }

@@ -48,8 +48,8 @@ func (o operator) Doctor(ctx context.Context, who actor.Actor) ([]api.Check, err
 	}
 	checks := []api.Check{
 		check("database", o.probe(ctx), "it takes writes", "See the log; look at the disk and the database server."),
-		check("damage", o.cellar.check(ctx), "the database shows none", "Stop the node, keep the data directory, and restore the newest backup."),
-		check("disk", o.cellar.blobs.Reserve(0), "there is room beyond the reserve", "Make room on the disk, or lower the setting disk_reserve."),
+		o.checkDamage(ctx),
+		check("disk", o.store.Blobs().Reserve(0), "there is room beyond the reserve", "Make room on the disk, or lower the setting disk_reserve."),
 		o.checkIdentity(), o.checkRecovery(),
 	}
 	links, err := o.house.Links(ctx, actor.System())
@@ -63,10 +63,11 @@ func (o operator) Doctor(ctx context.Context, who actor.Actor) ([]api.Check, err
 	if err != nil {
 		return nil, err
 	}
-	return append(checks, api.Check{
-		Name: "evidence", OK: len(evidence) == 0, Detail: map[bool]string{true: "no lie was kept", false: "a peer said two things that cannot both be true"}[len(evidence) == 0],
-		Advice: "Ask for GET /api/v1/evidence, and talk to the other party.",
-	}), nil
+	lies := api.Check{Name: "evidence", OK: true, Detail: "no lie was kept"}
+	if len(evidence) > 0 {
+		lies = api.Check{Name: "evidence", Detail: "a peer said two things that cannot both be true", Advice: "Ask for GET /api/v1/evidence, and talk to the other party."}
+	}
+	return append(checks, lies), nil
 }
 
 // check is a check that holds if there is no error.
@@ -75,6 +76,19 @@ func check(name string, err error, well, advice string) api.Check {
 		return api.Check{Name: name, Detail: fault.Public(err), Advice: advice}
 	}
 	return api.Check{Name: name, OK: true, Detail: well}
+}
+
+// checkDamage reads the database and every sealed file.
+func (o operator) checkDamage(ctx context.Context) api.Check {
+	const advice = "Stop the node, keep a copy of the data directory, and restore the newest backup."
+	health, err := o.store.Check(ctx, nil)
+	if err != nil {
+		return check("damage", err, "", advice)
+	}
+	return api.Check{
+		Name: "damage", OK: len(health.Damaged)+len(health.Missing) == 0,
+		Detail: fmt.Sprintf("%d sealed files read, %d damaged, %d missing", health.Blobs, len(health.Damaged), len(health.Missing)), Advice: advice,
+	}
 }
 
 func (o operator) checkIdentity() api.Check {

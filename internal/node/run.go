@@ -21,6 +21,7 @@ import (
 	"entente/internal/flow"
 	"entente/internal/keyring"
 	"entente/internal/peer"
+	"entente/internal/store"
 	"entente/party"
 )
 
@@ -36,7 +37,7 @@ type Node struct {
 	cfg     Config
 	log     *slog.Logger
 	now     func() time.Time
-	cellar  *cellar
+	store   *store.Store
 	house   *flow.House
 	metrics *metrics
 	client  *peer.Client
@@ -73,29 +74,34 @@ func Open(ctx context.Context, cfg Config, passphrase func() (string, error), no
 	if err != nil {
 		return nil, err
 	}
-	c, err := openCellar(ctx, cfg)
+	kept, err := openStore(ctx, cfg, now)
 	if err != nil {
 		return nil, err
 	}
-	n = &Node{cfg: cfg, log: cfg.Logger(), now: now, cellar: c, metrics: newMetrics(Version().Version)}
+	n = &Node{cfg: cfg, log: cfg.Logger(), now: now, store: kept, metrics: newMetrics(Version().Version)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.close())
+			err = errors.Join(err, kept.Close())
 		}
 	}()
-	if n.self, err = loadSelf(ctx, c.store, registry, keys); err != nil {
+	if n.self, err = loadSelf(ctx, kept, registry, keys); err != nil {
 		return nil, err
 	}
 	n.house, err = flow.New(flow.Config{
-		Store: c.store, Blobs: c.blobs, Keys: keys, Registry: registry, Self: n.self,
+		Store: kept, Blobs: kept.Blobs(), Keys: keys, Registry: registry, Self: n.self,
 		Now: now, Log: n.log, Endpoint: cfg.Endpoint, Count: n.metrics,
 	})
 	if err != nil {
 		return nil, err
 	}
 	n.metrics.watch(n.house, now)
-	n.spool = &spool{dir: filepath.Join(cfg.Data, spoolDir), reserve: c.blobs.Reserve}
+	n.spool = &spool{dir: filepath.Join(cfg.Data, spoolDir), reserve: kept.Blobs().Reserve}
 	return n, n.join(keys, registry)
+}
+
+// openStore opens the database and the sealed files of a data directory, which no other process may have open.
+func openStore(ctx context.Context, cfg Config, now func() time.Time) (*store.Store, error) {
+	return store.Open(ctx, cfg.Database, cfg.Data, store.Options{Reserve: cfg.DiskReserve, Now: now})
 }
 
 // join makes the parts that speak to other nodes.
@@ -129,9 +135,9 @@ func openKeys(cfg Config, passphrase func() (string, error)) (*keyring.Keyring, 
 }
 
 // loadSelf reads our own identity and checks that the keyring is that of its newest version.
-func loadSelf(ctx context.Context, store flow.Store, registry envelope.Registry, keys *keyring.Keyring) (*party.Chain, error) {
+func loadSelf(ctx context.Context, kept flow.Store, registry envelope.Registry, keys *keyring.Keyring) (*party.Chain, error) {
 	var envelopes [][]byte
-	err := store.View(ctx, func(tx flow.Tx) error {
+	err := kept.View(ctx, func(tx flow.Tx) error {
 		id, err := tx.Meta(ctx, selfKey)
 		if err != nil {
 			return err
@@ -164,7 +170,7 @@ func loadSelf(ctx context.Context, store flow.Store, registry envelope.Registry,
 // Close lets go of the data directory.
 func (n *Node) Close() error {
 	n.client.Close()
-	return n.cellar.close()
+	return n.store.Close()
 }
 
 // Serve finishes what a crash left, runs the loops and opens the doors, until ctx ends or one of these fails; then
@@ -172,6 +178,9 @@ func (n *Node) Close() error {
 func (n *Node) Serve(ctx context.Context) error {
 	if err := errors.Join(os.RemoveAll(n.spool.dir), os.MkdirAll(n.spool.dir, 0o700)); err != nil {
 		return fault.Wrap(fault.Unavailable, "spool", "The directory for uploads cannot be made.", err)
+	}
+	if err := n.refuseRestored(ctx); err != nil {
+		return err
 	}
 	if err := n.house.Resume(ctx); err != nil {
 		return fmt.Errorf("finishing what was left: %w", err)
@@ -206,6 +215,19 @@ func (n *Node) Serve(ctx context.Context) error {
 	err = errors.Join(err, loops.Wait())
 	n.log.Info("the node is closed")
 	return err
+}
+
+// refuseRestored keeps the doors of a restored node closed: what it would say under the epochs of its past would look
+// to its peers like a second history.
+func (n *Node) refuseRestored(ctx context.Context) error {
+	return n.store.View(ctx, func(tx flow.Tx) error {
+		at, err := tx.Meta(ctx, store.RestoredKey)
+		if err == nil && at != nil {
+			err = fault.New(fault.Conflict, "restored",
+				"This data was restored from a backup, and this release cannot open the new epoch that a restored node needs; it can be examined and rebuilt, not served.")
+		}
+		return err
+	})
 }
 
 // loop runs one loop; an end that nobody asked for is a failure.
