@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"entente/envelope"
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/ledger"
 	"entente/parcel"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // leaves takes leaves of the peer's log into our mirror: each is recomputed, compared with the document that it records, and
@@ -112,11 +115,6 @@ type mirroring struct {
 
 func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[envelope.Hash]exchange.Document) error {
 	l := m.in.l
-	for _, d := range docs {
-		if err := m.tx.PutDocuments(ctx, d); err != nil {
-			return err
-		}
-	}
 	b, err := openBook(ctx, m.tx, l.ID, l.Peer, l.PeerEpoch)
 	if err != nil {
 		return err
@@ -146,6 +144,11 @@ func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[en
 	hashes := make([]envelope.Hash, len(leaves))
 	for i, leaf := range leaves {
 		hashes[i] = leaf.Doc
+		if d, ok := docs[leaf.Doc]; ok { // what no leaf records is not kept
+			if err := m.tx.PutDocuments(ctx, d); err != nil {
+				return err
+			}
+		}
 	}
 	known, err := m.tx.Documents(ctx, hashes)
 	if err != nil {
@@ -153,6 +156,11 @@ func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[en
 	}
 	for i, leaf := range leaves {
 		missing, wrong := m.check(leaf, known)
+		if !missing && wrong == "" {
+			if wrong, err = m.placed(ctx, leaf, known, leaves[:i]); err != nil {
+				return err
+			}
+		}
 		if wrong != "" {
 			if err := m.evidence(ctx, "leaf_document", "A leaf of the peer's log does not fit the document that it records: "+wrong+".", fresh[i]); err != nil {
 				return err
@@ -255,6 +263,42 @@ func (m *mirroring) check(leaf *ledger.Leaf, known map[envelope.Hash]exchange.Do
 	return false, ""
 }
 
+// placed compares a receipt that the peer gave with the got leaf that it names, which came before it: the fold and the clocks
+// take its time, and what was seen takes its place.
+func (m *mirroring) placed(ctx context.Context, leaf *ledger.Leaf, known map[envelope.Hash]exchange.Document, before []*ledger.Leaf) (wrong string, err error) {
+	if leaf.Kind != ledger.ReceiptOut {
+		return "", nil
+	}
+	r, err := parcel.DecodeReceipt(known[leaf.Doc].Payload)
+	if err != nil {
+		return "", fmt.Errorf("reading a stored receipt: %w", err)
+	}
+	i := slices.IndexFunc(before, func(got *ledger.Leaf) bool { return got.Kind == ledger.Got && got.Doc == r.Header })
+	var got *ledger.Leaf
+	if i >= 0 {
+		got = before[i]
+	} else {
+		_, row, err := m.tx.LeafOfDoc(ctx, m.in.l.ID, m.in.l.Peer, string(ledger.Got), r.Header)
+		if notFound(err) {
+			return "its receipt is of what never came in", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		if got, err = ledger.DecodeLeaf(row.Leaf); err != nil {
+			return "", fmt.Errorf("reading a stored leaf: %w", err)
+		}
+	}
+	first := r.Kind == parcel.Received || r.Kind == parcel.Refused
+	switch {
+	case r.Log.Epoch != got.Epoch || r.Log.Index != got.Index:
+		return "its receipt names another place", nil
+	case first && r.At != got.Time || !first && r.At != leaf.Time:
+		return "its receipt has another time", nil
+	}
+	return "", nil
+}
+
 // checkpoint is the witness's part (C2SP tlog-witness, add-checkpoint): it cosigns a head of the peer's log that continues
 // what it cosigned before and equals the leaves that it mirrored; the head is durable before the cosignature leaves.
 func (in *intake) checkpoint(ctx context.Context, f parcel.Frame) error {
@@ -281,7 +325,7 @@ func (in *intake) checkpoint(ctx context.Context, f parcel.Frame) error {
 		}
 		judged, err := ledger.Judge(state, *req, origin, in.peer.Latest().Log)
 		if errors.As(err, &refusal) {
-			return in.judged(ctx, tx, refusal, f.Payload)
+			return in.judged(ctx, tx, refusal, log, reader, f.Payload)
 		}
 		if err != nil {
 			return err
@@ -297,7 +341,7 @@ func (in *intake) checkpoint(ctx context.Context, f parcel.Frame) error {
 		}
 		if root != judged.Root {
 			refusal = &ledger.RefusalError{Refusal: ledger.Inconsistent, Signed: judged, Err: ledger.ErrRoot}
-			return in.judged(ctx, tx, refusal, f.Payload)
+			return in.judged(ctx, tx, refusal, log, reader, f.Payload)
 		}
 		c = judged
 		log.CosignedSize, log.CosignedNote, log.CosignedAt = c.Size, c.Note, h.now()
@@ -327,9 +371,17 @@ func (in *intake) answerFrame(kind parcel.FrameKind, v any) error {
 	return nil
 }
 
-// judged keeps a checkpoint that the log signed and that contradicts what it signed before.
-func (in *intake) judged(ctx context.Context, tx Tx, r *ledger.RefusalError, data []byte) error {
-	if r.Refusal != ledger.Inconsistent {
+// judged keeps a checkpoint that the log signed and that contradicts what it signed or showed before, whatever it was refused for.
+func (in *intake) judged(ctx context.Context, tx Tx, r *ledger.RefusalError, log exchange.Log, reader tlog.HashReader, data []byte) error {
+	lie := r.Refusal == ledger.Inconsistent
+	if r.Signed != nil && r.Signed.Size <= log.Size {
+		root, err := ledger.TreeRoot(r.Signed.Size, reader)
+		if err != nil {
+			return err
+		}
+		lie = lie || root != r.Signed.Root
+	}
+	if !lie {
 		return nil
 	}
 	return in.h.evidence(ctx, tx, in.l.ID, "ledger_forked", "The peer signed a checkpoint that does not continue what it signed before.", data)
