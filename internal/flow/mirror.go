@@ -66,7 +66,7 @@ func (in *intake) documents(ctx context.Context, sent []parcel.Document) (map[en
 		var broken *fault.Error
 		switch d.Type {
 		case "receipt":
-			env, _, broken = in.h.openReceipt(in.l, in.peer.At, d.Envelope)
+			env, _, broken = in.h.openReceipt(in.l, in.signer, d.Envelope)
 			receipts = append(receipts, &arrivedReceipt{frame: parcel.Frame{Kind: parcel.FrameReceipt, Payload: d.Envelope}})
 		case "header":
 			env, broken = in.headerDocument(d.Envelope)
@@ -92,9 +92,9 @@ func (in *intake) headerDocument(data []byte) (*envelope.Envelope, *fault.Error)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, "header", "The header is malformed: "+plain(err)+".", err)
 	}
-	signer, ok := in.peer.At(hd.Identity)
+	signer, ok := in.signer(hd.Identity)
 	if !ok {
-		return nil, fault.New(fault.Invalid, "identity_version", "The identity version that signed is not known here; send the identity first.")
+		return nil, fault.New(fault.Invalid, "identity_version", "The identity version that signed is not in force here; send the identity first.")
 	}
 	if _, err := in.h.cfg.Registry.Verify(env, parcel.HeaderType, signer.KeySet()); err != nil {
 		return nil, fault.Wrap(fault.Forbidden, "signature", "The header's signature does not verify.", err)

@@ -56,7 +56,7 @@ func (in *intake) receipts(ctx context.Context, batch []*arrivedReceipt) error {
 }
 
 func (in *intake) examineReceipt(a *arrivedReceipt) {
-	env, r, err := in.h.openReceipt(in.l, in.peer.At, a.frame.Payload)
+	env, r, err := in.h.openReceipt(in.l, in.signer, a.frame.Payload)
 	if err != nil {
 		a.broken = err
 		return
@@ -247,7 +247,7 @@ func (h *House) openReceipt(l exchange.Link, identity identityAt, data []byte) (
 	}
 	signer, ok := identity(r.Identity)
 	if !ok {
-		return nil, nil, fault.New(fault.Invalid, "identity_version", "The identity version that signed is not known here; send the identity first.")
+		return nil, nil, fault.New(fault.Invalid, "identity_version", "The identity version that signed is not in force here; send the identity first.")
 	}
 	if _, err := h.cfg.Registry.Verify(env, parcel.ReceiptType, signer.KeySet()); err != nil {
 		return nil, nil, fault.Wrap(fault.Forbidden, "signature", "The receipt's signature does not verify.", err)

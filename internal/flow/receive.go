@@ -104,6 +104,13 @@ func (in *intake) take(ctx context.Context, frames []parcel.Frame) error {
 	return in.segments(ctx, segments)
 }
 
+// signer is the peer's identity, if version is the one in force: keys that were replaced, perhaps because they were stolen,
+// sign nothing new.
+func (in *intake) signer(version int) (*party.Identity, bool) {
+	latest := in.peer.Latest()
+	return latest, latest.Version == version
+}
+
 // refuse answers a frame that cannot be taken.
 func (in *intake) refuse(id *envelope.ID, code, sentence string) {
 	in.h.cfg.Count.Refused("peer", code)
@@ -260,9 +267,9 @@ func (in *intake) examine(ctx context.Context, a *arrival) {
 		refuse(fault.Invalid, "header", "The header is malformed: "+plain(err)+".", err)
 		return
 	}
-	signer, ok := in.peer.At(hd.Identity)
+	signer, ok := in.signer(hd.Identity)
 	if !ok {
-		refuse(fault.Invalid, "identity_version", "The identity version that signed is not known here; send the identity first.", nil)
+		refuse(fault.Invalid, "identity_version", "The identity version that signed is not in force here; send the identity first.", nil)
 		return
 	}
 	if _, err := h.cfg.Registry.Verify(a.env, parcel.HeaderType, signer.KeySet()); err != nil {
