@@ -26,7 +26,7 @@ func (h *House) accept(ctx context.Context, tx Tx, l exchange.Link, batch []*arr
 	if err != nil {
 		return err
 	}
-	w := &accepting{h: h, tx: tx, l: l, book: b, known: known, lanes: map[statement.Lane]*arrivalLane{}}
+	w := &accepting{h: h, tx: tx, l: l, book: b, known: known, waiting: -1, lanes: map[statement.Lane]*arrivalLane{}}
 	for _, a := range batch {
 		if err := w.one(ctx, a); err != nil {
 			return err
@@ -37,13 +37,14 @@ func (h *House) accept(ctx context.Context, tx Tx, l exchange.Link, batch []*arr
 
 // accepting is the state of one accepting transaction.
 type accepting struct {
-	h     *House
-	tx    Tx
-	l     exchange.Link
-	book  *book
-	known map[envelope.ID]exchange.Parcel
-	push  bool // receipts are pushed to the peer; otherwise they go in the answer, and again when it asks again
-	lanes map[statement.Lane]*arrivalLane
+	h       *House
+	tx      Tx
+	l       exchange.Link
+	book    *book
+	known   map[envelope.ID]exchange.Parcel
+	waiting int  // files that arrive or wait for their statement; -1: not counted yet
+	push    bool // receipts are pushed to the peer; otherwise they go in the answer, and again when it asks again
+	lanes   map[statement.Lane]*arrivalLane
 
 	parcels    []exchange.Parcel
 	documents  []exchange.Document
@@ -118,10 +119,12 @@ func (w *accepting) one(ctx context.Context, a *arrival) error {
 	if err != nil {
 		return err
 	}
-	if hd.File == nil {
-		if stop, err := w.sequence(ctx, a, lane); stop || err != nil {
-			return err
-		}
+	check := w.sequence
+	if hd.File != nil {
+		check = w.room
+	}
+	if stop, err := check(ctx, a, lane); stop || err != nil {
+		return err
 	}
 	refusal, rejected := a.refusal, a.rejected
 	if refusal == "" && hd.File == nil && (hd.Seen.Epoch != w.l.OwnEpoch || hd.Seen.Seq > lane.ours) {
@@ -215,6 +218,33 @@ func (w *accepting) sequence(ctx context.Context, a *arrival, lane *arrivalLane)
 		return true, w.h.evidence(ctx, w.tx, w.l.ID, "prev", "Two headers of the peer that follow each other disagree about it.", a.frame.Payload)
 	}
 	lane.placed[hd.Seq] = place{a.hash, hd.Prev}
+	return false, nil
+}
+
+// maxWaiting bounds the files of a link that arrive or wait for their statement: they have no sequence, so no window does.
+const maxWaiting = 512
+
+// room checks that a file may come in; stop means that the parcel is not taken.
+func (w *accepting) room(ctx context.Context, a *arrival, _ *arrivalLane) (stop bool, err error) {
+	if w.waiting < 0 {
+		w.waiting = 0
+		for _, state := range []exchange.ParcelState{exchange.Arriving, exchange.Received} {
+			rows, err := w.tx.ParcelsIn(ctx, w.l.ID, w.l.Peer, state, settleBatch)
+			if err != nil {
+				return true, err
+			}
+			for _, p := range rows {
+				if p.File >= 0 {
+					w.waiting++
+				}
+			}
+		}
+	}
+	if w.waiting >= maxWaiting {
+		a.broken = fault.New(fault.Exhausted, "waiting", "Too many files wait for their segments or their statements; send these first.")
+		return true, nil
+	}
+	w.waiting++
 	return false, nil
 }
 

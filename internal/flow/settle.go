@@ -284,8 +284,11 @@ func (h *House) settleFile(ctx context.Context, l exchange.Link, p exchange.Parc
 		}
 		return err
 	})
-	if notFound(err) {
+	if notFound(err) && p.Expires > h.now() {
 		return nil // its statement has not come yet
+	}
+	if notFound(err) {
+		said, err = exchange.Statement{}, nil // nor will it: the file is named by none
 	}
 	if err != nil {
 		return err
