@@ -88,7 +88,7 @@ through its socket, but for init, restore, rebuild, verify and demo, which need 
 		a.sendCommand(), a.inboxCommand(), a.showCommand(), a.receiptsCommand(),
 		a.ledgerCommand(), a.verifyCommand(),
 		a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.doctorCommand(),
-		a.demoCommand(), a.docsCommand(), a.versionCommand(),
+		a.demoCommand(), a.benchCommand(), a.docsCommand(), a.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
