@@ -40,8 +40,8 @@ func (a *app) restoreCommand() *cobra.Command {
 		Use:   "restore DIRECTORY",
 		Short: "Make a data directory from a backup",
 		Long: `Make a new data directory from a backup, all of it or nothing. The passphrase or key file that opened the node opens the restored
-one too. A restored node can be examined and rebuilt. It does not speak under the epochs of its past, which would look like
-a second history to the other parties.`,
+one too. On the links that it had, a restored node only reads: what it would say there could contradict what was said after the
+backup was made. Pair anew with each party (entente invite) to go on.`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			show, end := a.progress("restoring")
@@ -51,7 +51,7 @@ a second history to the other parties.`,
 				return err
 			}
 			return a.print(b, func(w io.Writer) {
-				fmt.Fprintf(w, "%d files, %s, in %s\n", b.Files, size(b.Bytes), b.To)
+				fmt.Fprintf(w, "%d files, %s, in %s\nStart the node with: entente serve --data %s\n", b.Files, size(b.Bytes), b.To, b.To)
 			})
 		}),
 	}

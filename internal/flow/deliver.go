@@ -51,7 +51,7 @@ func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes in
 	var l exchange.Link
 	var log exchange.Log
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		if l, err = tx.Link(ctx, link); err != nil {
+		if l, err = tx.Link(ctx, link); err != nil || h.frozen(l) {
 			return err
 		}
 		if log, err = tx.Log(ctx, link, h.self, l.OwnEpoch); err != nil {
@@ -62,7 +62,7 @@ func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes in
 		}
 		return h.outgoingParcels(ctx, tx, s, &d, maxBytes)
 	})
-	if err != nil {
+	if err != nil || h.frozen(l) {
 		return d, err
 	}
 	if err := h.outgoingSigned(ctx, &d); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"entente/envelope"
@@ -41,6 +42,7 @@ type House struct {
 	self  party.ID
 	links sync.Map // statement.LinkID → *linkState
 
+	restored atomic.Int64  // when this node was restored from a backup; 0 if never
 	dirty    sync.Map      // statement.LinkID → true: to be settled
 	settling chan struct{} // wakes SettleLoop
 }

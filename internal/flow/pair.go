@@ -324,6 +324,9 @@ func (h *House) Links(ctx context.Context, who actor.Actor) ([]LinkView, error) 
 				return err
 			}
 			view.State, view.AgreementHash = exchange.LinkStatus(ours, theirs)
+			if h.frozen(l) {
+				view.State = LinkRestored
+			}
 			if view.Figures, err = tx.Figures(ctx, l.ID); err != nil {
 				return err
 			}

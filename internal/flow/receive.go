@@ -32,6 +32,9 @@ func (h *House) receive(ctx context.Context, link statement.LinkID, frames []par
 	if err != nil {
 		return nil, err
 	}
+	if h.frozen(l) {
+		return nil, fault.New(fault.Unavailable, LinkRestored, "The other node was restored from a backup and only reads this link; its operator pairs anew.")
+	}
 	peer, err := h.PeerChain(ctx, link)
 	if err != nil {
 		return nil, err

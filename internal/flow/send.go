@@ -110,6 +110,9 @@ func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progres
 		if l, err = tx.Link(ctx, d.Link); err != nil {
 			return err
 		}
+		if h.frozen(l) {
+			return frozenFault()
+		}
 		ours, theirs, err := h.linkColumns(ctx, tx, l)
 		if err != nil {
 			return err
@@ -604,6 +607,9 @@ func (h *House) place(b *book, own *exchange.LaneState, seen exchange.LaneState,
 // Resume settles what a crash left behind. It is called once at start, before the doors open. Parcels that have their place and
 // were not signed need nothing: they are signed when they are delivered.
 func (h *House) Resume(ctx context.Context) error {
+	if err := h.noticeRestore(ctx); err != nil {
+		return err
+	}
 	var links []exchange.Link
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
 		links, err = tx.Links(ctx)
@@ -613,6 +619,9 @@ func (h *House) Resume(ctx context.Context) error {
 		return err
 	}
 	for _, l := range links {
+		if h.frozen(l) {
+			continue
+		}
 		if err := h.Settle(ctx, l.ID); err != nil {
 			return fmt.Errorf("settling link %s: %w", l.Alias, err)
 		}

@@ -179,9 +179,6 @@ func (n *Node) Serve(ctx context.Context) error {
 	if err := errors.Join(os.RemoveAll(n.spool.dir), os.MkdirAll(n.spool.dir, 0o700)); err != nil {
 		return fault.Wrap(fault.Unavailable, "spool", "The directory for uploads cannot be made.", err)
 	}
-	if err := n.refuseRestored(ctx); err != nil {
-		return err
-	}
 	if err := n.house.Resume(ctx); err != nil {
 		return fmt.Errorf("finishing what was left: %w", err)
 	}
@@ -215,19 +212,6 @@ func (n *Node) Serve(ctx context.Context) error {
 	err = errors.Join(err, loops.Wait())
 	n.log.Info("the node is closed")
 	return err
-}
-
-// refuseRestored keeps the doors of a restored node closed: what it would say under the epochs of its past would look
-// to its peers like a second history.
-func (n *Node) refuseRestored(ctx context.Context) error {
-	return n.store.View(ctx, func(tx flow.Tx) error {
-		at, err := tx.Meta(ctx, store.RestoredKey)
-		if err == nil && at != nil {
-			err = fault.New(fault.Conflict, "restored",
-				"This data was restored from a backup, and this release cannot open the new epoch that a restored node needs; it can be examined and rebuilt, not served.")
-		}
-		return err
-	})
 }
 
 // loop runs one loop; an end that nobody asked for is a failure.

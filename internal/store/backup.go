@@ -16,10 +16,6 @@ import (
 	"entente/internal/store/sqlstore"
 )
 
-// RestoredKey is the meta key that a restore sets to its time (UTC microseconds, decimal): a node that finds it
-// opens new epochs.
-const RestoredKey = "restored"
-
 // Backup writes everything but the keys of statements: all tables as they are at one moment, then the blobs. The
 // node goes on working meanwhile. A blob that rows refer to and that is not there does not stop the backup; the
 // summary names it.
@@ -228,7 +224,7 @@ func (s *Store) Restore(ctx context.Context, data, keys io.Reader, p Progress) (
 		if summary, err = readBackup(data, dataContent, to); err != nil {
 			return fmt.Errorf("restoring data: %w", err)
 		}
-		return l.SetMeta(ctx, RestoredKey, []byte(strconv.FormatInt(s.now().UnixMicro(), 10)))
+		return l.SetMeta(ctx, flow.RestoredKey, []byte(strconv.FormatInt(s.now().UnixMicro(), 10)))
 	})
 	return summary, err
 }

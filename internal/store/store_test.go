@@ -192,7 +192,7 @@ func checkRestored(t *testing.T, s *store.Store, kept [2]string, dropped string)
 	t.Helper()
 	err := s.View(t.Context(), func(tx flow.Tx) error {
 		ctx := t.Context()
-		mark, err := tx.Meta(ctx, store.RestoredKey)
+		mark, err := tx.Meta(ctx, flow.RestoredKey)
 		if want := strconv.FormatInt(now().UnixMicro(), 10); err != nil || string(mark) != want {
 			t.Errorf("mark of the restore %q, %v, want %s", mark, err, want)
 		}
@@ -363,44 +363,4 @@ func TestOpen(t *testing.T) {
 			t.Errorf("Open(%q): %v, want a fault of kind %s", url, err, fault.Invalid)
 		}
 	}
-}
-
-// FuzzVerifyBackup: no input makes the reader fail otherwise than by refusing; what it accepts, a store takes, and
-// a backup of that store says the same.
-func FuzzVerifyBackup(f *testing.F) {
-	empty := open(f, "", f.TempDir())
-	data, keys, _ := backup(f, empty)
-	f.Add(data)
-	f.Add(keys)
-	f.Add(data[:100])
-	update(f, empty, func(ctx context.Context, tx flow.Tx) error { return tx.SetMeta(ctx, "k", []byte("v")) })
-	name := putBlob(f, empty, []byte("blob"))
-	update(f, empty, func(ctx context.Context, tx flow.Tx) error {
-		return tx.PutFiles(ctx, exchange.File{Statement: hash("s"), Blob: name, State: "stored"})
-	})
-	data, _, _ = backup(f, empty)
-	f.Add(data)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		first, err := store.VerifyBackup(bytes.NewReader(b), nil)
-		if err != nil {
-			if fault.KindOf(err) != fault.Invalid {
-				t.Errorf("refused with %v, want a fault of kind %s", err, fault.Invalid)
-			}
-			return
-		}
-		if first.Content != "data" {
-			return
-		}
-		s := open(t, "", t.TempDir())
-		if _, err := s.Restore(t.Context(), bytes.NewReader(b), nil, nil); err != nil {
-			return // rows that the tables refuse, such as doubled keys
-		}
-		data, _, second := backup(t, s)
-		if _, err := store.VerifyBackup(bytes.NewReader(data), nil); err != nil {
-			t.Errorf("a backup of what was restored: %v", err)
-		}
-		if second.Rows["leaves"] != first.Rows["leaves"] || second.Rows["statements"] != first.Rows["statements"] {
-			t.Errorf("rows %v, restored %v", first.Rows, second.Rows)
-		}
-	})
 }

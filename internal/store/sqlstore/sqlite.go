@@ -25,22 +25,26 @@ type sqliteDB struct {
 // pragmas are set on every connection and asserted at open, because the driver ignores settings that it does not
 // know. secure_delete overwrites erased keys; FULL makes each commit durable in WAL mode; temp_store keeps what a
 // savepoint needs for going back out of files.
-var pragmas = []struct{ name, set, got string }{
-	{"journal_mode", "WAL", "wal"},
-	{"synchronous", "FULL", "2"},
-	{"foreign_keys", "1", "1"},
-	{"busy_timeout", "10000", "10000"},
-	{"secure_delete", "1", "1"},
-	{"trusted_schema", "0", "0"},
-	{"cache_size", "-32768", "-32768"},
-	{"journal_size_limit", "67108864", "67108864"},
-	{"wal_autocheckpoint", "4000", "4000"},
-	{"temp_store", "MEMORY", "2"},
+func pragmas() []pragma {
+	return []pragma{
+		{"journal_mode", "WAL", "wal"},
+		{"synchronous", "FULL", "2"},
+		{"foreign_keys", "1", "1"},
+		{"busy_timeout", "10000", "10000"},
+		{"secure_delete", "1", "1"},
+		{"trusted_schema", "0", "0"},
+		{"cache_size", "-32768", "-32768"},
+		{"journal_size_limit", "67108864", "67108864"},
+		{"wal_autocheckpoint", "4000", "4000"},
+		{"temp_store", "MEMORY", "2"},
+	}
 }
+
+type pragma struct{ name, set, got string }
 
 func sqliteURL(path string, extra ...string) string {
 	q := url.Values{"_txlock": {"immediate"}}
-	for _, p := range pragmas {
+	for _, p := range pragmas() {
 		q.Add("_pragma", p.name+"("+p.set+")")
 	}
 	for _, e := range extra {
@@ -89,7 +93,7 @@ func newSQLiteConn(ctx context.Context, db *sql.DB) (*sqliteConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the database: %w", sqliteFault(err))
 	}
-	for _, p := range pragmas {
+	for _, p := range pragmas() {
 		var got string
 		if err := conn.QueryRowContext(ctx, "PRAGMA "+p.name).Scan(&got); err != nil {
 			return nil, fmt.Errorf("reading the setting %s: %w", p.name, sqliteFault(err))
