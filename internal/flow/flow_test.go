@@ -250,4 +250,3 @@ func TestRestoredNodeIsQuiet(t *testing.T) {
 		t.Errorf("the peer's statement does not wait: %+v, %v", v.Figures, err)
 	}
 }
-
