@@ -108,12 +108,14 @@ func (s *linkState) signal() {
 
 // PeerChain is the verified identity chain of a link's peer.
 func (h *House) PeerChain(ctx context.Context, link statement.LinkID) (*party.Chain, error) {
-	s := h.link(link)
-	s.mu.Lock()
-	chain := s.chain
-	s.mu.Unlock()
-	if chain != nil {
-		return chain, nil
+	if known, ok := h.links.Load(link); ok { // nothing is remembered of a link that a stranger makes up
+		s := known.(*linkState)
+		s.mu.Lock()
+		chain := s.chain
+		s.mu.Unlock()
+		if chain != nil {
+			return chain, nil
+		}
 	}
 	var envelopes [][]byte
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
@@ -127,17 +129,18 @@ func (h *House) PeerChain(ctx context.Context, link statement.LinkID) (*party.Ch
 	if err != nil {
 		return nil, err
 	}
-	chain, err = party.Verify(h.cfg.Registry, envelopes)
+	chain, err := party.Verify(h.cfg.Registry, envelopes)
 	if err != nil {
 		return nil, fmt.Errorf("verifying the stored identity of a peer: %w", err)
 	}
+	s := h.link(link)
 	s.mu.Lock()
 	s.chain = chain
 	s.mu.Unlock()
 	return chain, nil
 }
 
-// note keeps evidence of a lie and counts it; it is called inside a transaction.
+// evidence keeps the exact bytes of a lie; it is called inside a transaction.
 func (h *House) evidence(ctx context.Context, tx Tx, link statement.LinkID, kind, note string, data []byte) error {
 	return tx.PutEvidence(ctx, exchange.Evidence{Link: link, Kind: kind, At: h.now(), Note: note, Data: data})
 }
@@ -148,8 +151,7 @@ func (h *House) audit(ctx context.Context, tx Tx, who, act, object string) error
 
 func notFound(err error) bool { return fault.KindOf(err) == fault.NotFound }
 
-// batcher lets acts that wait at the same time share one transaction: the first to come runs the batch, those who
-// come meanwhile form the next one.
+// batcher lets acts that wait at the same time share one transaction: those who come while a batch runs form the next.
 type batcher[T any] struct {
 	mu      sync.Mutex
 	running bool
@@ -165,36 +167,44 @@ type batched[T any] struct {
 // maxBatch is the most acts in one transaction.
 const maxBatch = 256
 
-// do adds item to the next batch and waits for its result. run gets the items of a batch and returns one error each.
+// do adds item to the next batch and waits for its result. run gets the items of a batch and returns one error each. A
+// batch runs to its end even if a caller gives up: it has other callers too.
 func (b *batcher[T]) do(ctx context.Context, item T, run func(context.Context, []T) []error) error {
 	mine := &batched[T]{item: item, done: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, mine)
-	if b.running {
-		b.mu.Unlock()
-		<-mine.done
-		return mine.err
-	}
+	first := !b.running
 	b.running = true
-	for len(b.waiting) > 0 {
+	b.mu.Unlock()
+	if first {
+		go b.drain(context.WithoutCancel(ctx), run)
+	}
+	<-mine.done
+	return mine.err
+}
+
+// drain runs batches until nobody waits.
+func (b *batcher[T]) drain(ctx context.Context, run func(context.Context, []T) []error) {
+	for {
+		b.mu.Lock()
 		n := min(len(b.waiting), maxBatch)
+		b.running = n > 0
 		batch := b.waiting[:n:n]
 		b.waiting = b.waiting[n:]
 		b.mu.Unlock()
+		if n == 0 {
+			return
+		}
 		items := make([]T, n)
 		for i, w := range batch {
 			items[i] = w.item
 		}
-		errs := run(context.WithoutCancel(ctx), items)
+		errs := run(ctx, items)
 		for i, w := range batch {
 			w.err = errs[i]
 			close(w.done)
 		}
-		b.mu.Lock()
 	}
-	b.running = false
-	b.mu.Unlock()
-	return mine.err
 }
 
 // terms are a link's agreement and the edition of its rules, worked out once; they must not be changed.
