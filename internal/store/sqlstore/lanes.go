@@ -238,8 +238,8 @@ func (t *tx) ParcelRun(ctx context.Context, link statement.LinkID, author party.
 		link[:], author[:], int64(epoch), string(lane), count(after), int64(limit))
 }
 
-// ParcelsIn implements exchange.LaneTx. Only parcels that have not ended are indexed by state; the others are few
-// reads away from being a scan of the link, and are asked for by people alone.
+// ParcelsIn implements exchange.LaneTx. Only parcels that have not ended are indexed by state, since those alone are
+// asked for again and again; to list ended ones reads all parcels.
 func (t *tx) ParcelsIn(ctx context.Context, link statement.LinkID, author party.ID, state exchange.ParcelState, limit int) ([]exchange.Parcel, error) {
 	query := `SELECT ` + parcelColumns + ` FROM parcels WHERE link = $1 AND author = $2 AND state = $3 AND live = 1
 		ORDER BY lane_rank, created, id LIMIT $4`

@@ -59,6 +59,8 @@ func explain(t *testing.T, c *sqliteConn, query string, scan *regexp.Regexp) {
 		return
 	case strings.Contains(query, `FROM columns c WHERE NOT EXISTS`): // streams all columns, by pages
 		return
+	case strings.Contains(query, `live = 0`): // parcels that have ended; no loop asks for them
+		return
 	case strings.Contains(query, `ORDER BY authored DESC`): // a list from the newest, with a limit
 		return
 	}
