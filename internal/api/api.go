@@ -42,6 +42,7 @@ type Linker interface {
 	Confirm(ctx context.Context, who actor.Actor, link statement.LinkID, method, person, function, note string) (statement.Commitment, error)
 	Links(ctx context.Context, who actor.Actor) ([]flow.LinkView, error)
 	FindLink(ctx context.Context, who actor.Actor, name string) (flow.LinkView, error)
+	LinkID(ctx context.Context, who actor.Actor, name string) (statement.LinkID, error)
 	Desks(ctx context.Context, who actor.Actor, link *statement.LinkID) ([]flow.DeskView, error)
 }
 

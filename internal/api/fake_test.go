@@ -87,6 +87,11 @@ func (f *fake) FindLink(_ context.Context, _ actor.Actor, name string) (flow.Lin
 	return f.view(), nil
 }
 
+func (f *fake) LinkID(ctx context.Context, who actor.Actor, name string) (statement.LinkID, error) {
+	v, err := f.FindLink(ctx, who, name)
+	return v.ID, err
+}
+
 func (f *fake) Desks(context.Context, actor.Actor, *statement.LinkID) ([]flow.DeskView, error) {
 	return []flow.DeskView{
 		{Link: link, LinkAlias: "kestria", Owner: arvenia, Ours: true, ID: ourDesk, Latest: ourDesk, Active: ourDesk, State: "active", Role: "legal", Standing: "interim",

@@ -137,9 +137,9 @@ func (d *Door) linkID(ctx context.Context, who actor.Actor, name string) (*state
 	if name == "" {
 		return nil, nil
 	}
-	v, err := d.house.FindLink(ctx, who, name)
+	id, err := d.house.LinkID(ctx, who, name)
 	if err != nil {
 		return nil, err
 	}
-	return &v.ID, nil
+	return &id, nil
 }

@@ -47,12 +47,12 @@ type outgoing struct {
 }
 
 func (d *Door) send(ctx context.Context, who actor.Actor, o outgoing, p flow.Progress) (Said, error) {
-	link, err := d.house.FindLink(ctx, who, o.Link)
+	link, err := d.house.LinkID(ctx, who, o.Link)
 	if err != nil {
 		return Said{}, err
 	}
 	draft := flow.Draft{
-		Link: link.ID, Lane: o.Lane, Kind: o.Kind, Thread: o.Thread, Refs: o.Refs, Zone: o.Zone, Urgency: o.Urgency,
+		Link: link, Lane: o.Lane, Kind: o.Kind, Thread: o.Thread, Refs: o.Refs, Zone: o.Zone, Urgency: o.Urgency,
 		Marking: o.Marking, Face: o.Face, Body: o.Body, Files: o.files,
 	}
 	if draft.Zone == "" {

@@ -308,6 +308,11 @@ type LinkView struct {
 
 // Links lists all links by name.
 func (h *House) Links(ctx context.Context, who actor.Actor) ([]LinkView, error) {
+	return h.views(ctx, who, func(links []exchange.Link) ([]exchange.Link, error) { return links, nil })
+}
+
+// views shows the links that choose takes from all there are.
+func (h *House) views(ctx context.Context, who actor.Actor, choose func([]exchange.Link) ([]exchange.Link, error)) ([]LinkView, error) {
 	if err := who.Need(actor.Operator, actor.Officer, actor.Auditor); err != nil {
 		return nil, err
 	}
@@ -315,6 +320,9 @@ func (h *House) Links(ctx context.Context, who actor.Actor) ([]LinkView, error) 
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
 		links, err := tx.Links(ctx)
 		if err != nil {
+			return err
+		}
+		if links, err = choose(links); err != nil {
 			return err
 		}
 		for _, l := range links {
@@ -372,21 +380,45 @@ func (h *House) describe(ctx context.Context, v *LinkView) error {
 
 // FindLink resolves an alias, a full id, or an unambiguous id prefix of at least 8 digits.
 func (h *House) FindLink(ctx context.Context, who actor.Actor, name string) (LinkView, error) {
-	views, err := h.Links(ctx, who)
+	views, err := h.views(ctx, who, func(links []exchange.Link) ([]exchange.Link, error) {
+		l, err := named(links, name)
+		return []exchange.Link{l}, err
+	})
 	if err != nil {
 		return LinkView{}, err
 	}
-	var found []LinkView
-	for _, v := range views {
-		if v.Alias == name {
-			return v, nil
+	return views[0], nil
+}
+
+// LinkID resolves a name as FindLink does, for who needs no more than that.
+func (h *House) LinkID(ctx context.Context, who actor.Actor, name string) (statement.LinkID, error) {
+	if err := who.Need(actor.Operator, actor.Officer, actor.Auditor); err != nil {
+		return statement.LinkID{}, err
+	}
+	var l exchange.Link
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		links, err := tx.Links(ctx)
+		if err != nil {
+			return err
 		}
-		if len(name) >= 8 && strings.HasPrefix(v.ID.String(), name) {
-			found = append(found, v)
+		l, err = named(links, name)
+		return err
+	})
+	return l.ID, err
+}
+
+func named(links []exchange.Link, name string) (exchange.Link, error) {
+	var found []exchange.Link
+	for _, l := range links {
+		if l.Alias == name {
+			return l, nil
+		}
+		if len(name) >= 8 && strings.HasPrefix(l.ID.String(), name) {
+			found = append(found, l)
 		}
 	}
 	if len(found) != 1 {
-		return LinkView{}, fault.New(fault.NotFound, "link", fmt.Sprintf("There is no link %q here; \"entente links\" lists them.", name))
+		return exchange.Link{}, fault.New(fault.NotFound, "link", fmt.Sprintf("There is no link %q here; \"entente links\" lists them.", name))
 	}
 	return found[0], nil
 }
