@@ -74,6 +74,7 @@ type side struct {
 	clock *clock
 	tally *tally
 	link  statement.LinkID
+	dir   string // of the database
 }
 
 // world is two parties with their link.
@@ -114,7 +115,7 @@ func newSide(t testing.TB, name string, c *clock, store flow.Store) *side {
 		t.Cleanup(func() { s.Close() })
 		store = s
 	}
-	s := &side{name: name, keys: keys, store: store, blobs: newMemoryBlobs(), clock: c, tally: &tally{}}
+	s := &side{name: name, keys: keys, store: store, blobs: newMemoryBlobs(), clock: c, tally: &tally{}, dir: dir}
 	s.House = s.open(t, chain)
 	return s
 }
@@ -133,7 +134,13 @@ func (s *side) open(t testing.TB, chain *party.Chain) *flow.House {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	c := newClock()
-	w := &world{t: t, a: newSide(t, "arvenia", c, nil), b: newSide(t, "kestria", c, nil)}
+	return newWorldAt(t, c, c)
+}
+
+// newWorldAt gives each side its own clock.
+func newWorldAt(t testing.TB, a, b *clock) *world {
+	t.Helper()
+	w := &world{t: t, a: newSide(t, "arvenia", a, nil), b: newSide(t, "kestria", b, nil)}
 	w.pair()
 	return w
 }

@@ -289,7 +289,7 @@ func (in *intake) examine(ctx context.Context, a *arrival) {
 		return
 	}
 	in.policy(a)
-	if a.refusal == "" && len(a.inline) > 0 {
+	if a.broken == nil && a.refusal == "" && len(a.inline) > 0 {
 		in.openInline(ctx, a)
 	}
 }
