@@ -66,7 +66,7 @@ func plan() map[string][]string {
 
 		"envelope/envelopetest":    {"envelope"},
 		"internal/store/storetest": join(treaty, words, rooms, []string{"internal/flow"}),
-		"internal/housetest":       join(treaty, []string{"internal/fault", "internal/node"}),
+		"internal/housetest":       join(treaty, words, rooms, []string{"internal/flow", "internal/keyring", "internal/store/sqlstore"}),
 		"internal/testenv":         {},
 	}
 	for _, room := range rooms {

@@ -1,0 +1,250 @@
+package housetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"entente/envelope"
+	"entente/internal/exchange"
+	"entente/internal/flow"
+	"entente/proof"
+	"entente/statement"
+)
+
+// healing rounds after which everything must be quiet.
+const patience = 60
+
+// heal ends the faults and lets everything be delivered, settled and cosigned.
+func (w *world) heal() {
+	w.calm = true
+	w.note("the weather clears")
+	for _, n := range w.nodes {
+		n.blobs.full = false
+	}
+	for _, l := range w.links {
+		l.parted = false
+	}
+	w.arrive(true)
+	quiet := 0
+	for round := 0; quiet < 2; round++ {
+		if round == patience {
+			w.fail("after %d rounds of fair weather it is not quiet: %s", patience, w.restless())
+		}
+		w.step++
+		w.now = w.now.Add(time.Minute)
+		if round%8 == 7 {
+			w.now = w.now.Add(exchange.LastRetry)
+		}
+		moved := false
+		for _, n := range w.nodes {
+			for _, l := range n.links {
+				w.settle(n, l)
+				for range 400 {
+					if !w.send(n, l) {
+						break
+					}
+					moved = true
+				}
+			}
+			n.tolerate("rounds", n.startRounds())
+		}
+		if quiet++; moved || w.restless() != "" {
+			quiet = 0
+		}
+	}
+}
+
+// restless names what is not at its end on links that can come to it.
+func (w *world) restless() string {
+	ctx := context.Background()
+	var b strings.Builder
+	for _, l := range w.links {
+		if w.harmed(l) {
+			continue
+		}
+		for _, n := range []*node{l.a, l.b} {
+			n.look(func(tx flow.Tx) error {
+				f, err := tx.Figures(ctx, l.id)
+				if err != nil {
+					return err
+				}
+				if f.Sending+f.Reserved+f.Arriving+f.Unsettled+f.Gaps+f.UncosignedOwn+f.UncosignedPeer != 0 {
+					fmt.Fprintf(&b, "\n%s at %s: %+v", l.name, n.name, f)
+				}
+				return nil
+			})
+		}
+	}
+	return b.String()
+}
+
+// check asks for everything that was promised.
+func (w *world) check() {
+	for _, l := range w.links {
+		if !w.harmed(l) {
+			w.checkLink(l)
+		}
+	}
+	for _, s := range w.said {
+		if !w.harmed(s.link) {
+			w.checkSaid(s)
+		}
+	}
+	for _, n := range w.nodes {
+		r, err := n.house.Rebuild(context.Background(), member(), nil)
+		w.must(err)
+		if !r.Identical {
+			w.fail("%s: a rebuild gives other rows", n.name)
+		}
+		if len(n.blobs.partials) > 0 && w.lie == Honesty {
+			w.note("%s: %d partial files left", n.name, len(n.blobs.partials))
+		}
+	}
+}
+
+// checkLink compares both sides' records of a link.
+func (w *world) checkLink(l *link) {
+	ctx := context.Background()
+	cut, err := l.a.house.CommonCut(ctx, l.id)
+	w.must(err)
+	theirs, err := l.b.house.CommonCut(ctx, l.id)
+	w.must(err)
+	if fmt.Sprint(cut.Sizes[l.a.chain.ID], cut.Sizes[l.b.chain.ID]) != fmt.Sprint(theirs.Sizes[l.a.chain.ID], theirs.Sizes[l.b.chain.ID]) {
+		w.fail("%s: the common cuts are %v and %v", l.name, cut.Sizes, theirs.Sizes)
+	}
+	hashA, foldedA, err := l.a.house.FoldHash(ctx, l.id, cut)
+	w.must(err)
+	hashB, foldedB, err := l.b.house.FoldHash(ctx, l.id, cut)
+	w.must(err)
+	if hashA != hashB || foldedA != foldedB {
+		w.fail("%s: at the common cut %s folds %d statements, %s %d, to other columns", l.name, l.a.name, foldedA, l.b.name, foldedB)
+	}
+	statements := 0
+	for _, n := range []*node{l.a, l.b} {
+		statements += w.checkLanes(n, l)
+		report, err := n.house.VerifyLedger(ctx, member(), l.id, nil)
+		w.must(err)
+		if !report.OK || report.Evidence != 0 || len(report.Differences) != 0 || len(report.Logs) != 2 {
+			evidence, _ := n.house.Evidence(ctx, member(), &l.id, 10)
+			w.fail("%s at %s: the ledgers do not verify: %+v; evidence %v", l.name, n.name, report, evidence)
+		}
+		for _, log := range report.Logs {
+			if log.Cosigned != log.Size || log.Size != cut.Sizes[log.Party] {
+				w.fail("%s at %s: a log is cosigned to %d of %d, and the cut is at %d", l.name, n.name, log.Cosigned, log.Size, cut.Sizes[log.Party])
+			}
+		}
+	}
+	if statements != foldedA {
+		w.fail("%s: %d statements have their place, the cut covers %d", l.name, statements, foldedA)
+	}
+}
+
+// checkLanes checks a node's counters of a link and returns how many statements its party said.
+func (w *world) checkLanes(n *node, l *link) int {
+	ctx := context.Background()
+	other := l.other(n)
+	total := 0
+	n.look(func(tx flow.Tx) error {
+		lanes, err := tx.LanesOf(ctx, l.id)
+		if err != nil {
+			return err
+		}
+		for _, lane := range lanes {
+			run, err := tx.ParcelRun(ctx, l.id, lane.Author, lane.Epoch, lane.Lane, 0, 10_000)
+			if err != nil {
+				return err
+			}
+			if uint64(len(run)) != lane.Last || lane.Folded != lane.Last {
+				w.fail("%s at %s: %s has %d statements, last %d, folded %d", l.name, n.name, lane.Lane, len(run), lane.Last, lane.Folded)
+			}
+			if lane.Author == other.chain.ID && (lane.Contiguous != lane.Last || lane.Settled != lane.Last) {
+				w.fail("%s at %s: %s is at %d, contiguous to %d, settled to %d", l.name, n.name, lane.Lane, lane.Last, lane.Contiguous, lane.Settled)
+			}
+			for i, p := range run {
+				if p.Seq != uint64(i)+1 || p.Verdict == "" {
+					w.fail("%s at %s: %s %d stands at place %d, verdict %q", l.name, n.name, lane.Lane, p.Seq, i+1, p.Verdict)
+				}
+				if p.State != exchange.Opened || p.Verdict != "folded" || p.Stale {
+					w.fail("%s at %s: %s %d by an honest party is %s (%s), verdict %q, stale %t", l.name, n.name, lane.Lane, p.Seq, p.State, p.Reason, p.Verdict, p.Stale)
+				}
+			}
+			if lane.Author == n.chain.ID {
+				total += len(run)
+			}
+		}
+		unsent, err := tx.UnsentReceipts(ctx, l.id, n.chain.ID, 10)
+		if len(unsent) > 0 {
+			w.fail("%s at %s: %d receipts were never sent", l.name, n.name, len(unsent))
+		}
+		return err
+	})
+	return total
+}
+
+// checkSaid finds a statement on both sides, word for word and byte for byte.
+func (w *world) checkSaid(s *said) {
+	ctx := context.Background()
+	for _, n := range []*node{s.by, s.link.other(s.by)} {
+		v, err := n.house.Show(ctx, member(), s.c.String())
+		if err != nil {
+			w.fail("#%d was acknowledged by %s and is not at %s: %v", s.n, s.by.name, n.name, err)
+		}
+		if v.Verdict != "folded" {
+			w.out.Void++
+			w.fail("#%d (%s) is %q at %s", s.n, s.kind, v.Verdict, n.name)
+		}
+		if s.kind == "message" {
+			var body statement.MessageBody
+			w.must(envelope.Unmarshal(v.Body, &body))
+			if body.Text != s.text {
+				w.fail("#%d says something else at %s", s.n, n.name)
+			}
+		}
+		if len(v.Files) != len(s.files) {
+			w.fail("#%d has %d files at %s, not %d", s.n, len(v.Files), n.name, len(s.files))
+		}
+		for i, data := range s.files {
+			var out bytes.Buffer
+			if err := n.house.WriteFile(ctx, member(), s.c, i, &out); err != nil {
+				w.fail("#%d, file %d at %s (%s): %v", s.n, i, n.name, v.Files[i].State, err)
+			}
+			if !bytes.Equal(out.Bytes(), data) {
+				w.fail("#%d, file %d is another at %s", s.n, i, n.name)
+			}
+		}
+		if s.n%7 == 0 {
+			w.checkProof(n, s)
+		}
+	}
+}
+
+func (w *world) checkProof(n *node, s *said) {
+	data, err := n.house.Proof(context.Background(), member(), s.c.String(), true)
+	if err != nil {
+		w.fail("#%d cannot be proven by %s: %v", s.n, n.name, err)
+	}
+	f, err := proof.Decode(data)
+	w.must(err)
+	if _, err := proof.Verify(envelope.Default(), f); err != nil {
+		w.fail("#%d: the proof of %s does not verify: %v", s.n, n.name, err)
+	}
+}
+
+// end closes the stores and looks for goroutines that stayed.
+func (w *world) end(before int) {
+	for _, n := range w.nodes {
+		w.must(n.sql.Close())
+	}
+	for range 100_000 {
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		runtime.Gosched()
+	}
+	stacks := make([]byte, 1<<20)
+	w.fail("%d goroutines at first, %d at the end:\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
+}

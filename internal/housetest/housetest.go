@@ -1,0 +1,206 @@
+// Package housetest plays several nodes in one process, against bad weather that a seed decides: requests and answers that are
+// lost, doubled, late, cut or damaged, power cuts before and after every commit, full disks, clocks that disagree, and in some runs
+// a party that lies with its real keys. It is for tests only.
+//
+// It promises that a seed is a run: the same seed gives the same events, and a run that fails prints its events and the command
+// that plays it again. When the weather has cleared, it checks what the project promises: nothing that was acknowledged is lost,
+// nothing happened twice, both parties hold one record, cosigned to its end, and nobody honest is accused. It refuses to wait: time
+// is what the run says it is, and everything happens in one goroutine but the stores' committers.
+package housetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/cryptotest"
+	"time"
+)
+
+// Options narrow a run; the zero value lets the seed decide everything.
+type Options struct {
+	Steps int // of the stormy part; 0 for 80
+	Lie   Lie // what one party lies about; "" lets the seed choose, mostly honesty
+}
+
+// Outcome is what became of a run that passed.
+type Outcome struct {
+	Seed    uint64
+	Nodes   int
+	Lie     Lie
+	Said    int // statements that were acknowledged
+	Void    int // of these, void with a reason on both sides
+	Files   int
+	Crashes int
+	Faults  int // requests that did not go well
+	Refused int // tries that were refused, as they must be
+	Trace   []string
+}
+
+// world is one run.
+type world struct {
+	t     testing.TB
+	seed  uint64
+	r     *rand.Rand
+	sky   weather
+	lie   Lie
+	liar  *node
+	calm  bool // faults have ended
+	now   time.Time
+	step  int
+	nodes []*node
+	links []*link
+
+	out      Outcome
+	said     []*said
+	flights  []*flight // requests under way
+	old      []*letter // what travelled before and may come again
+	lied     bool
+	broken   string // a promise, found in an act that must come to its end first
+	silenced bool   // no interleaving and no faults while the run looks at its nodes
+}
+
+// Run plays one seed and fails t if a promise is broken.
+func Run(t testing.TB, seed uint64, o Options) *Outcome {
+	t.Helper()
+	if tt, ok := t.(*testing.T); ok {
+		cryptotest.SetGlobalRandom(tt, seed)
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // what flow does in parallel is done in order
+	before := runtime.NumGoroutine()
+	w := &world{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 0x456e74656e7465)), now: time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)}
+	w.begin(o)
+	steps := o.Steps
+	if steps == 0 {
+		steps = 80
+	}
+	for w.step = 1; w.step <= steps; w.step++ {
+		w.stormy()
+	}
+	w.heal()
+	w.check()
+	w.end(before)
+	w.out.Seed, w.out.Nodes, w.out.Lie = seed, len(w.nodes), w.lie
+	return &w.out
+}
+
+// begin sets the stage: parties, stores, links.
+func (w *world) begin(o Options) {
+	n := 2
+	if w.r.IntN(4) == 0 {
+		n = 3
+	}
+	w.lie = o.Lie
+	if w.lie == "" {
+		w.lie = Honesty
+		if all := Lies(); w.r.IntN(4) == 0 {
+			w.lie = all[w.r.IntN(len(all))]
+		}
+	}
+	if w.lie != Honesty {
+		n = 3 // the third shows that its links go on
+	}
+	w.sky = forecast(w.r)
+	for i := range n {
+		w.nodes = append(w.nodes, w.newNode(i))
+	}
+	if w.r.IntN(3) == 0 {
+		n := w.nodes[w.r.IntN(len(w.nodes))]
+		n.skew = time.Duration(w.r.IntN(48*3600)-24*3600) * time.Second
+	}
+	if w.lie != Honesty {
+		w.liar = w.nodes[0]
+	}
+	for i, a := range w.nodes {
+		for _, b := range w.nodes[i+1:] {
+			w.links = append(w.links, w.pair(a, b))
+		}
+	}
+	if w.r.IntN(6) == 0 {
+		w.nodes[w.r.IntN(len(w.nodes))].mute = true
+	}
+	w.note("%d nodes, lie %s, %v", n, w.lie, w.sky)
+	for _, n := range w.nodes {
+		if n.skew != 0 || n.mute {
+			w.note("%s: clock off by %s, mute %t", n.name, n.skew, n.mute)
+		}
+	}
+	w.calm = true
+	for _, l := range w.links {
+		if w.r.IntN(8) == 0 {
+			continue // it is confirmed at some time, or never
+		}
+		w.confirm(l.a, l)
+		w.confirm(l.b, l)
+		if w.r.IntN(4) > 0 {
+			w.send(l.a, l)
+			w.send(l.b, l)
+		}
+	}
+	w.calm = false
+}
+
+// note adds an event to the trace.
+func (w *world) note(format string, args ...any) {
+	w.out.Trace = append(w.out.Trace, fmt.Sprintf("%3d ", w.step)+fmt.Sprintf(format, args...))
+}
+
+// fail ends the run with the command that plays it again, and its events.
+func (w *world) fail(format string, args ...any) {
+	w.t.Helper()
+	for _, n := range w.nodes {
+		if len(n.stack) > 0 {
+			if w.broken == "" {
+				w.broken = fmt.Sprintf(format, args...)
+			}
+			return
+		}
+	}
+	w.t.Fatalf("seed %d: %s\nplay it again: go test ./internal/housetest -run TestSeeds -args -seeds 1 -first %d\n%s",
+		w.seed, fmt.Sprintf(format, args...), w.seed, strings.Join(w.out.Trace, "\n"))
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.fail("%v", err)
+	}
+}
+
+// chance is true n times in a thousand.
+func (w *world) chance(n int) bool { return w.r.IntN(1000) < n }
+
+// stormy is one step in bad weather.
+func (w *world) stormy() {
+	w.now = w.now.Add(time.Duration(w.r.IntN(2000)) * time.Millisecond)
+	w.arrive(false)
+	n := w.nodes[w.r.IntN(len(w.nodes))]
+	switch k := w.r.IntN(100); {
+	case k < 34:
+		w.deed(n)
+	case k < 39:
+		w.illegal(n)
+	case k < 74:
+		w.push(n)
+	case k < 79:
+		w.settle(n, n.anyLink())
+	case k < 83:
+		n.tolerate("rounds", n.startRounds())
+	case k < 91:
+		jump := time.Duration(w.r.IntN(90)) * time.Second
+		w.now = w.now.Add(jump)
+	case k < 96:
+		w.replay()
+	case k < 97:
+		w.note("%s is stopped and started", n.name)
+		n.restart()
+	case k < 98:
+		n.blobs.full = !n.blobs.full && w.sky.disk
+		w.note("%s: disk full %t", n.name, n.blobs.full)
+	default:
+		l := w.links[w.r.IntN(len(w.links))]
+		l.parted = !l.parted && w.sky.part
+		w.note("%s: parted %t", l.name, l.parted)
+	}
+}

@@ -1,0 +1,235 @@
+package housetest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"entente/envelope"
+	"entente/internal/actor"
+	"entente/internal/fault"
+	"entente/internal/flow"
+	"entente/internal/keyring"
+	"entente/internal/store/sqlstore"
+	"entente/party"
+	"entente/statement"
+)
+
+// node is one party's node: what lives through a power cut, and the house that does not.
+type node struct {
+	w     *world
+	name  string
+	keys  *keyring.Keyring
+	chain *party.Chain
+	sql   *sqlstore.Store
+	store *store
+	blobs *blobs
+	skew  time.Duration
+	mute  bool // never pushes while the storm lasts
+	links []*link
+
+	house *flow.House
+	life  int      // how often the house was built
+	stack []string // acts under way, the outermost first
+	hurt  bool     // the weather struck the act under way
+	dead  bool     // without power until it is restarted
+}
+
+// link is a link of two nodes.
+type link struct {
+	id     statement.LinkID
+	name   string
+	a, b   *node
+	parted bool
+}
+
+func (l *link) other(n *node) *node {
+	if n == l.a {
+		return l.b
+	}
+	return l.a
+}
+
+func names() []string { return []string{"arvenia", "kestria", "lorvania"} }
+
+// member may do everything here.
+func member() actor.Actor {
+	return actor.Actor{Kind: actor.Member, Name: "op", Roles: []actor.Role{actor.Operator, actor.Officer, actor.Auditor}}
+}
+
+// newNode makes a party with its keys and an empty store.
+func (w *world) newNode(i int) *node {
+	n := &node{w: w, name: names()[i]}
+	dir := w.t.TempDir()
+	lock := filepath.Join(dir, "key")
+	w.must(keyring.WriteKeyFile(lock, rand.Reader))
+	var err error
+	n.keys, _, err = keyring.Create(filepath.Join(dir, "keyring.json"), keyring.KeyFile(lock), rand.Reader)
+	w.must(err)
+	identity := n.keys.Identity(map[string]string{"en": n.name}, n.name+" Cyber Authority", w.now.Add(-72*time.Hour), 10*365*24*time.Hour)
+	env, err := party.Create(identity, n.keys.Signers()...)
+	w.must(err)
+	encoded, err := env.Encode()
+	w.must(err)
+	n.chain, err = party.Verify(envelope.Default(), [][]byte{encoded})
+	w.must(err)
+	n.sql, err = sqlstore.OpenSQLite(context.Background(), filepath.Join(dir, "entente.db"), 2)
+	w.must(err)
+	w.t.Cleanup(func() { n.sql.Close() })
+	n.store = &store{Store: n.sql, n: n}
+	n.blobs = newBlobs(n)
+	n.build()
+	return n
+}
+
+// build makes the house anew over what lives through a power cut.
+func (n *node) build() {
+	var out io.Writer = io.Discard
+	if os.Getenv("ENTENTE_HOUSETEST_LOG") != "" {
+		out = os.Stderr
+	}
+	h, err := flow.New(flow.Config{Store: n.store, Blobs: n.blobs, Keys: n.keys, Registry: envelope.Default(), Self: n.chain, Now: n.now,
+		Log: slog.New(slog.NewTextHandler(out, nil)).With("node", n.name), Endpoint: "https://" + n.name + ".localhost:7443", Count: &count{}})
+	n.w.must(err)
+	n.house, n.life = h, n.life+1
+}
+
+// now moves on by a microsecond each time it is asked.
+func (n *node) now() time.Time {
+	n.w.now = n.w.now.Add(time.Microsecond)
+	return n.w.now.Add(n.skew)
+}
+
+// count implements flow.Counter.
+type count struct{ sync.Mutex }
+
+// Refused implements flow.Counter.
+func (*count) Refused(string, string) {}
+
+// errCrashed says that the node lost its power in an act.
+var errCrashed = errors.New("power cut")
+
+// act runs f as one act of the node. If the node loses its power in it, everything that the act does from there on fails; it comes
+// back as errCrashed, with a new house.
+func (n *node) act(name string, f func(*flow.House) error) error {
+	n.stack = append(n.stack, name)
+	depth := len(n.stack)
+	if depth == 1 {
+		n.hurt = false
+	}
+	err := f(n.house)
+	n.stack = n.stack[:depth-1]
+	if depth == 1 && n.w.broken != "" {
+		n.w.fail("%s", n.w.broken)
+	}
+	if !n.dead {
+		return err
+	}
+	if depth == 1 {
+		n.w.out.Crashes++
+		n.restart()
+	}
+	return errCrashed
+}
+
+func (n *node) doing() string {
+	if len(n.stack) == 0 {
+		return "nothing"
+	}
+	return n.stack[len(n.stack)-1]
+}
+
+// struck says whether the weather strikes now.
+func (n *node) struck(rate int) bool {
+	w := n.w
+	if w.calm || w.silenced || rate == 0 || len(n.stack) == 0 || !w.chance(rate) {
+		return false
+	}
+	n.hurt = true
+	return true
+}
+
+// restart is what follows a power cut: the house is built anew and resumes.
+func (n *node) restart() {
+	n.blobs.lose()
+	for tries := 1; ; tries++ {
+		if tries > 3 {
+			n.blobs.full = false // its operator makes room
+		}
+		n.dead = false
+		n.build()
+		err := n.act("resume", func(h *flow.House) error { return h.Resume(context.Background()) })
+		if err == nil {
+			return
+		}
+		if errors.Is(err, errCrashed) {
+			return // the inner restart resumed
+		}
+		n.tolerate("resume", err)
+	}
+}
+
+// tolerate fails the run on an error that the weather does not excuse.
+func (n *node) tolerate(what string, err error) {
+	if err == nil {
+		return
+	}
+	n.w.note("%s: %s: %s", n.name, what, brief(err))
+	if errors.Is(err, errCrashed) || n.hurt || n.blobs.full {
+		return
+	}
+	n.w.fail("%s: %s: %v (kind %s, code %s)", n.name, what, err, fault.KindOf(err), fault.CodeOf(err))
+}
+
+func brief(err error) string {
+	if err == nil {
+		return "done"
+	}
+	if errors.Is(err, errCrashed) {
+		return "power cut"
+	}
+	return fault.CodeOf(err)
+}
+
+func (n *node) startRounds() error {
+	return n.act("rounds", func(h *flow.House) error { return h.StartRounds(context.Background()) })
+}
+
+func (n *node) anyLink() *link { return n.links[n.w.r.IntN(len(n.links))] }
+
+// settle does what the settling loop would.
+func (w *world) settle(n *node, l *link) {
+	err := n.act("settle", func(h *flow.House) error { return h.Settle(context.Background(), l.id) })
+	n.tolerate("settle", err)
+}
+
+// look reads a node's store past the weather.
+func (n *node) look(f func(flow.Tx) error) {
+	n.w.must(n.sql.View(context.Background(), f))
+}
+
+// pair links two nodes in fair weather.
+func (w *world) pair(a, b *node) *link {
+	w.silenced = true
+	defer func() { w.silenced = false }()
+	ctx := context.Background()
+	inv, err := a.house.Invite(ctx, member(), b.name, statement.DefaultAgreement(), 72*time.Hour)
+	w.must(err)
+	commit, err := a.house.PairHello(ctx, inv.Token)
+	w.must(err)
+	var nonce [32]byte
+	rand.Read(nonce[:])
+	answer, err := a.house.PairReveal(ctx, inv.Token, b.chain.Envelopes, nonce, "https://"+b.name+".localhost:7443", b.chain.Latest().Transport)
+	w.must(err)
+	id, err := b.house.PairComplete(ctx, member(), a.name, inv, commit, nonce, answer)
+	w.must(err)
+	l := &link{id: id, name: a.name + "-" + b.name, a: a, b: b}
+	a.links, b.links = append(a.links, l), append(b.links, l)
+	return l
+}

@@ -1,0 +1,38 @@
+package housetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+)
+
+// weather is how often what goes wrong; of a thousand, unless it says otherwise. Each run draws its own, and leaves much of it
+// out, so that every fault is also met alone.
+type weather struct {
+	lostRequest, lostAnswer, doubled, delayed, late, cut, thinned, damaged int // requests
+
+	crash, failing, again, between int // transactions
+	blob                           int // operations of the blob store
+	disk, part                     bool
+}
+
+func forecast(r *rand.Rand) weather {
+	some := func(most int) int {
+		if r.IntN(2) == 0 {
+			return 0
+		}
+		return 1 + r.IntN(most)
+	}
+	return weather{
+		lostRequest: some(150), lostAnswer: some(150), doubled: some(100), delayed: some(250), late: some(100), cut: some(100),
+		thinned: some(100), damaged: some(60),
+		crash: some(20), failing: some(25), again: some(100), between: some(100),
+		blob: some(30), disk: r.IntN(3) == 0, part: r.IntN(3) == 0,
+	}
+}
+
+// String names what is not zero.
+func (s weather) String() string {
+	return fmt.Sprintf("lost %d/%d doubled %d delayed %d late %d cut %d thinned %d damaged %d crash %d failing %d again %d between %d blob %d disk %t part %t",
+		s.lostRequest, s.lostAnswer, s.doubled, s.delayed, s.late, s.cut, s.thinned, s.damaged, s.crash, s.failing, s.again, s.between,
+		s.blob, s.disk, s.part)
+}
