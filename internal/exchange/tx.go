@@ -62,7 +62,8 @@ type LaneTx interface {
 	ReceiptsOfMany(ctx context.Context, headers []envelope.Hash) (map[envelope.Hash][]Receipt, error)
 	UnsentReceipts(ctx context.Context, link statement.LinkID, author party.ID, limit int) ([]Receipt, error)
 	MarkReceiptsSent(ctx context.Context, hashes []envelope.Hash) error
-	// ReceiptAbove finds author's receipt in a lane with ContiguousTo above seen and Log below index, lowest Log first.
+	// ReceiptAbove finds author's received or refused receipt in a lane with ContiguousTo above seen and Log below index, lowest
+	// Log first. (What opened or rejected says of the lane may be of a later time than the leaf that it names.)
 	ReceiptAbove(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seen uint64, index int64) (Receipt, error)
 }
 

@@ -214,7 +214,8 @@ func advance(p exchange.Parcel, r *parcel.Receipt, stale bool) exchange.Parcel {
 }
 
 // checkStale checks a citation in a received receipt: it must be one of our own receipts in that lane, entered before the
-// parcel's leaf, that had more than the parcel's seen admits.
+// parcel's leaf, that had more than the parcel's seen admits. Only received and refused are given along with the leaf that they
+// name; what opened or rejected says of the lane may be of a later time.
 func (h *House) checkStale(ctx context.Context, tx Tx, l exchange.Link, p exchange.Parcel, r *parcel.Receipt) (stale, bogus bool, err error) {
 	if r.Stale == nil {
 		return false, false, nil
@@ -230,7 +231,8 @@ func (h *House) checkStale(ctx context.Context, tx Tx, l exchange.Link, p exchan
 	if err != nil || doc.Type != parcel.ReceiptType {
 		return false, true, nil
 	}
-	shows := cited.From == h.self && cited.Link == l.ID && cited.Lane == p.Lane && cited.Log.Epoch == p.Epoch &&
+	first := cited.Kind == parcel.Received || cited.Kind == parcel.Refused
+	shows := first && cited.From == h.self && cited.Link == l.ID && cited.Lane == p.Lane && cited.Log.Epoch == p.Epoch &&
 		cited.Epoch == p.SeenEpoch && cited.ContiguousTo > p.SeenSeq && cited.Log.Index < p.SentIndex
 	return shows, !shows, nil
 }

@@ -118,11 +118,21 @@ func (h *House) Settle(ctx context.Context, link statement.LinkID) error {
 		} else {
 			err = h.settleFile(ctx, l, p)
 		}
-		if err != nil {
+		if err != nil && !h.settledMeanwhile(ctx, p.ID) {
 			errs = append(errs, fmt.Errorf("settling parcel %s: %w", p.ID, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// settledMeanwhile says whether another call of Settle was faster: then what it took away is not missing.
+func (h *House) settledMeanwhile(ctx context.Context, id envelope.ID) bool {
+	var p exchange.Parcel
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		p, err = tx.Parcel(ctx, id)
+		return err
+	})
+	return err == nil && p.State != exchange.Received
 }
 
 // settleBatch bounds one pass of settling.

@@ -70,6 +70,6 @@ func (t *tx) MarkReceiptsSent(ctx context.Context, hashes []envelope.Hash) error
 // ReceiptAbove implements exchange.LaneTx.
 func (t *tx) ReceiptAbove(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seen uint64, index int64) (exchange.Receipt, error) {
 	return one(ctx, t, "receipt", scanReceipt, `SELECT `+receiptColumns+` FROM receipts
-		WHERE link = $1 AND author = $2 AND epoch = $3 AND lane = $4 AND contiguous_to > $5 AND log < $6
+		WHERE link = $1 AND author = $2 AND epoch = $3 AND lane = $4 AND contiguous_to > $5 AND log < $6 AND kind IN ('received', 'refused')
 		ORDER BY log, idx LIMIT 1`, link[:], author[:], int64(epoch), string(lane), count(seen), index)
 }

@@ -254,7 +254,9 @@ func receiptAbove(b *bench) {
 	b.update(func(ctx context.Context, tx flow.Tx) error {
 		stale := someReceipt(9) // higher reach, earlier leaf
 		stale.Log = 5
-		return tx.PutReceipts(ctx, someReceipt(1), someReceipt(2), someReceipt(3), someReceipt(4), stale)
+		opened := someReceipt(11) // it names an early leaf, and was given later
+		opened.Kind, opened.Log = "opened", 1
+		return tx.PutReceipts(ctx, someReceipt(1), someReceipt(2), someReceipt(3), someReceipt(4), stale, opened)
 	})
 	for _, c := range []struct {
 		seen  uint64
