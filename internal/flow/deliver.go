@@ -29,6 +29,7 @@ type Delivery struct {
 
 	unsigned map[envelope.Hash]exchange.Document // documents of receipts and parcels as stored
 	rows     []exchange.Parcel
+	left     *exchange.Parcel                // the first that is due and was left for the next delivery
 	hashes   map[envelope.ID][]envelope.Hash // of segments, where the content follows in these
 }
 
@@ -108,7 +109,7 @@ func (h *House) outgoingParcels(ctx context.Context, tx Tx, s *linkState, d *Del
 	s.mu.Lock()
 	flying := maps.Clone(s.flying)
 	s.mu.Unlock()
-	rows, err := tx.DueParcels(ctx, d.Link, h.self, h.now(), maxParcels+len(flying))
+	rows, err := tx.DueParcels(ctx, d.Link, h.self, h.now(), maxParcels+len(flying)+1)
 	if err != nil {
 		return err
 	}
@@ -123,8 +124,9 @@ func (h *House) outgoingParcels(ctx context.Context, tx Tx, s *linkState, d *Del
 	}
 	maps.Copy(d.unsigned, docs)
 	size := 0
-	for _, p := range rows {
+	for i, p := range rows {
 		if size += len(p.Content); len(d.rows) > 0 && size > maxBytes || len(d.rows) == maxParcels {
+			d.left = &rows[i]
 			break
 		}
 		d.rows = append(d.rows, p)
@@ -185,8 +187,13 @@ func (h *House) outgoingSigned(ctx context.Context, d *Delivery) error {
 // it asked for, and a signed checkpoint with the proof that it continues the one before.
 func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange.Log, s *linkState, d *Delivery) error {
 	s.mu.Lock()
-	due := log.Size > log.CosignedSize && !s.rounding && h.now() >= s.roundAfter &&
-		(s.round || log.Size-log.CosignedSize >= roundLeaves || len(s.docs) > 0 || s.old >= 0 || s.have >= 0)
+	reach, asked := log.Size, len(s.docs) > 0 || s.old >= 0 || s.have >= 0
+	if d.left != nil && !asked {
+		// The leaf of a parcel that has not left yet would only have the peer ask for its header, which comes anyway.
+		reach = min(reach, d.left.SentIndex)
+	}
+	due := reach > log.CosignedSize && !s.rounding && h.now() >= s.roundAfter &&
+		(s.round || reach-log.CosignedSize >= roundLeaves || asked)
 	if due {
 		s.rounding, s.round, d.round = true, false, true
 	}
@@ -210,7 +217,7 @@ func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange
 	origin := ledger.Origin(l.ID, h.self, l.OwnEpoch)
 	var frame parcel.LeavesFrame
 	var add ledger.AddCheckpoint
-	size := min(log.Size, from+maxRun)
+	size := min(reach, from+maxRun)
 	var root envelope.Hash
 	docs, err := h.wanted(ctx, l.ID, d.docs)
 	if err != nil {
@@ -389,7 +396,7 @@ func (h *House) Delivered(ctx context.Context, d Delivery, answers []parcel.Fram
 		if err := tx.MarkReceiptsSent(ctx, d.receipts); err != nil {
 			return err
 		}
-		return tx.SetTries(ctx, waiting, d.attempts, h.now()+resend.Microseconds())
+		return tx.SetTries(ctx, waiting, 0, h.now()+resend.Microseconds())
 	})
 }
 
