@@ -327,39 +327,16 @@ func turnOf(p exchange.Parcel, s exchange.Statement, peer party.ID, rules func(e
 }
 
 // checkGuard says early whether a statement that is about to be said would be void, counting our own that still wait
-// for their receipts as said. Kinds without a guard need only their thread.
+// for their receipts as said, and the peer's that we opened and that wait for these as folded.
 func (h *House) checkGuard(ctx context.Context, tx Tx, l exchange.Link, r *reservation, own, theirs exchange.LaneState) error {
 	rules, err := h.editions(l)
 	if err != nil {
 		return err
 	}
-	ahead := &overlay{columns: tx, extra: map[columnKey]exchange.Column{}, said: map[statement.Commitment]exchange.Statement{}}
+	ahead := &overlay{columns: tx, history: map[columnKey][]exchange.Column{}, said: map[statement.Commitment]exchange.Statement{}}
 	if r.text.Thread != nil {
-		waiting, err := tx.ParcelRun(ctx, l.ID, h.self, own.Epoch, own.Lane, own.Folded, foldBatch)
-		if err != nil {
+		if err := foldAhead(ctx, tx, ahead, *r.text.Thread, own, theirs, rules); err != nil {
 			return err
-		}
-		ids := make([]envelope.ID, len(waiting))
-		for i, p := range waiting {
-			ids[i] = p.ID
-		}
-		said, err := tx.StatementsByParcel(ctx, ids)
-		if err != nil {
-			return err
-		}
-		for _, p := range waiting {
-			s := said[p.ID]
-			if s.Thread != *r.text.Thread {
-				continue
-			}
-			p.State = exchange.Opened
-			t, err := turnOf(p, s, l.Peer, rules)
-			if err != nil {
-				return err
-			}
-			if _, _, err := foldOne(ctx, ahead, t); err != nil {
-				return err
-			}
 		}
 	}
 	_, _, void, err := judge(ctx, ahead, turn{link: l.ID, author: h.self, peer: l.Peer, epoch: own.Epoch, seq: own.Last + 1, lane: own.Lane,
@@ -371,4 +348,68 @@ func (h *House) checkGuard(ctx context.Context, tx Tx, l exchange.Link, r *reser
 		return voidFault(void)
 	}
 	return nil
+}
+
+// foldAhead folds in memory what both sides have said in a thread and what is not folded yet, each after what it had seen
+// of the other's.
+func foldAhead(ctx context.Context, tx Tx, ahead *overlay, thread statement.Commitment, own, theirs exchange.LaneState, rules func(envelope.Hash) (string, bool)) error {
+	var queues [2][]turn
+	for i, side := range []struct {
+		state exchange.LaneState
+		to    uint64
+		peer  party.ID
+	}{{own, own.Last, theirs.Author}, {theirs, theirs.Settled, own.Author}} {
+		var err error
+		if queues[i], err = waiting(ctx, tx, thread, side.state, side.to, side.peer, rules); err != nil {
+			return err
+		}
+	}
+	for progress := true; progress; {
+		progress = false
+		for i := range queues {
+			for other := 1 - i; len(queues[i]) > 0 && (len(queues[other]) == 0 || queues[i][0].seenSeq < queues[other][0].seq); {
+				if _, _, err := foldOne(ctx, ahead, queues[i][0]); err != nil {
+					return err
+				}
+				queues[i], progress = queues[i][1:], true
+			}
+		}
+	}
+	return nil
+}
+
+// waiting are the turns of one author in a thread that are not folded yet, up to a sequence; what is still on its way
+// counts as opened.
+func waiting(ctx context.Context, tx Tx, thread statement.Commitment, author exchange.LaneState, to uint64, peer party.ID, rules func(envelope.Hash) (string, bool)) ([]turn, error) {
+	var turns []turn
+	for after := author.Folded; after < to; {
+		run, err := tx.ParcelRun(ctx, author.Link, author.Author, author.Epoch, author.Lane, after, int(min(to-after, foldBatch)))
+		if err != nil || len(run) == 0 {
+			return turns, err
+		}
+		ids := make([]envelope.ID, len(run))
+		for i, p := range run {
+			ids[i] = p.ID
+		}
+		said, err := tx.StatementsByParcel(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range run {
+			after = p.Seq
+			s, ok := said[p.ID]
+			if !ok || s.Thread != thread {
+				continue
+			}
+			if p.State != exchange.Refused && p.State != exchange.Rejected {
+				p.State = exchange.Opened
+			}
+			t, err := turnOf(p, s, peer, rules)
+			if err != nil {
+				return nil, err
+			}
+			turns = append(turns, t)
+		}
+	}
+	return turns, nil
 }

@@ -62,7 +62,7 @@ func (h *House) FoldHash(ctx context.Context, link statement.LinkID, c Cut) (env
 			}
 		}
 		f := &cutFold{h: h, tx: tx, l: l, cut: c,
-			memory: &overlay{columns: tx, history: map[columnKey][]exchange.Column{}, said: map[statement.Commitment]exchange.Statement{}}}
+			memory: &overlay{columns: tx, fresh: true, history: map[columnKey][]exchange.Column{}, said: map[statement.Commitment]exchange.Statement{}}}
 		if f.rules, err = h.editions(l); err != nil {
 			return err
 		}

@@ -38,27 +38,23 @@ type columnKey struct {
 	author party.ID
 }
 
-// overlay keeps columns in memory above those of a transaction, or above nothing.
+// overlay keeps columns in memory, in every version, above those of a transaction or above nothing.
 type overlay struct {
-	columns // may be nil: then memory is all
-	extra   map[columnKey]exchange.Column
-	history map[columnKey][]exchange.Column // kept when not nil: every version, for folding a cut
+	columns
+	fresh   bool // nothing is read through: all columns are folded from the first statement on
+	history map[columnKey][]exchange.Column
 	said    map[statement.Commitment]exchange.Statement
 }
 
 // ColumnAt prefers what is in memory.
 func (o *overlay) ColumnAt(ctx context.Context, link statement.LinkID, thread statement.Commitment, author party.ID, epoch uint32, seq uint64) (exchange.Column, error) {
-	key := columnKey{link, thread, author}
-	if o.history != nil {
-		for _, c := range slices.Backward(o.history[key]) {
-			if c.Epoch < epoch || c.Epoch == epoch && c.Seq <= seq {
-				return c, nil
-			}
+	for _, c := range slices.Backward(o.history[columnKey{link, thread, author}]) {
+		if c.Epoch < epoch || c.Epoch == epoch && c.Seq <= seq {
+			return c, nil
 		}
-		return exchange.Column{}, nil
 	}
-	if c, ok := o.extra[key]; ok && (c.Epoch < epoch || c.Epoch == epoch && c.Seq <= seq) {
-		return c, nil
+	if o.fresh {
+		return exchange.Column{}, nil
 	}
 	return o.columns.ColumnAt(ctx, link, thread, author, epoch, seq)
 }
@@ -67,11 +63,7 @@ func (o *overlay) ColumnAt(ctx context.Context, link statement.LinkID, thread st
 func (o *overlay) PutColumns(_ context.Context, cs ...exchange.Column) error {
 	for _, c := range cs {
 		key := columnKey{c.Link, c.Thread, c.Author}
-		if o.history != nil {
-			o.history[key] = append(o.history[key], c)
-			continue
-		}
-		o.extra[key] = c
+		o.history[key] = append(o.history[key], c)
 	}
 	return nil
 }
