@@ -604,8 +604,9 @@ func (h *House) place(b *book, own *exchange.LaneState, seen exchange.LaneState,
 	return err
 }
 
-// Resume settles what a crash left behind. It is called once at start, before the doors open. Parcels that have their place and
-// were not signed need nothing: they are signed when they are delivered.
+// Resume settles what a crash left behind, and makes due what a peer was to ask for or to receipt when the node went down.
+// It is called once at start, before the doors open. Parcels that have their place and were not signed need nothing: they
+// are signed when they are delivered.
 func (h *House) Resume(ctx context.Context) error {
 	if err := h.noticeRestore(ctx); err != nil {
 		return err
@@ -625,8 +626,26 @@ func (h *House) Resume(ctx context.Context) error {
 		if err := h.Settle(ctx, l.ID); err != nil {
 			return fmt.Errorf("settling link %s: %w", l.Alias, err)
 		}
+		if err := h.cfg.Store.Update(ctx, Normal, func(tx Tx) error { return h.sendAgain(ctx, tx, l) }); err != nil {
+			return fmt.Errorf("taking up the deliveries of link %s: %w", l.Alias, err)
+		}
 	}
 	return nil
+}
+
+// sendAgain makes parcels due that were delivered and have no receipt. Those whose delivery failed keep their back-off.
+func (h *House) sendAgain(ctx context.Context, tx Tx, l exchange.Link) error {
+	rows, err := tx.ParcelsIn(ctx, l.ID, h.self, exchange.Sending, settleBatch)
+	if err != nil {
+		return err
+	}
+	var ids []envelope.ID
+	for _, p := range rows {
+		if p.Attempts == 0 {
+			ids = append(ids, p.ID)
+		}
+	}
+	return tx.SetTries(ctx, ids, 0, 0)
 }
 
 // fileLabel separates the keys of a statement's files at rest.
