@@ -15,7 +15,7 @@ func voidFault(v *statement.Void) error {
 	sentence := map[string]string{
 		exchange.VoidKind:      "This kind of statement is not in the edition that the link agreed to.",
 		exchange.VoidLane:      "This kind of statement, or its thread, belongs to another lane.",
-		exchange.VoidThread:    "The thread to answer in is not known here.",
+		exchange.VoidThread:    "The thread to answer in is not known here, or waits for what was said before it and is still on its way.",
 		exchange.VoidStarts:    "This kind of statement continues a thread; name the thread.",
 		exchange.VoidFollows:   "This kind of statement starts a thread; leave the thread out.",
 		exchange.VoidEdition:   "The thread was begun under another edition of the rules.",
