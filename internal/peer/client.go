@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -128,14 +130,38 @@ func (c *Client) route(link statement.LinkID, endpoint string, pins [][]byte) *r
 // Exchange sends frames to the peer of a link and returns its answers. The peer's node must hold one of the pinned
 // transport keys. Errors are faults of kind Unavailable, or Forbidden where the key was another one.
 func (c *Client) Exchange(ctx context.Context, link statement.LinkID, endpoint string, pins [][]byte, frames []parcel.Frame) ([]parcel.Frame, error) {
+	answer, err := c.exchange(ctx, link, endpoint, pins, frames, nil)
+	return answer.frames, err
+}
+
+// polled is the answer to an exchange.
+type polled struct {
+	frames   []parcel.Frame
+	delivery string // name of the delivery in it, if it is an answer to a poll and has one
+}
+
+// poll sends frames and lets the answer wait for something due; taken names the delivery in the answer before, once all of
+// it was taken.
+func (c *Client) poll(ctx context.Context, link statement.LinkID, endpoint string, pins [][]byte, frames []parcel.Frame, taken string) (polled, error) {
+	h := http.Header{waitField: {strconv.Itoa(int(c.cfg.Limits.Poll / time.Second))}}
+	if taken != "" {
+		h.Set(takenField, taken)
+	}
+	return c.exchange(ctx, link, endpoint, pins, frames, h)
+}
+
+func (c *Client) exchange(ctx context.Context, link statement.LinkID, endpoint string, pins [][]byte, frames []parcel.Frame, h http.Header) (polled, error) {
 	body, length := framesBody(frames)
-	request := post{path: exchangePath(link), media: framesType, body: body, length: length}
-	var answers []parcel.Frame
-	err := c.do(ctx, c.route(link, endpoint, pins), request, c.cfg.Limits.Body, func(r io.Reader) (err error) {
-		answers, err = readFrames(r, c.cfg.Limits.Frames)
+	request := post{path: exchangePath(link), media: framesType, body: body, length: length, header: h}
+	var out polled
+	err := c.do(ctx, c.route(link, endpoint, pins), request, c.cfg.Limits.Body, func(h http.Header, r io.Reader) (err error) {
+		if name := h.Get(deliveryField); deliveryName.MatchString(name) {
+			out.delivery = name
+		}
+		out.frames, err = readFrames(r, c.cfg.Limits.Frames)
 		return err
 	})
-	return answers, err
+	return out, err
 }
 
 // Pair plays the invitee of a pairing: it asks the inviter's node for its commitment, shows our identity and nonce,
@@ -184,7 +210,7 @@ func (c *Client) ask(ctx context.Context, r *route, path string, in, out any) er
 		return fmt.Errorf("encoding a request: %w", err)
 	}
 	request := post{path: path, media: jsonType, body: bytes.NewReader(data), length: int64(len(data))}
-	return c.do(ctx, r, request, c.cfg.Limits.Pair, func(body io.Reader) error {
+	return c.do(ctx, r, request, c.cfg.Limits.Pair, func(_ http.Header, body io.Reader) error {
 		data, err := io.ReadAll(body)
 		if err == nil {
 			err = envelope.Unmarshal(data, out)
@@ -201,10 +227,11 @@ type post struct {
 	path, media string
 	body        io.Reader
 	length      int64
+	header      http.Header // more fields; may be nil
 }
 
 // do makes one request, without following anywhere, and hands an answer of at most limit bytes to read.
-func (c *Client) do(ctx context.Context, r *route, p post, limit int64, read func(io.Reader) error) error {
+func (c *Client) do(ctx context.Context, r *route, p post, limit int64, read func(http.Header, io.Reader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Limits.Dial+c.cfg.Limits.Write)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(r.endpoint, "/")+p.path, p.body)
@@ -215,6 +242,7 @@ func (c *Client) do(ctx context.Context, r *route, p post, limit int64, read fun
 	if p.length == 0 {
 		req.Body = http.NoBody
 	}
+	maps.Copy(req.Header, p.header)
 	req.Header.Set("Content-Type", p.media)
 	resp, err := r.transport.RoundTrip(req)
 	if errors.Is(err, errPin) {
@@ -231,7 +259,7 @@ func (c *Client) do(ctx context.Context, r *route, p post, limit int64, read fun
 	if !plain(resp.Header, p.media) {
 		return fault.New(fault.Unavailable, "answer", "The peer's node answered in a form that is not known.")
 	}
-	if err := read(http.MaxBytesReader(nil, resp.Body, limit)); err != nil {
+	if err := read(resp.Header, http.MaxBytesReader(nil, resp.Body, limit)); err != nil {
 		return fault.Wrap(fault.Unavailable, "answer", "The peer's node gave an answer that cannot be used.", err)
 	}
 	return nil

@@ -20,23 +20,41 @@ type gate struct {
 	links map[statement.LinkID]int // guarded by mu
 }
 
-func (g *gate) enter(link statement.LinkID) bool {
+// pass is one exchange under way.
+type pass struct {
+	gate    *gate
+	link    statement.LinkID
+	resting bool // it counts for its link alone
+}
+
+func (g *gate) enter(link statement.LinkID) (*pass, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.all >= g.total || g.links[link] >= g.perLink {
-		return false
+		return nil, false
 	}
 	g.all++
 	g.links[link]++
-	return true
+	return &pass{gate: g, link: link}, true
 }
 
-func (g *gate) leave(link statement.LinkID) {
+// rest gives the place among all back, and keeps that of the link: who only waits takes nothing from others.
+func (p *pass) rest() {
+	p.gate.mu.Lock()
+	defer p.gate.mu.Unlock()
+	p.gate.all--
+	p.resting = true
+}
+
+func (p *pass) leave() {
+	g := p.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.all--
-	if g.links[link]--; g.links[link] == 0 {
-		delete(g.links, link)
+	if !p.resting {
+		g.all--
+	}
+	if g.links[p.link]--; g.links[p.link] == 0 {
+		delete(g.links, p.link)
 	}
 }
 

@@ -22,6 +22,8 @@ type House interface {
 	Self() *party.Chain
 	Links(ctx context.Context, who actor.Actor) ([]flow.LinkView, error)
 	PeerChain(ctx context.Context, link statement.LinkID) (*party.Chain, error)
+	PeerEndpoint(ctx context.Context, link statement.LinkID) (string, error) // empty: only it can reach us
+	Reachable() bool                                                         // whether peers are told where we answer
 	Receive(ctx context.Context, link statement.LinkID, frames []parcel.Frame) ([]parcel.Frame, error)
 
 	CheckAlias(ctx context.Context, alias string) error
@@ -50,11 +52,12 @@ type Limits struct {
 	Idle       time.Duration // between requests
 	Dial       time.Duration // to connect
 	Grace      time.Duration // for requests under way at shutdown
+	Poll       time.Duration // that a poll may wait; with the answer it must fit into Write
 
 	Connections        int // open at once
 	ConnectionsPerHost int // from one address
-	Requests           int // exchanges under way at once
-	RequestsPerLink    int // of one link
+	Requests           int // exchanges under way at once; polls that wait do not count
+	RequestsPerLink    int // of one link, a poll that waits included
 
 	Strangers        float64 // per second and address: pairing steps, and requests for links that are not the asker's
 	StrangersBurst   int
@@ -66,8 +69,8 @@ func DefaultLimits() Limits {
 	return Limits{
 		Body: 24 << 20, Frames: 1024, Header: 16 << 10, Pair: 256 << 10,
 		ReadHeader: 10 * time.Second, Read: 2 * time.Minute, Write: 4 * time.Minute, Idle: 2 * time.Minute,
-		Dial: 10 * time.Second, Grace: 5 * time.Second,
-		Connections: 256, ConnectionsPerHost: 32, Requests: 32, RequestsPerLink: 6,
+		Dial: 10 * time.Second, Grace: 5 * time.Second, Poll: 50 * time.Second,
+		Connections: 2048, ConnectionsPerHost: 32, Requests: 32, RequestsPerLink: 6,
 		Strangers: 0.5, StrangersBurst: 10, StrangersInTotal: 20,
 	}
 }

@@ -230,6 +230,8 @@ type house struct {
 	self *party.Chain
 	wake chan struct{}
 
+	hidden bool // peers cannot reach it
+
 	mu       sync.Mutex
 	peers    map[statement.LinkID]*party.Chain
 	views    []flow.LinkView
@@ -304,6 +306,19 @@ func (h *house) Receive(ctx context.Context, _ statement.LinkID, frames []parcel
 	}
 	return answers, nil
 }
+
+func (h *house) PeerEndpoint(_ context.Context, link statement.LinkID) (string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, v := range h.views {
+		if v.ID == link {
+			return v.Endpoint, nil
+		}
+	}
+	return "", fault.New(fault.NotFound, "link", "no link")
+}
+
+func (h *house) Reachable() bool { return !h.hidden }
 
 func (h *house) CheckAlias(_ context.Context, alias string) error {
 	if alias == "taken" {

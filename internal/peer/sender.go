@@ -28,7 +28,8 @@ const (
 
 // Sender delivers what is due: one loop per link, so that a link has one sender at a time and a peer that is away
 // delays nobody else. Deliveries of a link follow one another in order, except that segments of large parcels travel
-// beside them, a few requests at a time: a large file never stands before a call.
+// beside them, a few requests at a time: a large file never stands before a call. A node that its peers cannot reach
+// polls them, too, with one request per link.
 type Sender struct {
 	house  House
 	client *Client
@@ -76,6 +77,10 @@ func (s *Sender) Run(ctx context.Context) error {
 			l.endpoint.Store(&view.Endpoint)
 			if !ok {
 				loops.Go(func() { l.run(ctx) })
+			}
+			if !ok && !s.house.Reachable() {
+				p := &linkPoller{linkSender: l}
+				loops.Go(func() { p.run(ctx) })
 			}
 		}
 		timer.Reset(lookAgain)

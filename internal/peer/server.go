@@ -15,6 +15,7 @@ import (
 	"entente/envelope"
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/parcel"
 	"entente/statement"
 )
 
@@ -36,6 +37,7 @@ type ServerConfig struct {
 type Server struct {
 	cfg       ServerConfig
 	gate      *gate
+	polls     *polls
 	strangers *strangers
 }
 
@@ -44,6 +46,7 @@ func NewServer(c ServerConfig) *Server {
 	return &Server{
 		cfg:       c,
 		gate:      &gate{total: c.Limits.Requests, perLink: c.Limits.RequestsPerLink, links: map[statement.LinkID]int{}},
+		polls:     newPolls(c.Limits.Requests),
 		strangers: newStrangers(c.Limits),
 	}
 }
@@ -68,9 +71,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			MaxReceiveBufferPerConnection: 8 << 20,
 		},
 	}
+	defer s.polls.forget()
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)
+		s.polls.close()
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.Grace)
 		defer cancel()
 		if server.Shutdown(grace) != nil {
@@ -130,10 +135,15 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if !s.gate.enter(link) {
+	wait, isPoll, err := s.askedWait(r.Header)
+	if err != nil {
+		return err
+	}
+	pass, ok := s.gate.enter(link)
+	if !ok {
 		return fault.New(fault.Exhausted, "busy", "Too many requests are under way; try again in a moment.")
 	}
-	defer s.gate.leave(link)
+	defer pass.leave()
 
 	if r.ContentLength > s.cfg.Limits.Body {
 		return fault.New(fault.TooLarge, "size", "This is longer than "+strconv.FormatInt(s.cfg.Limits.Body, 10)+" bytes.")
@@ -142,17 +152,30 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return slow(err)
 	}
+	if isPoll {
+		return s.poll(w, r, pass, frames, wait)
+	}
 	answers, err := s.cfg.House.Receive(r.Context(), link, frames)
 	if err != nil {
 		return err
 	}
-	body, length := framesBody(answers)
+	s.give(w, r, link, answers)
+	return nil
+}
+
+// give writes frames as the answer. When that fails, the header is out, and nothing more can be said.
+func (s *Server) give(w http.ResponseWriter, r *http.Request, link statement.LinkID, frames []parcel.Frame) error {
+	body, length := framesBody(frames)
 	w.Header().Set("Content-Type", framesType)
 	w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
-	if _, err := io.Copy(w, body); err != nil { // the header is out: nothing more can be said
+	_, err := io.Copy(w, body)
+	if err == nil {
+		err = http.NewResponseController(w).Flush()
+	}
+	if err != nil {
 		s.cfg.Log.DebugContext(r.Context(), "a peer did not take its answer", "link", link, "err", err)
 	}
-	return nil
+	return err
 }
 
 // admit says which link a request is for, if its sender holds the transport key of that link's peer.

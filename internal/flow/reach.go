@@ -1,0 +1,43 @@
+package flow
+
+import (
+	"context"
+	"slices"
+
+	"entente/internal/exchange"
+	"entente/statement"
+)
+
+// How a link's two nodes reach each other, as this one sees it.
+const (
+	ReachPush    = "push"    // we push to the peer's node, and it to ours
+	ReachPolling = "polling" // we push to the peer's node and poll it: it cannot reach us
+	ReachPolled  = "polled"  // the peer's node pushes to us and polls us: we cannot reach it
+	ReachCourier = "courier" // nothing but files crosses
+)
+
+// Reachable says whether peers are told where this node answers. One that is not polls its peers.
+func (h *House) Reachable() bool { return h.cfg.Endpoint != "" }
+
+// Reach says how the nodes of a link reach each other; reachable is what House.Reachable says.
+func (v LinkView) Reach(reachable bool) string {
+	switch {
+	case v.Endpoint == "" && !reachable || !slices.Contains(v.Agreement.Modes, "https"):
+		return ReachCourier
+	case v.Endpoint == "":
+		return ReachPolled
+	case !reachable:
+		return ReachPolling
+	}
+	return ReachPush
+}
+
+// PeerEndpoint is where the peer of a link answers; empty when only it can reach us.
+func (h *House) PeerEndpoint(ctx context.Context, link statement.LinkID) (string, error) {
+	var l exchange.Link
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		l, err = tx.Link(ctx, link)
+		return err
+	})
+	return l.Endpoint, err
+}
