@@ -69,10 +69,15 @@ func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes in
 	if err := h.outgoingSigned(ctx, &d); err != nil {
 		return d, err
 	}
-	if err := h.outgoingRound(ctx, l, log, s, &d); err != nil {
-		return d, err
+	if err = h.outgoingRound(ctx, l, log, s, &d); err == nil {
+		err = h.outgoingSegments(ctx, s, &d, maxBytes)
 	}
-	if err := h.outgoingSegments(ctx, s, &d, maxBytes); err != nil {
+	if d.round && (err != nil || len(d.Frames) == 0) { // nobody will end this delivery
+		s.mu.Lock()
+		s.rounding, s.round = false, err != nil
+		s.mu.Unlock()
+	}
+	if err != nil {
 		return d, err
 	}
 	s.mu.Lock()
@@ -198,6 +203,9 @@ func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange
 		s.rounding, s.round, d.round = true, false, true
 	}
 	old, from := log.CosignedSize, log.CosignedSize
+	if s.old > log.Size { // it cannot have cosigned what there is not
+		s.old = -1
+	}
 	if s.old >= 0 {
 		old = s.old
 	}

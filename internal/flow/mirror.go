@@ -372,6 +372,7 @@ func (in *intake) answerFrame(kind parcel.FrameKind, v any) error {
 }
 
 // judged keeps a checkpoint that the log signed and that contradicts what it signed or showed before, whatever it was refused for.
+// Where our mirror reaches, the leaves tell; a proof that does not hold is not signed, and accuses nobody.
 func (in *intake) judged(ctx context.Context, tx Tx, r *ledger.RefusalError, log exchange.Log, reader tlog.HashReader, data []byte) error {
 	lie := r.Refusal == ledger.Inconsistent
 	if r.Signed != nil && r.Signed.Size <= log.Size {
@@ -379,7 +380,7 @@ func (in *intake) judged(ctx context.Context, tx Tx, r *ledger.RefusalError, log
 		if err != nil {
 			return err
 		}
-		lie = lie || root != r.Signed.Root
+		lie = root != r.Signed.Root
 	}
 	if !lie {
 		return nil
