@@ -305,8 +305,8 @@ func (w *world) thin(data []byte) []byte {
 	return data
 }
 
-// damage changes one byte of one frame that proves itself by a signature or a hash. Leaves and wishes have none: the peer's
-// connection answers for them, and a courier's file is checked as a whole.
+// damage changes one byte of one frame that proves itself by a signature or a hash. Leaves, proofs and wishes have none: the peer's
+// connection answers for them.
 func (w *world) damage(data []byte) []byte {
 	frames, err := decode(data)
 	if err != nil {
@@ -315,7 +315,7 @@ func (w *world) damage(data []byte) []byte {
 	var may []int
 	for i, f := range frames {
 		switch f.Kind {
-		case parcel.FrameParcel, parcel.FrameReceipt, parcel.FrameSegment, parcel.FrameSegmentHashes, parcel.FrameCheckpoint:
+		case parcel.FrameParcel, parcel.FrameReceipt, parcel.FrameSegment, parcel.FrameSegmentHashes, parcel.FrameCosignature:
 			may = append(may, i)
 		}
 	}
