@@ -108,6 +108,9 @@ func (a *app) draft(link string, s sending) (node.Draft, error) {
 	if s.face != "" || s.body != "" {
 		return d, usage("A message takes --subject and --text; --face and --body are for other kinds.")
 	}
+	if s.subject == "" {
+		return d, usage("Give the message a --subject.")
+	}
 	if (s.message == "") == (s.from == "") {
 		return d, usage("Give the message a text, by either --text or --text-file.")
 	}

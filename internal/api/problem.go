@@ -111,7 +111,11 @@ func (d *Door) logFailure(r *http.Request, p Problem, err error) {
 	if p.Status < http.StatusInternalServerError || p.Code == "cancelled" {
 		return
 	}
-	d.log.LogAttrs(r.Context(), slog.LevelError, "a call failed",
+	level := slog.LevelError
+	if p.Status == http.StatusServiceUnavailable {
+		level = slog.LevelWarn
+	}
+	d.log.LogAttrs(r.Context(), level, "a call failed",
 		slog.String("door", "api"), slog.String("route", r.Pattern), slog.String("code", p.Code), slog.Any("cause", err))
 }
 
