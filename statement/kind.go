@@ -19,7 +19,7 @@ type Kind struct {
 
 // Kinds returns the table of an edition, and whether this build knows it. Kinds of an edition never change; the next edition has
 // those of this one and its own. What is said about the link itself stands in the thread that the link's id names: the pairing is its
-// first word, so it is there from the start, for both.
+// first word, so it is there from the start, for both. So are the threads of erasures; see ErasureThread.
 func Kinds(edition string) ([]Kind, bool) {
 	if edition != KindsEdition {
 		return nil, false
@@ -36,6 +36,11 @@ func Kinds(edition string) ([]Kind, bool) {
 			CheckFace: decodes[LinkConfirmFace], CheckBody: decodes[LinkConfirmBody], CheckBoth: confirmAgrees},
 		{Name: "link.agree", Lanes: control, Follows: true, Unverified: true,
 			CheckFace: decodes[LinkAgreeFace], CheckBody: decodes[LinkAgreeBody], CheckBoth: agreeAgrees},
+		{Name: "participation.suspend", Lanes: control, Follows: true, CheckFace: decodes[SuspendFace], CheckBody: decodes[ParticipationBody]},
+		{Name: "participation.resume", Lanes: control, Follows: true, CheckFace: decodes[ResumeFace], CheckBody: decodes[ParticipationBody]},
+		{Name: "participation.withdraw", Lanes: control, Follows: true, Unverified: true,
+			CheckFace: decodes[WithdrawFace], CheckBody: decodes[ParticipationBody]},
+		{Name: "erasure.notice", Lanes: control, Follows: true, CheckFace: decodes[ErasureFace], CheckBody: decodes[EmptyBody]},
 		{Name: "test", Lanes: control, Starts: true, Unverified: true, CheckFace: decodes[EmptyBody], CheckBody: decodes[EmptyBody]},
 	}, true
 }

@@ -39,6 +39,16 @@ func confirmBody(t testing.TB, change func(*statement.LinkConfirmBody)) statemen
 	return b
 }
 
+func suspend(lanes ...statement.Lane) statement.SuspendFace {
+	return statement.SuspendFace{Lanes: lanes, Reason: "consultation"}
+}
+
+func erasure(change func(*statement.ErasureFace)) statement.ErasureFace {
+	f := statement.ErasureFace{Statement: envelope.Sum(nil), Reason: "order", At: authored}
+	change(&f)
+	return f
+}
+
 func nothing[T any](*T) {}
 
 func TestKinds(t *testing.T) {
@@ -108,6 +118,25 @@ func TestKinds(t *testing.T) {
 		{"agreed", "control", "link.agree", true, statement.LinkAgreeFace{Agreement: another.Hash()}, statement.LinkAgreeBody{Agreement: encode(t, another)}, "ok"},
 		{"agreed to another", "control", "link.agree", true, statement.LinkAgreeFace{Agreement: agreement.Hash()}, statement.LinkAgreeBody{Agreement: encode(t, another)}, "/face/agreement"},
 		{"agreed to nothing", "control", "link.agree", true, empty, statement.LinkAgreeBody{Agreement: encode(t, another)}, "/face/agreement"},
+		{"suspended", "control", "participation.suspend", true, suspend("network", "dialogue"), statement.ParticipationBody{Words: "Until we have spoken."}, "ok"},
+		{"suspended without words", "control", "participation.suspend", true, suspend("network"), empty, "ok"},
+		{"control suspended", "control", "participation.suspend", true, suspend("network", "control"), empty, "/face/lanes"},
+		{"nothing suspended", "control", "participation.suspend", true, suspend(), empty, "/face/lanes"},
+		{"suspended twice", "control", "participation.suspend", true, suspend("network", "network"), empty, "/face/lanes"},
+		{"no lane suspended", "control", "participation.suspend", true, suspend("mail"), empty, "/face/lanes"},
+		{"suspended for no reason", "control", "participation.suspend", true, statement.SuspendFace{Lanes: []statement.Lane{"network"}}, empty, "/face/reason"},
+		{"suspended with words that deceive", "control", "participation.suspend", true, suspend("network"), statement.ParticipationBody{Words: "a\u202eb"}, "/body/words"},
+		{"suspended in another lane", "network", "participation.suspend", true, suspend("network"), empty, "/lane"},
+		{"suspended in a thread of its own", "control", "participation.suspend", false, suspend("network"), empty, "/thread"},
+		{"resumed", "control", "participation.resume", true, statement.ResumeFace{Lanes: []statement.Lane{"network"}}, empty, "ok"},
+		{"control resumed", "control", "participation.resume", true, statement.ResumeFace{Lanes: []statement.Lane{"control"}}, empty, "/face/lanes"},
+		{"withdrawn", "control", "participation.withdraw", true, statement.WithdrawFace{Reason: "withheld"}, empty, "ok"},
+		{"withdrawn for no reason", "control", "participation.withdraw", true, empty, empty, "/face/reason"},
+		{"erasure told", "control", "erasure.notice", true, erasure(nothing), empty, "ok"},
+		{"erasure of nothing told", "control", "erasure.notice", true, erasure(func(f *statement.ErasureFace) { f.Statement = envelope.Hash{} }), empty, "/face/statement"},
+		{"erasure told for no reason", "control", "erasure.notice", true, erasure(func(f *statement.ErasureFace) { f.Reason = "whim" }), empty, "/face/reason"},
+		{"erasure told of no time", "control", "erasure.notice", true, erasure(func(f *statement.ErasureFace) { f.At = 0 }), empty, "/face/at"},
+		{"erasure told with words", "control", "erasure.notice", true, erasure(nothing), aBody(), "/body/subject"},
 		{"test", "control", "test", false, empty, empty, "ok"},
 		{"test with a load", "control", "test", false, empty, map[string]int{"load": 1}, "/body/load"},
 		{"test that follows", "control", "test", true, empty, empty, "/thread"},
@@ -132,7 +161,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// Only what sets a link up may be said before anybody has compared its code.
+// Only what sets a link up, or ends it, may be said before anybody has compared its code.
 func TestUnverifiedKinds(t *testing.T) {
 	kinds, ok := statement.Kinds(statement.KindsEdition)
 	if !ok {
@@ -140,7 +169,7 @@ func TestUnverifiedKinds(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, k := range kinds {
-		want := k.Name == "link.confirm" || k.Name == "link.agree" || k.Name == "test"
+		want := k.Name == "link.confirm" || k.Name == "link.agree" || k.Name == "test" || k.Name == "participation.withdraw"
 		if k.Unverified != want {
 			t.Errorf("%s: unverified %v", k.Name, k.Unverified)
 		}
@@ -167,6 +196,7 @@ func TestFacesAreFlat(t *testing.T) {
 		statement.MessageFace{FromDesk: h.String(), ToDesk: h.String()}, deskFace(nothing), statement.DeskCountersignFace{Desk: h},
 		statement.DeskWithdrawFace{Reason: "other"}, statement.LinkConfirmFace{Method: "in_person", At: authored, Agreement: h},
 		statement.LinkAgreeFace{Agreement: h}, statement.EmptyBody{},
+		suspend(statement.Lanes()[1:]...), statement.ResumeFace{Lanes: statement.Lanes()[1:]}, statement.WithdrawFace{Reason: "other"}, erasure(nothing),
 	} {
 		if err := statement.CheckFace(marshal(t, face)); err != nil {
 			t.Errorf("%T: %v", face, err)

@@ -12,6 +12,7 @@ const (
 	RoomMessage = "message"
 	RoomDesk    = "desk"
 	RoomLink    = "link"
+	RoomErasure = "erasure"
 )
 
 // The reasons for which a statement is void. They are codes of the protocol: both sides compute the same one.
@@ -31,6 +32,8 @@ const (
 	VoidUnknown   = "unknown_cited" // what it cites is not in the causal past
 	VoidWithdrawn = "withdrawn"     // after withdrawal nothing but a new thread
 	VoidTwice     = "said_before"   // it was said already
+
+	VoidNotSuspended = "not_suspended" // only who suspended a lane resumes it
 )
 
 // MessageColumn is one party's part of a thread of messages.
@@ -159,11 +162,14 @@ type LinkConfirmation struct {
 type LinkColumn struct {
 	Confirmed *LinkConfirmation `json:"confirmed,omitzero"`
 	Agreed    []envelope.Hash   `json:"agreed,omitempty"` // agreements signed, in order
+	Suspended []Suspension      `json:"suspended,omitempty"`
+	Withdrawn *Withdrawal       `json:"withdrawn,omitzero"`
 }
 
 // FoldLink folds what is said about the link itself.
 func FoldLink(own, _ LinkColumn, t statement.Turn) (LinkColumn, []statement.Effect, *statement.Void) {
-	next := LinkColumn{Confirmed: own.Confirmed, Agreed: slices.Clone(own.Agreed)}
+	next := own
+	next.Agreed = slices.Clone(own.Agreed)
 	switch t.Text.Kind {
 	case "link.confirm":
 		if own.Confirmed != nil {
@@ -187,7 +193,7 @@ func FoldLink(own, _ LinkColumn, t statement.Turn) (LinkColumn, []statement.Effe
 	case "test":
 		return next, nil, nil
 	default:
-		return own, nil, &statement.Void{Reason: VoidKind}
+		return foldParticipation(own, t)
 	}
 	return next, []statement.Effect{{Kind: "notice", Code: t.Text.Kind, Ref: t.Commitment}}, nil
 }
@@ -199,11 +205,40 @@ const (
 	LinkConfirmedByPeer = "confirmed_by_peer"
 	LinkDisagreed       = "disagreed" // both confirmed, but signed different agreements
 	LinkActive          = "active"
+	LinkSuspended       = "suspended" // a party suspended at least one lane
+	LinkWithdrawn       = "withdrawn" // a party withdrew
 )
 
 // LinkStatus is a pure function of both columns: the state as seen by ours, and the agreement in force: the newest
 // (in the order of a's column) that both signed; zero if none.
 func LinkStatus(ours, theirs LinkColumn) (state string, agreement envelope.Hash) {
+	state, agreement = confirmed(ours, theirs)
+	switch {
+	case ours.Withdrawn != nil || theirs.Withdrawn != nil:
+		state = LinkWithdrawn
+	case state == LinkActive && len(ours.Suspended)+len(theirs.Suspended) > 0:
+		state = LinkSuspended
+	}
+	return state, agreement
+}
+
+// LaneStatus is the state of a link as far as it concerns one lane: a lane that nobody suspended is as active as the link,
+// and control always is. A withdrawal concerns every lane but control.
+func LaneStatus(ours, theirs LinkColumn, lane statement.Lane) string {
+	state, _ := confirmed(ours, theirs)
+	switch {
+	case lane == statement.Control || state != LinkActive:
+		return state
+	case ours.Withdrawn != nil || theirs.Withdrawn != nil:
+		return LinkWithdrawn
+	case ours.SuspensionOf(lane) != nil || theirs.SuspensionOf(lane) != nil:
+		return LinkSuspended
+	}
+	return state
+}
+
+// confirmed is how far the confirming of the link has come.
+func confirmed(ours, theirs LinkColumn) (state string, agreement envelope.Hash) {
 	agreement = InForce(ours, theirs)
 	switch {
 	case ours.Confirmed == nil && theirs.Confirmed == nil:

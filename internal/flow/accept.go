@@ -45,6 +45,7 @@ type accepting struct {
 	waiting int  // files that arrive or wait for their statement; -1: not counted yet
 	push    bool // receipts are pushed to the peer; otherwise they go in the answer, and again when it asks again
 	lanes   map[statement.Lane]*arrivalLane
+	bars    []bar // suspensions and withdrawals; nil: not read yet
 
 	parcels    []exchange.Parcel
 	documents  []exchange.Document
@@ -129,6 +130,11 @@ func (w *accepting) one(ctx context.Context, a *arrival) error {
 	refusal, rejected := a.refusal, a.rejected
 	if refusal == "" && hd.File == nil && (hd.Seen.Epoch != w.l.OwnEpoch || hd.Seen.Seq > lane.ours) {
 		refusal = "seen" // of what we never said: waiting for it would hold up the lane for ever
+	}
+	if refusal == "" {
+		if refusal, err = w.barred(ctx, hd); err != nil {
+			return err
+		}
 	}
 	if a.text != nil {
 		repeated, err := w.said(ctx, hd.Text)

@@ -51,7 +51,9 @@ func roomOf(kind string) (string, foldRoom, bool) {
 		return exchange.RoomMessage, adapt(exchange.FoldMessage), true
 	case "desk.propose", "desk.update", "desk.countersign", "desk.withdraw":
 		return exchange.RoomDesk, adapt(exchange.FoldDesk), true
-	case "link.confirm", "link.agree", "test":
+	case "erasure.notice":
+		return exchange.RoomErasure, adapt(exchange.FoldErasure), true
+	case "link.confirm", "link.agree", "participation.suspend", "participation.resume", "participation.withdraw", "test":
 		return exchange.RoomLink, adapt(exchange.FoldLink), true
 	}
 	return "", nil, false
@@ -152,12 +154,16 @@ func judge(ctx context.Context, cs columns, t turn) (exchange.Column, []statemen
 	return exchange.Column{Link: t.link, Thread: thread, Author: t.author, Lane: t.lane, Epoch: t.epoch, Seq: t.seq, Room: room, Data: data}, effects, nil, nil
 }
 
-// checkThread says why a statement may not stand in its thread, "" if it may. The link's own thread is always there.
+// checkThread says why a statement may not stand in its thread, "" if it may. The link's own thread is always there, and so
+// are those of erasures, which their fold knows by their names.
 func checkThread(ctx context.Context, cs columns, t turn, room string, own, peer exchange.Column) (string, error) {
 	if *t.text.Thread == t.link {
 		if room != exchange.RoomLink {
 			return exchange.VoidThread, nil
 		}
+		return "", nil
+	}
+	if room == exchange.RoomErasure {
 		return "", nil
 	}
 	if len(own.Data) == 0 && len(peer.Data) == 0 {

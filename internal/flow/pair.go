@@ -304,6 +304,8 @@ type LinkView struct {
 	Agreement        statement.Agreement // in force, or offered until one is
 	AgreementHash    envelope.Hash
 	Figures          exchange.Figures
+	Suspended        []SuspensionView
+	Withdrawn        []WithdrawalView
 }
 
 // Links lists all links by name.
@@ -327,11 +329,11 @@ func (h *House) views(ctx context.Context, who actor.Actor, choose func([]exchan
 		}
 		for _, l := range links {
 			view := LinkView{Link: l}
-			ours, theirs, err := h.linkColumns(ctx, tx, l)
+			s, err := h.standing(ctx, tx, l)
 			if err != nil {
 				return err
 			}
-			view.State, view.AgreementHash = exchange.LinkStatus(ours, theirs)
+			s.show(&view)
 			if h.frozen(l) {
 				view.State = LinkRestored
 			}

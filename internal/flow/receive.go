@@ -190,6 +190,9 @@ func (in *intake) parcels(ctx context.Context, batch []*arrival) error {
 		if a.header.File != nil || a.content != nil && len(a.content.Files) > 0 {
 			in.h.stir(in.l.ID) // statement and files come in any order
 		}
+		if a.text != nil && a.text.Kind == "participation.withdraw" {
+			in.h.roundDue(in.l.ID) // the closing checkpoint
+		}
 		for _, r := range a.receipts {
 			if err := in.answerReceipt(r); err != nil {
 				return err

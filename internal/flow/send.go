@@ -76,7 +76,11 @@ type outgoing struct {
 // Send checks, seals and queues a statement and returns its commitment. When it returns, the statement is durable and
 // has its place in lane and ledger; delivery goes on by itself.
 func (h *House) Send(ctx context.Context, who actor.Actor, d Draft, p Progress) (statement.Commitment, error) {
-	if err := who.Need(actor.Officer, actor.Operator); err != nil {
+	roles := []actor.Role{actor.Officer, actor.Operator}
+	if governs(d.Kind) {
+		roles = []actor.Role{actor.Operator}
+	}
+	if err := who.Need(roles...); err != nil {
 		return statement.Commitment{}, err
 	}
 	r, err := h.compose(ctx, who, d, p)
@@ -102,7 +106,7 @@ func (h *House) Send(ctx context.Context, who actor.Actor, d Draft, p Progress) 
 func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progress) (*reservation, error) {
 	var (
 		l       exchange.Link
-		state   string
+		stand   standing
 		edition envelope.Hash
 	)
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
@@ -113,12 +117,14 @@ func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progres
 		if h.frozen(l) {
 			return frozenFault()
 		}
-		ours, theirs, err := h.linkColumns(ctx, tx, l)
-		if err != nil {
+		if stand, err = h.standing(ctx, tx, l); err != nil {
 			return err
 		}
-		state, _ = exchange.LinkStatus(ours, theirs)
-		edition, err = h.editionFor(ctx, tx, l, d.Thread)
+		thread := d.Thread
+		if d.Kind == "erasure.notice" { // its thread is always there, and no statement began it
+			thread = nil
+		}
+		edition, err = h.editionFor(ctx, tx, l, thread)
 		return err
 	})
 	if err != nil {
@@ -132,7 +138,7 @@ func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progres
 	if err != nil {
 		return nil, err
 	}
-	if err := allowed(d, agreement, state); err != nil {
+	if err := allowed(d, agreement, stand); err != nil {
 		return nil, err
 	}
 	face, err := envelope.Marshal(d.Face)
@@ -177,12 +183,16 @@ func (h *House) editionFor(ctx context.Context, tx Tx, l exchange.Link, thread *
 	return a.edition, nil
 }
 
-// allowed applies the kind's table and the marking policy before anything is sealed.
-func allowed(d Draft, a *terms, state string) error {
+// allowed applies the kind's table, who takes part, and the marking policy before anything is sealed.
+func allowed(d Draft, a *terms, stand standing) error {
 	kind, ok := statement.LookUp(a.Rules.Kinds, d.Kind)
 	if !ok {
 		return fault.New(fault.Invalid, "unknown_kind", fmt.Sprintf("There is no kind of statement %q in the edition that this link agreed to.", d.Kind))
 	}
+	if err := stand.allow(d.Lane); err != nil {
+		return err
+	}
+	state := exchange.LaneStatus(stand.ours, stand.theirs, d.Lane)
 	if state != exchange.LinkActive && !kind.Unverified {
 		return fault.New(fault.Conflict, "link_unverified",
 			"This link is not confirmed by both sides yet: compare the short code with the other party and confirm it (entente confirm).")
@@ -495,10 +505,17 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 		statements []exchange.Statement
 		files      []exchange.File
 	)
+	stand, err := h.standing(ctx, tx, l)
+	if err != nil {
+		return err
+	}
 	lanes := map[statement.Lane]*exchange.LaneState{}
 	seen := map[statement.Lane]exchange.LaneState{}
 	for i, r := range batch {
 		lane := r.text.Lane
+		if errs[i] = stand.allow(lane); errs[i] != nil {
+			continue
+		}
 		if lanes[lane] == nil {
 			own, err := tx.Lane(ctx, l.ID, h.self, l.OwnEpoch, lane)
 			if err != nil {
@@ -531,6 +548,7 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 				files = append(files, *out.file)
 			}
 		}
+		stand.say(r)
 		r.row.Epoch, r.row.Seq = l.OwnEpoch, own.Last
 		statements = append(statements, r.row)
 		if err := tx.PutBody(ctx, r.commitment, r.body, r.wrapped); err != nil {

@@ -23,8 +23,10 @@ func voidFault(v *statement.Void) error {
 		exchange.VoidNotOwner:  "Only the party whose desk it is may say this.",
 		exchange.VoidOwner:     "Only the other party may say this of the desk.",
 		exchange.VoidUnknown:   "What this statement cites is not known here yet.",
-		exchange.VoidWithdrawn: "The desk was withdrawn; propose a new one.",
+		exchange.VoidWithdrawn: "After the withdrawal this can no longer be said; begin anew.",
 		exchange.VoidTwice:     "This was said already.",
+
+		exchange.VoidNotSuspended: "We have not suspended this lane; only who suspended a lane can resume it.",
 	}[v.Reason]
 	if sentence == "" {
 		sentence = "This may not be said now."
