@@ -301,6 +301,7 @@ func (in *intake) refusal(ctx context.Context, f parcel.Frame) error {
 	}
 	id := *r.Parcel
 	in.ended(id)
+	in.state.forget(id) // what was wished for along with the refusal waits as well
 	return in.h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
 		p, err := tx.Parcel(ctx, id)
 		if notFound(err) || err == nil && (p.Author != in.h.self || p.Link != in.l.ID || p.State != exchange.Sending) {

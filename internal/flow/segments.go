@@ -31,7 +31,9 @@ func (in *intake) segmentHashes(ctx context.Context, f parcel.Frame) error {
 		return nil
 	}
 	if err := in.h.cfg.Blobs.Reserve(hd.Length); err != nil {
-		return err
+		in.h.cfg.Log.Warn("there is no room for a parcel that arrives", "link", in.l.Alias, "bytes", hd.Length, "err", err)
+		in.refuse(&s.Parcel, "disk_full", "There is no room here for this parcel now; it is taken when there is.")
+		return nil // the rest of the batch needs no room
 	}
 	in.state.mu.Lock()
 	if len(in.state.leaves) >= maxArriving && in.state.leaves[p.ID] == nil {

@@ -473,7 +473,7 @@ func (h *House) reserve(ctx context.Context, batch []*reservation) []error {
 			return h.reserveAll(ctx, tx, link, batch, errs)
 		})
 		if errors.Is(err, errUnsettled) {
-			if err = h.Settle(ctx, link.ID); err == nil {
+			if err = h.settle(ctx, link.ID, false); err == nil {
 				continue
 			}
 		}
@@ -641,8 +641,8 @@ func (h *House) Resume(ctx context.Context) error {
 		if h.frozen(l) {
 			continue
 		}
-		if err := h.Settle(ctx, l.ID); err != nil {
-			return fmt.Errorf("settling link %s: %w", l.Alias, err)
+		if err := h.Settle(ctx, l.ID); err != nil { // for want of room, say; it is tried again, and the node is needed meanwhile
+			h.cfg.Log.Error("settling", "link", l.Alias, "err", err)
 		}
 		if err := h.cfg.Store.Update(ctx, Normal, func(tx Tx) error { return h.sendAgain(ctx, tx, l) }); err != nil {
 			return fmt.Errorf("taking up the deliveries of link %s: %w", l.Alias, err)

@@ -107,16 +107,24 @@ func (h *House) SettleLoop(ctx context.Context) error {
 // Settle opens everything of a link that was received and not opened yet: large statements, and files whose statement is
 // known. It is idempotent; a crash in the middle is settled by the next call.
 func (h *House) Settle(ctx context.Context, link statement.LinkID) error {
+	return h.settle(ctx, link, true)
+}
+
+// settle is Settle, without files where only what was said matters.
+func (h *House) settle(ctx context.Context, link statement.LinkID, files bool) error {
 	l, rows, err := h.unsettled(ctx, link)
 	if err != nil {
 		return err
 	}
 	var errs []error // what cannot be opened now keeps nothing else back
 	for _, p := range rows {
-		if p.File < 0 {
+		switch {
+		case p.File < 0:
 			err = h.settleStatement(ctx, l, p)
-		} else {
+		case files:
 			err = h.settleFile(ctx, l, p)
+		default:
+			continue
 		}
 		if err != nil && !h.settledMeanwhile(ctx, p.ID) {
 			errs = append(errs, fmt.Errorf("settling parcel %s: %w", p.ID, err))
