@@ -153,7 +153,9 @@ func showLink(w io.Writer, l node.Link) {
 	pair(w, "Agreement", l.AgreementHash.String())
 	pair(w, "Sending", fmt.Sprintf("%d, the oldest since %s", l.Figures.Sending, maybe(l.Figures.OldestUnreceipted)))
 	pair(w, "Cosigned", fmt.Sprintf("%s; %d of our leaves and %d of theirs wait", maybe(l.Figures.CosignedAt), l.Figures.UncosignedOwn, l.Figures.UncosignedPeer))
-	if l.State != "active" {
+	showParticipation(w, l)
+	switch l.State {
+	case "unverified", "confirmed_by_us", "confirmed_by_peer", "disagreed":
 		fmt.Fprintf(w, "\nCompare the code with a person of the other party, then: entente confirm %s --method telephone --person … --function …\n", line(l.Alias))
 	}
 }

@@ -40,6 +40,9 @@ type Linker interface {
 	Self() *party.Chain
 	Invite(ctx context.Context, who actor.Actor, alias string, offer statement.Agreement, valid time.Duration) (*flow.Invitation, error)
 	Confirm(ctx context.Context, who actor.Actor, link statement.LinkID, method, person, function, note string) (statement.Commitment, error)
+	SuspendLanes(ctx context.Context, who actor.Actor, link statement.LinkID, lanes []statement.Lane, reason, words string) (statement.Commitment, error)
+	ResumeLanes(ctx context.Context, who actor.Actor, link statement.LinkID, lanes []statement.Lane, words string) (statement.Commitment, error)
+	Withdraw(ctx context.Context, who actor.Actor, link statement.LinkID, reason, words string) (statement.Commitment, error)
 	Links(ctx context.Context, who actor.Actor) ([]flow.LinkView, error)
 	FindLink(ctx context.Context, who actor.Actor, name string) (flow.LinkView, error)
 	LinkID(ctx context.Context, who actor.Actor, name string) (statement.LinkID, error)

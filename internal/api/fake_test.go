@@ -64,12 +64,26 @@ func (f *fake) Confirm(context.Context, actor.Actor, statement.LinkID, string, s
 	return said, f.fail
 }
 
+func (f *fake) SuspendLanes(context.Context, actor.Actor, statement.LinkID, []statement.Lane, string, string) (statement.Commitment, error) {
+	return said, f.fail
+}
+
+func (f *fake) ResumeLanes(context.Context, actor.Actor, statement.LinkID, []statement.Lane, string) (statement.Commitment, error) {
+	return said, f.fail
+}
+
+func (f *fake) Withdraw(context.Context, actor.Actor, statement.LinkID, string, string) (statement.Commitment, error) {
+	return said, f.fail
+}
+
 func (f *fake) view() flow.LinkView {
 	return flow.LinkView{
 		Link:      exchange.Link{ID: link, Alias: "kestria", Peer: kestria, Created: when.UnixMicro(), OwnEpoch: 1, PeerEpoch: 2},
 		PeerNames: map[string]string{"en": "Kestria"}, State: "active", Digits: "1234 5678 9012",
 		WordsEN: []string{"a"}, WordsZH: []string{"甲"}, Agreement: statement.DefaultAgreement(),
-		Figures: exchange.Figures{OldestUnreceipted: when.UnixMicro(), Sending: 2},
+		Figures:   exchange.Figures{OldestUnreceipted: when.UnixMicro(), Sending: 2},
+		Suspended: []flow.SuspensionView{{Suspension: exchange.Suspension{Lane: statement.Network, Statement: said, Reason: "review", At: when.UnixMicro()}, Ours: true}},
+		Withdrawn: []flow.WithdrawalView{{Withdrawal: exchange.Withdrawal{Statement: said, Reason: "withheld"}}},
 	}
 }
 

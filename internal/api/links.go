@@ -113,8 +113,50 @@ func (d *Door) confirm(ctx context.Context, who actor.Actor, in confirmIn) (Said
 	return Said{Statement: c}, err
 }
 
+type suspendIn struct {
+	Link string     `path:"link" doc:"Alias, id, or a prefix of the id."`
+	Body Suspension `body:"json"`
+}
+
+func (d *Door) suspend(ctx context.Context, who actor.Actor, in suspendIn) (Said, error) {
+	v, err := d.house.FindLink(ctx, who, in.Link)
+	if err != nil {
+		return Said{}, err
+	}
+	c, err := d.house.SuspendLanes(ctx, who, v.ID, in.Body.Lanes, in.Body.Reason, in.Body.Words)
+	return Said{Statement: c}, err
+}
+
+type resumeIn struct {
+	Link string     `path:"link" doc:"Alias, id, or a prefix of the id."`
+	Body Resumption `body:"json"`
+}
+
+func (d *Door) resume(ctx context.Context, who actor.Actor, in resumeIn) (Said, error) {
+	v, err := d.house.FindLink(ctx, who, in.Link)
+	if err != nil {
+		return Said{}, err
+	}
+	c, err := d.house.ResumeLanes(ctx, who, v.ID, in.Body.Lanes, in.Body.Words)
+	return Said{Statement: c}, err
+}
+
+type withdrawLinkIn struct {
+	Link string         `path:"link" doc:"Alias, id, or a prefix of the id."`
+	Body LinkWithdrawal `body:"json"`
+}
+
+func (d *Door) withdraw(ctx context.Context, who actor.Actor, in withdrawLinkIn) (Said, error) {
+	v, err := d.house.FindLink(ctx, who, in.Link)
+	if err != nil {
+		return Said{}, err
+	}
+	c, err := d.house.Withdraw(ctx, who, v.ID, in.Body.Reason, in.Body.Words)
+	return Said{Statement: c}, err
+}
+
 func linkOf(v flow.LinkView) Link {
-	return Link{
+	l := Link{
 		ID: v.ID, Alias: v.Alias, State: v.State,
 		Peer:    Peer{Party: v.Peer, Names: v.PeerNames, Fingerprint: v.PeerFingerprint, Endpoint: v.Endpoint},
 		Inviter: v.Inviter, Created: instant(v.Created),
@@ -122,6 +164,13 @@ func linkOf(v flow.LinkView) Link {
 		AgreementHash: v.AgreementHash, OwnEpoch: v.OwnEpoch, PeerEpoch: v.PeerEpoch,
 		Figures: figuresOf(v.Figures),
 	}
+	for _, s := range v.Suspended {
+		l.Suspended = append(l.Suspended, Suspended{Lane: s.Lane, Ours: s.Ours, Since: maybe(s.At), Reason: s.Reason, Statement: s.Statement})
+	}
+	for _, x := range v.Withdrawn {
+		l.Withdrawn = append(l.Withdrawn, Withdrawn{Ours: x.Ours, Since: maybe(x.At), Reason: x.Reason, Statement: x.Statement})
+	}
+	return l
 }
 
 func figuresOf(f exchange.Figures) Figures {

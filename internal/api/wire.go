@@ -46,7 +46,7 @@ type LinkRequest struct {
 type Link struct {
 	ID            statement.LinkID     `json:"id"`
 	Alias         string               `json:"alias" doc:"Our local name for it."`
-	State         string               `json:"state" doc:"unverified, confirmed_by_us, confirmed_by_peer, disagreed or active."`
+	State         string               `json:"state" doc:"unverified, confirmed_by_us, confirmed_by_peer, disagreed, active, suspended (at least one lane), withdrawn or restored."`
 	Peer          Peer                 `json:"peer"`
 	Inviter       bool                 `json:"inviter" doc:"Whether we invited."`
 	Created       time.Time            `json:"created"`
@@ -56,6 +56,44 @@ type Link struct {
 	OwnEpoch      uint32               `json:"own_epoch"`
 	PeerEpoch     uint32               `json:"peer_epoch"`
 	Figures       Figures              `json:"figures"`
+	Suspended     []Suspended          `json:"suspended,omitempty" doc:"Lanes in which nothing is said now; one that both suspended stands twice."`
+	Withdrawn     []Withdrawn          `json:"withdrawn,omitempty" doc:"Who withdrew from the link."`
+}
+
+// Suspended is a lane that a party suspended.
+type Suspended struct {
+	Lane      statement.Lane       `json:"lane"`
+	Ours      bool                 `json:"ours" doc:"Whether we suspended it; only who suspended a lane can resume it."`
+	Since     *time.Time           `json:"since,omitzero" doc:"When the other side received it; absent until it has."`
+	Reason    string               `json:"reason"`
+	Statement statement.Commitment `json:"statement"`
+}
+
+// Withdrawn is a party's end of a link.
+type Withdrawn struct {
+	Ours      bool                 `json:"ours"`
+	Since     *time.Time           `json:"since,omitzero" doc:"When the other side received it; absent until it has."`
+	Reason    string               `json:"reason"`
+	Statement statement.Commitment `json:"statement"`
+}
+
+// Suspension suspends lanes.
+type Suspension struct {
+	Lanes  []statement.Lane `json:"lanes" doc:"hotline, assistance, network, accord or dialogue; control is never suspended."`
+	Reason string           `json:"reason" doc:"withheld, consultation, review, legal, security, technical, ended or other."`
+	Words  string           `json:"words,omitempty" doc:"What else to say to the other party."`
+}
+
+// Resumption resumes lanes that we suspended.
+type Resumption struct {
+	Lanes []statement.Lane `json:"lanes"`
+	Words string           `json:"words,omitempty" doc:"What else to say to the other party."`
+}
+
+// LinkWithdrawal ends our part in a link.
+type LinkWithdrawal struct {
+	Reason string `json:"reason" doc:"withheld, consultation, review, legal, security, technical, ended or other."`
+	Words  string `json:"words,omitempty" doc:"What else to say to the other party."`
 }
 
 // Peer is the other party of a link.

@@ -25,30 +25,33 @@ import (
 
 // What a client sends and gets, as the API describes it.
 type (
-	Self          = api.Self
-	Invitation    = flow.Invitation
-	Link          = api.Link
-	Figures       = api.Figures
-	LinkFigures   = api.LinkFigures
-	Confirmation  = api.Confirmation
-	Desk          = api.Desk
-	NewDesk       = api.NewDesk
-	DeskProposal  = api.DeskProposal
-	Draft         = api.Draft
-	Statement     = api.Statement
-	File          = api.File
-	Receipt       = api.Receipt
-	Leaf          = api.Leaf
-	Verification  = api.Verification
-	Cut           = api.Cut
-	Fold          = api.Fold
-	Audit         = api.Audit
-	Evidence      = api.Evidence
-	Check         = api.Check
-	Backup        = api.Backup
-	Progress      = flow.Progress
-	StatementList = api.List[api.Statement]
-	LeafList      = api.List[api.Leaf]
+	Self           = api.Self
+	Invitation     = flow.Invitation
+	Link           = api.Link
+	Figures        = api.Figures
+	LinkFigures    = api.LinkFigures
+	Confirmation   = api.Confirmation
+	Suspension     = api.Suspension
+	Resumption     = api.Resumption
+	LinkWithdrawal = api.LinkWithdrawal
+	Desk           = api.Desk
+	NewDesk        = api.NewDesk
+	DeskProposal   = api.DeskProposal
+	Draft          = api.Draft
+	Statement      = api.Statement
+	File           = api.File
+	Receipt        = api.Receipt
+	Leaf           = api.Leaf
+	Verification   = api.Verification
+	Cut            = api.Cut
+	Fold           = api.Fold
+	Audit          = api.Audit
+	Evidence       = api.Evidence
+	Check          = api.Check
+	Backup         = api.Backup
+	Progress       = flow.Progress
+	StatementList  = api.List[api.Statement]
+	LeafList       = api.List[api.Leaf]
 )
 
 // maxAnswer bounds a JSON answer of a node: a page of the longest statements.
@@ -76,6 +79,7 @@ func Dial(data string) *Client {
 // Close lets go of idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
+// Self says who the node is.
 func (c *Client) Self(ctx context.Context) (Self, error) { return get[Self](ctx, c, "/self", nil) }
 
 // Invite makes an invitation that is valid for so many seconds.
@@ -92,16 +96,34 @@ func (c *Client) Accept(ctx context.Context, alias string, invitation []byte) (L
 	return post[Link](ctx, c, "/links", api.LinkRequest{Alias: alias, Invitation: *inv})
 }
 
+// Links lists the links.
 func (c *Client) Links(ctx context.Context) ([]Link, error) {
 	return items[Link](ctx, c, "/links", nil)
 }
 
+// Link shows a link, named by its alias, its id or a prefix of that.
 func (c *Client) Link(ctx context.Context, name string) (Link, error) {
 	return get[Link](ctx, c, "/links/"+url.PathEscape(name), nil)
 }
 
+// Confirm says that a person compared the code of a link, and returns the statement that says so.
 func (c *Client) Confirm(ctx context.Context, link string, how Confirmation) (statement.Commitment, error) {
 	return said(post[api.Said](ctx, c, "/links/"+url.PathEscape(link)+"/confirmations", how))
+}
+
+// Suspend suspends lanes of a link.
+func (c *Client) Suspend(ctx context.Context, link string, how Suspension) (statement.Commitment, error) {
+	return said(post[api.Said](ctx, c, "/links/"+url.PathEscape(link)+"/suspensions", how))
+}
+
+// Resume resumes lanes that we suspended.
+func (c *Client) Resume(ctx context.Context, link string, how Resumption) (statement.Commitment, error) {
+	return said(post[api.Said](ctx, c, "/links/"+url.PathEscape(link)+"/resumptions", how))
+}
+
+// Withdraw ends our part in a link.
+func (c *Client) Withdraw(ctx context.Context, link string, how LinkWithdrawal) (statement.Commitment, error) {
+	return said(post[api.Said](ctx, c, "/links/"+url.PathEscape(link)+"/withdrawals", how))
 }
 
 // Desks lists the desks of a link, or of all with an empty name.
@@ -109,18 +131,22 @@ func (c *Client) Desks(ctx context.Context, link string) ([]Desk, error) {
 	return items[Desk](ctx, c, "/desks", query("link", link))
 }
 
+// ProposeDesk proposes a desk; the statement returned is its id.
 func (c *Client) ProposeDesk(ctx context.Context, desk NewDesk) (statement.Commitment, error) {
 	return said(post[api.Said](ctx, c, "/desks", desk))
 }
 
+// UpdateDesk proposes another edition of a desk of ours.
 func (c *Client) UpdateDesk(ctx context.Context, desk string, p DeskProposal) (statement.Commitment, error) {
 	return said(post[api.Said](ctx, c, "/desks/"+url.PathEscape(desk)+"/updates", p))
 }
 
+// CountersignDesk countersigns the newest proposal of a peer's desk.
 func (c *Client) CountersignDesk(ctx context.Context, desk string) (statement.Commitment, error) {
 	return said(post[api.Said](ctx, c, "/desks/"+url.PathEscape(desk)+"/countersignatures", nil))
 }
 
+// WithdrawDesk withdraws a desk of ours, for a reason that is a code.
 func (c *Client) WithdrawDesk(ctx context.Context, desk, reason string) (statement.Commitment, error) {
 	return said(post[api.Said](ctx, c, "/desks/"+url.PathEscape(desk)+"/withdrawals", api.Withdrawal{Reason: reason}))
 }
@@ -135,6 +161,7 @@ type Filter struct {
 	Limit  int
 }
 
+// Statements lists statements, newest first.
 func (c *Client) Statements(ctx context.Context, f Filter) (StatementList, error) {
 	q := query("box", f.Box, "link", f.Link, "kind", f.Kind, "thread", f.Thread, "before", f.Before)
 	if f.Limit != 0 {
@@ -143,10 +170,12 @@ func (c *Client) Statements(ctx context.Context, f Filter) (StatementList, error
 	return get[StatementList](ctx, c, "/statements", q)
 }
 
+// Statement shows a statement, named by its commitment or a prefix of it.
 func (c *Client) Statement(ctx context.Context, name string) (Statement, error) {
 	return get[Statement](ctx, c, "/statements/"+url.PathEscape(name), nil)
 }
 
+// Receipts lists the receipts of a statement.
 func (c *Client) Receipts(ctx context.Context, name string) ([]Receipt, error) {
 	return items[Receipt](ctx, c, "/statements/"+url.PathEscape(name)+"/receipts", nil)
 }
@@ -221,10 +250,12 @@ func (c *Client) Verify(ctx context.Context, link string, p Progress) (Verificat
 	return stream[Verification](ctx, c, http.MethodGet, "/links/"+url.PathEscape(link)+"/verification", "", nil, p)
 }
 
+// Cut names the newest common cut of a link.
 func (c *Client) Cut(ctx context.Context, link string) (Cut, error) {
 	return get[Cut](ctx, c, "/links/"+url.PathEscape(link)+"/cut", nil)
 }
 
+// Fold hashes what lies under a cut.
 func (c *Client) Fold(ctx context.Context, link string, cut Cut) (Fold, error) {
 	var sizes []string
 	for id, size := range cut.Sizes {
@@ -233,18 +264,22 @@ func (c *Client) Fold(ctx context.Context, link string, cut Cut) (Fold, error) {
 	return get[Fold](ctx, c, "/links/"+url.PathEscape(link)+"/fold", query("sizes", strings.Join(sizes, ",")))
 }
 
+// Figures reads the gauges of every link.
 func (c *Client) Figures(ctx context.Context) ([]LinkFigures, error) {
 	return items[LinkFigures](ctx, c, "/figures", nil)
 }
 
+// Audit lists what members did, newest first.
 func (c *Client) Audit(ctx context.Context, limit int) ([]Audit, error) {
 	return items[Audit](ctx, c, "/audit", query("limit", strconv.Itoa(limit)))
 }
 
+// Evidence lists the lies that were kept, of one link or with an empty name of all.
 func (c *Client) Evidence(ctx context.Context, link string) ([]Evidence, error) {
 	return items[Evidence](ctx, c, "/evidence", query("link", link))
 }
 
+// Doctor lets the node examine itself.
 func (c *Client) Doctor(ctx context.Context) ([]Check, error) {
 	return items[Check](ctx, c, "/doctor", nil)
 }
