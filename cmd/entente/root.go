@@ -26,7 +26,7 @@ const (
 	statusAway    = 5
 )
 
-// statuses documents them, in every help text and manual page.
+// statuses documents them, in the program's help and its manual page.
 const statuses = `Exit status:
   0  done
   1  failed, or what was checked does not hold
@@ -85,6 +85,7 @@ through its socket, but for init, restore, rebuild, verify and demo, which need 
 	root.AddCommand(
 		a.initCommand(), a.serveCommand(),
 		a.inviteCommand(), a.acceptCommand(), a.confirmCommand(), a.linksCommand(), a.desksCommand(),
+		a.suspendCommand(), a.resumeCommand(), a.withdrawLinkCommand(),
 		a.sendCommand(), a.inboxCommand(), a.showCommand(), a.receiptsCommand(),
 		a.ledgerCommand(), a.verifyCommand(),
 		a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.doctorCommand(),
