@@ -43,18 +43,30 @@ func (w *world) heal() {
 		for _, n := range w.nodes {
 			for _, l := range n.links {
 				w.settle(n, l)
-				for range 400 {
-					if !w.send(n, l) {
-						break
-					}
-					moved = true
-				}
+				w.exhaust(n, l, &moved)
 			}
 			n.tolerate("rounds", n.startRounds())
 		}
 		if quiet++; moved || w.restless() != "" {
 			quiet = 0
 		}
+	}
+}
+
+// exhaust lets a node send until nothing is due. Where a lie stands, that may be never, and does not count.
+func (w *world) exhaust(n *node, l *link, moved *bool) {
+	most := 400
+	if w.harmed(l) {
+		most = 5
+	}
+	for range most {
+		if !w.send(n, l) {
+			return
+		}
+		*moved = *moved || !w.harmed(l)
+	}
+	if !w.harmed(l) {
+		w.fail("%s on %s: %d deliveries in one round, and still something is due", n.name, l.name, most)
 	}
 }
 
@@ -87,7 +99,14 @@ func (w *world) check() {
 	for _, l := range w.links {
 		if !w.harmed(l) {
 			w.checkLink(l)
+			continue
 		}
+		for _, n := range []*node{l.a, l.b} {
+			if _, err := n.house.VerifyLedger(context.Background(), member(), l.id, nil); err != nil {
+				w.fail("%s at %s: %v", l.name, n.name, err)
+			}
+		}
+		w.exposed(l.other(w.liar), l)
 	}
 	for _, s := range w.said {
 		if !w.harmed(s.link) {
@@ -128,9 +147,17 @@ func (w *world) checkLink(l *link) {
 		statements += w.checkLanes(n, l)
 		report, err := n.house.VerifyLedger(ctx, member(), l.id, nil)
 		w.must(err)
-		if !report.OK || report.Evidence != 0 || len(report.Differences) != 0 || len(report.Logs) != 2 {
+		lied := w.lied && l == w.victim() && n != w.liar && len(w.lie.evidence()) > 0
+		if lied {
+			w.exposed(n, l)
+		}
+		if report.OK == lied || (report.Evidence != 0) != lied || len(report.Differences) != 0 || len(report.Logs) != 2 {
+			var kinds []string
 			evidence, _ := n.house.Evidence(ctx, member(), &l.id, 10)
-			w.fail("%s at %s: the ledgers do not verify: %+v; evidence %v", l.name, n.name, report, evidence)
+			for _, e := range evidence {
+				kinds = append(kinds, e.Kind+": "+e.Note)
+			}
+			w.fail("%s at %s: the ledgers do not verify: %+v; evidence %q", l.name, n.name, report, kinds)
 		}
 		for _, log := range report.Logs {
 			if log.Cosigned != log.Size || log.Size != cut.Sizes[log.Party] {

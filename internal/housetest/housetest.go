@@ -28,7 +28,7 @@ type Options struct {
 type Outcome struct {
 	Seed    uint64
 	Nodes   int
-	Lie     Lie
+	Lie     Lie // what was lied about; Honesty if there was no occasion
 	Said    int // statements that were acknowledged
 	Void    int // of these, void with a reason on both sides
 	Files   int
@@ -56,6 +56,7 @@ type world struct {
 	said     []*said
 	flights  []*flight // requests under way
 	old      []*letter // what travelled before and may come again
+	lieAt    int       // step from which the liar looks for its occasion
 	lied     bool
 	broken   string // a promise, found in an act that must come to its end first
 	silenced bool   // no interleaving and no faults while the run looks at its nodes
@@ -81,7 +82,10 @@ func Run(t testing.TB, seed uint64, o Options) *Outcome {
 	w.heal()
 	w.check()
 	w.end(before)
-	w.out.Seed, w.out.Nodes, w.out.Lie = seed, len(w.nodes), w.lie
+	w.out.Seed, w.out.Nodes, w.out.Lie = seed, len(w.nodes), Honesty
+	if w.lied {
+		w.out.Lie = w.lie
+	}
 	return &w.out
 }
 
@@ -110,7 +114,7 @@ func (w *world) begin(o Options) {
 		n.skew = time.Duration(w.r.IntN(48*3600)-24*3600) * time.Second
 	}
 	if w.lie != Honesty {
-		w.liar = w.nodes[0]
+		w.liar, w.lieAt = w.nodes[0], 5+w.r.IntN(50)
 	}
 	for i, a := range w.nodes {
 		for _, b := range w.nodes[i+1:] {
@@ -175,6 +179,9 @@ func (w *world) chance(n int) bool { return w.r.IntN(1000) < n }
 func (w *world) stormy() {
 	w.now = w.now.Add(time.Duration(w.r.IntN(2000)) * time.Millisecond)
 	w.arrive(false)
+	if w.step >= w.lieAt {
+		w.tryLie()
+	}
 	n := w.nodes[w.r.IntN(len(w.nodes))]
 	switch k := w.r.IntN(100); {
 	case k < 34:

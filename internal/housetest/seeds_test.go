@@ -67,3 +67,18 @@ func TestSameSeedSameTrace(t *testing.T) {
 		}
 	}
 }
+
+// Every lie is exposed to the one to whom it is told, changes nothing that was true, and harms no other link.
+func TestLies(t *testing.T) {
+	for i, lie := range Lies() {
+		t.Run(string(lie), func(t *testing.T) {
+			told := false
+			for seed := uint64(10 * i); seed < uint64(10*i+2); seed++ {
+				t.Run(fmt.Sprint(seed), func(t *testing.T) { told = Run(t, seed, Options{Lie: lie}).Lie == lie || told })
+			}
+			if !told && !t.Failed() {
+				t.Errorf("in none of the runs was there an occasion to tell it")
+			}
+		})
+	}
+}
