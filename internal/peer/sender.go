@@ -17,6 +17,7 @@ import (
 const (
 	batchBytes = 8 << 20 // of one delivery
 	maxBulk    = 3       // deliveries of segments alone that may be under way beside an ordered one
+	maxTaking  = 2       // answers to ordered deliveries that may be taken at a time
 	bulkBytes  = 1 << 20 // of segments, from which a delivery counts as bulk
 
 	lookAgain = 5 * time.Second // for links that are new
@@ -27,9 +28,9 @@ const (
 )
 
 // Sender delivers what is due: one loop per link, so that a link has one sender at a time and a peer that is away
-// delays nobody else. Deliveries of a link follow one another in order, except that segments of large parcels travel
-// beside them, a few requests at a time: a large file never stands before a call. A node that its peers cannot reach
-// polls them, too, with one request per link.
+// delays nobody else. Deliveries of a link follow one another in order, each sent when the one before is answered, while
+// we still take that answer. Segments of large parcels travel beside them, a few requests at a time: a large file never
+// stands before a call. A node that its peers cannot reach polls them, too, with one request per link.
 type Sender struct {
 	house  House
 	client *Client
@@ -71,7 +72,7 @@ func (s *Sender) Run(ctx context.Context) error {
 			}
 			l, ok := running[view.ID]
 			if !ok {
-				l = &linkSender{Sender: s, id: view.ID, alias: view.Alias, done: make(chan outcome, maxBulk+1)}
+				l = &linkSender{Sender: s, id: view.ID, alias: view.Alias, done: make(chan outcome, maxBulk+2*(maxTaking+1))}
 				running[view.ID] = l
 			}
 			l.endpoint.Store(&view.Endpoint)
@@ -93,7 +94,7 @@ func (s *Sender) Run(ctx context.Context) error {
 	}
 }
 
-// linkSender is the loop of one link. All but endpoint belongs to its goroutine.
+// linkSender is the loop of one link. All but id and endpoint belongs to its goroutine.
 type linkSender struct {
 	*Sender
 	id       statement.LinkID
@@ -102,24 +103,34 @@ type linkSender struct {
 
 	done     chan outcome // room for all that may be under way
 	bulk     int          // deliveries under way
-	ordered  bool
-	failures int       // in a row
-	pause    time.Time // nothing is tried before
-	trouble  string    // code of the failure that was logged last; empty when all is well
+	ordered  bool         // one is on the wire
+	answers  int          // to ordered deliveries, that are being taken
+	failures int          // in a row
+	pause    time.Time    // nothing is tried before
+	trouble  string       // code of the failure that was logged last; empty when all is well
 }
 
-// outcome is the end of a delivery.
+// outcome is how far a delivery has come.
 type outcome struct {
-	bulk bool
-	err  error
+	stage stage
+	err   error // when it has ended
 }
+
+type stage int
+
+const (
+	bulkEnded  stage = iota
+	answered         // an ordered delivery has its answer, which is taken now
+	taken            // the answer was taken, or could not be
+	unanswered       // an ordered delivery had no answer
+)
 
 func (l *linkSender) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		l.wait(ctx, l.step(ctx))
 	}
-	for l.bulk > 0 || l.ordered { // requests under way end with ctx
-		l.ended(ctx, <-l.done)
+	for l.bulk > 0 || l.ordered || l.answers > 0 { // requests under way end with ctx
+		l.advance(ctx, <-l.done)
 	}
 }
 
@@ -128,7 +139,7 @@ const forever time.Duration = -1
 
 // step starts what may be started and returns how long to wait for more: 0 not at all.
 func (l *linkSender) step(ctx context.Context) time.Duration {
-	if l.ordered {
+	if l.ordered || l.answers == maxTaking {
 		return forever
 	}
 	if rest := l.pause.Sub(l.now()); rest > 0 {
@@ -177,7 +188,7 @@ func (l *linkSender) wait(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case o := <-l.done:
-		l.ended(ctx, o)
+		l.advance(ctx, o)
 	case <-timeout:
 	case <-wake:
 	}
@@ -192,17 +203,32 @@ func (l *linkSender) start(ctx context.Context, d flow.Delivery) {
 		l.ordered = true
 	}
 	endpoint := *l.endpoint.Load()
-	go func() { l.done <- outcome{bulk, l.deliver(ctx, d, endpoint)} }()
+	go func() {
+		answers, err := l.exchange(ctx, d, endpoint)
+		last := bulkEnded
+		switch {
+		case !bulk && err != nil:
+			last = unanswered
+		case !bulk:
+			last = taken
+			l.done <- outcome{stage: answered}
+		}
+		l.done <- outcome{last, l.tell(ctx, d, answers, err)}
+	}()
 }
 
-// deliver makes the request and tells the house how it ended; the house must hear it even when ctx ends meanwhile.
-func (l *linkSender) deliver(ctx context.Context, d flow.Delivery, endpoint string) error {
-	told := context.WithoutCancel(ctx)
+// exchange makes the request of a delivery.
+func (l *linkSender) exchange(ctx context.Context, d flow.Delivery, endpoint string) ([]parcel.Frame, error) {
 	chain, err := l.house.PeerChain(ctx, l.id)
-	var answers []parcel.Frame
-	if err == nil {
-		answers, err = l.client.Exchange(ctx, l.id, endpoint, Pins(chain, l.now()), d.Frames)
+	if err != nil {
+		return nil, err
 	}
+	return l.client.Exchange(ctx, l.id, endpoint, Pins(chain, l.now()), d.Frames)
+}
+
+// tell tells the house how a delivery ended; the house must hear it even when ctx ends meanwhile.
+func (l *linkSender) tell(ctx context.Context, d flow.Delivery, answers []parcel.Frame, err error) error {
+	told := context.WithoutCancel(ctx)
 	if err == nil {
 		err = l.house.Delivered(told, d, answers)
 	}
@@ -225,10 +251,18 @@ func isBulk(frames []parcel.Frame) bool {
 	return size >= bulkBytes
 }
 
-func (l *linkSender) ended(ctx context.Context, o outcome) {
-	if o.bulk {
+// advance notes how far a delivery has come.
+func (l *linkSender) advance(ctx context.Context, o outcome) {
+	switch o.stage {
+	case bulkEnded:
 		l.bulk--
-	} else {
+	case answered:
+		l.ordered = false
+		l.answers++
+		return
+	case taken:
+		l.answers--
+	case unanswered:
 		l.ordered = false
 	}
 	if o.err != nil {
