@@ -25,6 +25,7 @@ var (
 // all heal: nothing that was acknowledged may be missing, nothing may be there twice, and both sides must agree to the
 // byte.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	kills, seed := *killFlag, *seedFlag
 	if kills == 0 && os.Getenv(testenv.StrictVar) == "1" {
 		kills = manyKills
@@ -73,8 +74,12 @@ func TestCrash(t *testing.T) {
 
 // onEachDatabase runs a test on SQLite, and on PostgreSQL where there is one. settings gives those of one new node.
 func onEachDatabase(t *testing.T, test func(t *testing.T, settings func() []string)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, func() []string { return nil }) })
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, func() []string { return nil })
+	})
 	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
 		test(t, func() []string { return []string{"database=" + testenv.Postgres(t)} })
 	})
 }

@@ -53,9 +53,17 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 // run runs a command to its end and returns its exit status and all that it wrote.
 func run(t *testing.T, args ...string) (int, string) {
 	t.Helper()
+	return runIn(t, nil, args...)
+}
+
+// runIn is run with more in the environment.
+func runIn(t *testing.T, env []string, args ...string) (int, string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
-	out, err := command(ctx, args...).CombinedOutput()
+	cmd := command(ctx, args...)
+	cmd.Env = append(cmd.Env, env...)
+	out, err := cmd.CombinedOutput()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode(), string(out)
 	}
@@ -75,18 +83,22 @@ type side struct {
 	started int
 }
 
+func newSide(t *testing.T, name, data string) *side {
+	s := &side{name: name, data: data, log: data + ".log", client: node.Dial(data)}
+	t.Cleanup(s.client.Close)
+	return s
+}
+
 // foundSide makes a node with a key file, that listens on a port of this machine.
 func foundSide(t *testing.T, dir, name string, settings ...string) *side {
 	t.Helper()
-	s := &side{name: name, data: filepath.Join(dir, name), log: filepath.Join(dir, name+".log")}
-	s.client = node.Dial(s.data)
-	t.Cleanup(s.client.Close)
+	s := newSide(t, name, filepath.Join(dir, name))
 	port := freePort(t)
 	args := []string{"init", "--data", s.data, "--name", "en=" + name, "--authority", "Contact point of " + name,
 		"--key-file", s.data + ".key", "--recovery", s.data + ".recovery"}
 	for _, v := range append([]string{
 		fmt.Sprintf("listen=127.0.0.1:%d", port), fmt.Sprintf("endpoint=https://%s.localhost:%d", name, port),
-		"checkpoint=1s", "disk_reserve=1M",
+		"checkpoint=1s", "disk_reserve=0",
 	}, settings...) {
 		args = append(args, "--set", v)
 	}

@@ -170,25 +170,31 @@ func (tr *traffic) healed(t *testing.T) {
 	if tr.surprise != nil {
 		t.Fatal(tr.surprise)
 	}
-	for _, a := range tr.sent {
+	tr.arrived(t, tr.sent)
+	tr.once(t)
+	tr.agreed(t)
+}
+
+// arrived waits until statements are opened and folded on both sides, and compares what is there with what was sent.
+func (tr *traffic) arrived(t *testing.T, sent []acknowledged) {
+	t.Helper()
+	for _, a := range sent {
 		for i, s := range tr.sides {
 			until(t, fmt.Sprintf("%q is opened, as %s sees it", a.subject, s.name), func(ctx context.Context) (bool, error) {
 				v, err := s.client.Statement(ctx, a.commitment.String())
 				return v.State == "opened" && v.Verdict == "folded" && stored(v), err
 			})
-			tr.same(t, s, a, a.side == i)
+			s.holds(t, a, a.side == i)
 		}
 	}
-	tr.once(t)
-	tr.agreed(t)
 }
 
 func stored(v node.Statement) bool {
 	return !slices.ContainsFunc(v.Files, func(f node.File) bool { return f.State != "stored" })
 }
 
-// same compares a statement with what was sent, to the byte.
-func (tr *traffic) same(t *testing.T, s *side, a acknowledged, ours bool) {
+// holds compares a statement with what was sent, to the byte.
+func (s *side) holds(t *testing.T, a acknowledged, ours bool) {
 	t.Helper()
 	ctx := t.Context()
 	v, err := s.client.Statement(ctx, a.commitment.String())
