@@ -85,6 +85,7 @@ func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes in
 		s.flying[id] = true
 	}
 	s.mu.Unlock()
+	d.unsigned, d.rows, d.hashes = nil, nil, nil // their content is in the frames; who keeps a delivery may drop these
 	return d, nil
 }
 

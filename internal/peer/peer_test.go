@@ -248,6 +248,8 @@ type house struct {
 	hasty    bool              // Outgoing heeds no back-off
 	only     *statement.LinkID // the link that the queue is for; nil: any
 	failed   int
+	taken    int // deliveries
+	asked    int // how often Outgoing was called
 	answers  []string
 }
 
@@ -302,6 +304,9 @@ func (h *house) Receive(ctx context.Context, _ statement.LinkID, frames []parcel
 	h.received = append(h.received, frames...)
 	var answers []parcel.Frame
 	for _, f := range frames {
+		if bytes.HasPrefix(f.Payload, []byte("got ")) {
+			continue // an answer has no answer
+		}
 		answers = append(answers, frame("got "+string(f.Payload[:min(len(f.Payload), 40)])))
 	}
 	return answers, nil
@@ -389,6 +394,7 @@ func (h *house) push(frames ...parcel.Frame) {
 func (h *house) Outgoing(_ context.Context, link statement.LinkID, maxBytes int) (flow.Delivery, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.asked++
 	d := flow.Delivery{Link: link}
 	if time.Now().Before(h.nextTry) && !h.hasty || h.only != nil && *h.only != link {
 		return d, nil
@@ -419,6 +425,7 @@ func (h *house) end(d flow.Delivery, keep bool) {
 	h.inFlight--
 	h.queue = slices.DeleteFunc(h.queue, func(i *item) bool {
 		ours := slices.ContainsFunc(d.Frames, func(f parcel.Frame) bool { return &f.Payload[0] == &i.frame.Payload[0] })
+		ours = ours || d.Frames == nil && i.flying // of a delivery in an answer, which is the only one under way
 		if ours {
 			i.flying = false
 		}
@@ -433,6 +440,7 @@ func (h *house) Delivered(_ context.Context, d flow.Delivery, answers []parcel.F
 		return fmt.Errorf("%d answers to %d frames", len(answers), len(d.Frames))
 	}
 	h.answers = append(h.answers, texts(answers)...)
+	h.taken++
 	h.end(d, false)
 	return nil
 }
