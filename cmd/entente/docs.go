@@ -52,7 +52,11 @@ func (a *app) docsCommand() *cobra.Command {
 // papers makes every generated file. The date of the pages is fixed, so that the same program makes the same files.
 func (a *app) papers() ([]paper, error) {
 	date := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	out := []paper{{filepath.Join("api", "openapi.json"), node.OpenAPI()}}
+	openapi, err := node.OpenAPI()
+	if err != nil {
+		return nil, err
+	}
+	out := []paper{{filepath.Join("api", "openapi.json"), openapi}}
 	var pages func(c *cobra.Command) error
 	pages = func(c *cobra.Command) error {
 		if c.Hidden || c.Name() == "help" || c.IsAdditionalHelpTopicCommand() && len(c.Commands()) == 0 {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ type side struct {
 	data     string
 	endpoint string
 	client   *node.Client
-	process  *exec.Cmd
+	ended    chan error // holds the end of the node's process, once it has ended; nil before its start
 	log      string
 }
 
@@ -64,28 +65,45 @@ func (s *side) start(ctx context.Context, program string) error {
 		return fault.Wrap(fault.Unavailable, "demo", "The node's log cannot be written.", err)
 	}
 	defer log.Close()
-	s.process = exec.CommandContext(ctx, program, "serve", "--data", s.data)
-	s.process.Stderr = log
-	s.process.Cancel = func() error { return s.process.Process.Signal(os.Interrupt) }
-	s.process.WaitDelay = stopWithin
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "ENTENTE_") {
-			s.process.Env = append(s.process.Env, v)
-		}
-	}
-	if err := s.process.Start(); err != nil {
+	process := exec.CommandContext(ctx, program, "serve", "--data", s.data)
+	process.Stderr = log
+	process.Cancel = func() error { return process.Process.Signal(os.Interrupt) }
+	process.WaitDelay = stopWithin
+	process.Env = withoutSettings(os.Environ())
+	if err := process.Start(); err != nil {
 		return fault.Wrap(fault.Unavailable, "demo", "The node's process cannot be started.", err)
 	}
+	s.ended = make(chan error, 1)
+	go func() { s.ended <- process.Wait() }()
 	return nil
+}
+
+// ready says whether the node is ready, and fails when it ended instead.
+func (s *side) ready(ctx context.Context) (bool, error) {
+	select {
+	case err := <-s.ended:
+		s.ended <- err
+		return false, fault.Wrap(fault.Internal, "node_ended", "The node of "+s.names["en"]+" ended instead of getting ready.", err)
+	default:
+		return s.client.Ready(ctx) == nil, nil
+	}
+}
+
+// withoutSettings leaves out of an environment what would be a setting of the node: its file has them all.
+func withoutSettings(env []string) []string {
+	return slices.DeleteFunc(env, func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.ContainsFunc(node.Settings(), func(s node.Setting) bool { return name == "ENTENTE_"+strings.ToUpper(s.Name) })
+	})
 }
 
 // wait waits for the process to end after its context did. A node that ended with a failure of its own is an error.
 func (s *side) wait() error {
 	s.client.Close()
-	if s.process == nil || s.process.Process == nil {
+	if s.ended == nil {
 		return nil
 	}
-	err := s.process.Wait()
+	err := <-s.ended
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() > 0 {
 		return fmt.Errorf("the node of %s ended with status %d", s.names["en"], exit.ExitCode())
 	}

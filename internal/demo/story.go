@@ -70,7 +70,7 @@ func (s *story) start(ctx, running context.Context) error {
 		if err := own.start(running, s.o.Program); err != nil {
 			return err
 		}
-		return until(ctx, func() (bool, error) { err := own.client.Ready(ctx); return err == nil, err })
+		return until(ctx, func() (bool, error) { return own.ready(ctx) })
 	})
 }
 

@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"entente/internal/actor"
 	"entente/internal/api"
 	"entente/internal/fault"
@@ -136,5 +138,11 @@ func Version() Build {
 	return b
 }
 
-// OpenAPI is the description of the API, as it is served.
-func OpenAPI() []byte { return append(api.Describe(), '\n') }
+// OpenAPI is the description of the API, indented for people.
+func OpenAPI() ([]byte, error) {
+	doc := jsontext.Value(api.Describe())
+	if err := doc.Indent(jsontext.WithIndent("  ")); err != nil {
+		return nil, fmt.Errorf("indenting the description: %w", err)
+	}
+	return append(doc, '\n'), nil
+}

@@ -30,6 +30,7 @@ const (
 	headerWait   = 10 * time.Second
 	idleWait     = 2 * time.Minute
 	doorsPatient = 5 * time.Second // for calls under way at shutdown
+	maxSocket    = 103             // bytes of a socket's path, on every system
 )
 
 // Node is an open node. Serve runs it, Close lets go of its data directory.
@@ -250,6 +251,9 @@ func (n *Node) listen(ctx context.Context) (doors []door, err error) {
 		return l, nil
 	}
 	socket := n.cfg.Socket()
+	if len(socket) > maxSocket {
+		return nil, fault.New(fault.Invalid, "data", fmt.Sprintf("The path %s is too long for a socket (%d bytes at most); use a data directory with a shorter one.", socket, maxSocket))
+	}
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fault.Wrap(fault.Unavailable, "listen", "The socket that a former run left cannot be removed.", err)
 	}
