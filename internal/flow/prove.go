@@ -186,6 +186,9 @@ func (h *House) verifyLog(ctx context.Context, l exchange.Link, peer *party.Chai
 			fail("the cosigned checkpoint is of size %d, not %d", checkpoint.Size, log.CosignedSize)
 		}
 	}
+	if log.CosignedSize > log.Size {
+		fail("%d leaves are missing that were cosigned", log.CosignedSize-log.Size)
+	}
 	follower := ledger.NewFollower(log.Epoch)
 	for follower.Size < log.Size {
 		var rows []exchange.LeafRow
@@ -380,6 +383,19 @@ func (h *House) signedDocument(ctx context.Context, tx Tx, hash envelope.Hash) (
 	}
 	env := envelope.Envelope{PayloadType: doc.Type, Payload: doc.Payload, Signatures: doc.Signatures}
 	return env.Encode()
+}
+
+// Entry is the leaf that records a document in a party's log of a link, with its path to the newest cosigned checkpoint.
+func (h *House) Entry(ctx context.Context, who actor.Actor, link statement.LinkID, p party.ID, kind ledger.Kind, doc envelope.Hash) (proof.Entry, error) {
+	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+		return proof.Entry{}, err
+	}
+	var e proof.Entry
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		e, err = h.entry(ctx, tx, exchange.Link{ID: link}, p, string(kind), doc)
+		return err
+	})
+	return e, err
 }
 
 // entry is a leaf with its path to the newest cosigned checkpoint of its log.

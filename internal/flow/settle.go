@@ -89,7 +89,7 @@ func (h *House) SettleLoop(ctx context.Context) error {
 			return nil
 		case <-h.settling:
 		case <-tick.C:
-			if err := h.expire(ctx); err != nil && ctx.Err() == nil {
+			if err := h.Expire(ctx); err != nil && ctx.Err() == nil {
 				h.cfg.Log.Error("expiring parcels", "err", err)
 			}
 		}
@@ -376,8 +376,8 @@ func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Hea
 	return row, "", nil
 }
 
-// expire refuses, with a signed receipt that uses up its sequence, what began to arrive and did not come whole in time.
-func (h *House) expire(ctx context.Context) error {
+// Expire refuses, with a signed receipt that uses up its sequence, what began to arrive and did not come whole in time.
+func (h *House) Expire(ctx context.Context) error {
 	var links []exchange.Link
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
 		links, err = tx.Links(ctx)
