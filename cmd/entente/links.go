@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"entente/envelope"
+	"entente/internal/flow"
 	"entente/internal/node"
 )
 
@@ -110,9 +111,9 @@ func (a *app) linksCommand() *cobra.Command {
 				return err
 			}
 			return a.print(links, func(w io.Writer) {
-				t := newTable("ALIAS", "STATE", "PEER", "LINK", "SENDING", "UNCOSIGNED", "OLDEST")
+				t := newTable("ALIAS", "STATE", "PEER", "LINK", "REACH", "SENDING", "UNCOSIGNED", "OLDEST")
 				for _, l := range links {
-					t.row(line(l.Alias), l.State, names(l.Peer.Names), short(l.ID), fmt.Sprint(l.Figures.Sending),
+					t.row(line(l.Alias), l.State, names(l.Peer.Names), short(l.ID), l.Reach, fmt.Sprint(l.Figures.Sending),
 						fmt.Sprint(l.Figures.UncosignedOwn), maybe(l.Figures.OldestUnreceipted))
 				}
 				t.write(w)
@@ -146,6 +147,7 @@ func showLink(w io.Writer, l node.Link) {
 	if l.Peer.Endpoint != "" {
 		pair(w, "Endpoint", line(l.Peer.Endpoint))
 	}
+	pair(w, "Reach", reaches(l.Reach))
 	pair(w, "Code", l.Code.Digits)
 	for _, language := range sortedKeys(l.Code.Words) {
 		pair(w, "Words "+language, strings.Join(l.Code.Words[language], " "))
@@ -158,6 +160,21 @@ func showLink(w io.Writer, l node.Link) {
 	case "unverified", "confirmed_by_us", "confirmed_by_peer", "disagreed":
 		fmt.Fprintf(w, "\nCompare the code with a person of the other party, then: entente confirm %s --method telephone --person … --function …\n", line(l.Alias))
 	}
+}
+
+// reaches says in words how two nodes reach each other.
+func reaches(how string) string {
+	switch how {
+	case flow.ReachPush:
+		return "push: each node pushes to the other"
+	case flow.ReachPolled:
+		return "polled: their node pushes to ours and polls it; ours cannot reach it"
+	case flow.ReachPolling:
+		return "polling: our node pushes to theirs and polls it; theirs cannot reach ours"
+	case flow.ReachCourier:
+		return "courier: only files cross"
+	}
+	return line(how)
 }
 
 // spoken is the commitment that an act made, as --json shows it.

@@ -80,7 +80,7 @@ func (d *Door) links(ctx context.Context, who actor.Actor, _ None) (List[Link], 
 	}
 	out := List[Link]{Items: []Link{}}
 	for _, v := range views {
-		out.Items = append(out.Items, linkOf(v))
+		out.Items = append(out.Items, d.linkOf(v))
 	}
 	return out, nil
 }
@@ -94,7 +94,7 @@ func (d *Door) link(ctx context.Context, who actor.Actor, in linkIn) (Link, erro
 	if err != nil {
 		return Link{}, err
 	}
-	l := linkOf(v)
+	l := d.linkOf(v)
 	l.Agreement = &v.Agreement
 	return l, nil
 }
@@ -155,12 +155,13 @@ func (d *Door) withdraw(ctx context.Context, who actor.Actor, in withdrawLinkIn)
 	return Said{Statement: c}, err
 }
 
-func linkOf(v flow.LinkView) Link {
+func (d *Door) linkOf(v flow.LinkView) Link {
 	l := Link{
 		ID: v.ID, Alias: v.Alias, State: v.State,
 		Peer:    Peer{Party: v.Peer, Names: v.PeerNames, Fingerprint: v.PeerFingerprint, Endpoint: v.Endpoint},
 		Inviter: v.Inviter, Created: instant(v.Created),
 		Code:          Code{Digits: v.Digits, Words: map[string][]string{"en": v.WordsEN, "zh": v.WordsZH}},
+		Reach:         v.Reach(d.endpoint != ""),
 		AgreementHash: v.AgreementHash, OwnEpoch: v.OwnEpoch, PeerEpoch: v.PeerEpoch,
 		Figures: figuresOf(v.Figures),
 	}

@@ -51,6 +51,7 @@ type Link struct {
 	Inviter       bool                 `json:"inviter" doc:"Whether we invited."`
 	Created       time.Time            `json:"created"`
 	Code          Code                 `json:"code"`
+	Reach         string               `json:"reach" doc:"push: each node pushes to the other; polled: the peer's node pushes to ours and polls it; polling: ours does that; courier: only files cross."`
 	AgreementHash envelope.Hash        `json:"agreement_hash"`
 	Agreement     *statement.Agreement `json:"agreement,omitzero" doc:"In force, or offered while the link is unverified; only when one link is asked for."`
 	OwnEpoch      uint32               `json:"own_epoch"`

@@ -36,6 +36,9 @@ var deliveryName = regexp.MustCompile(`^[A-Z2-7]{26}$`)
 // errVanished says that nobody came back for an answer with a delivery in it.
 var errVanished = errors.New("the peer that polled did not come back")
 
+// errGone ends a poll whose sender has gone; nobody reads it.
+var errGone = httpError{http.StatusRequestTimeout, "gone", "The poll was given up."}
+
 // polls is what a server knows of the peers that poll it.
 type polls struct {
 	closing chan struct{} // closed when the server ends: nobody waits any longer
@@ -132,7 +135,7 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, pass *pass, frames
 	case <-newer:
 		return fault.New(fault.Conflict, "newer_poll", "Another poll of this link came; one is enough.")
 	case <-ctx.Done():
-		return ctx.Err()
+		return errGone
 	}
 	taking := sync.OnceFunc(func() { <-p.turn })
 	defer taking()
@@ -247,7 +250,7 @@ func (s *Server) due(ctx context.Context, link statement.LinkID, newer <-chan st
 		case <-s.polls.closing:
 			return d, none, nil
 		case <-ctx.Done():
-			return d, none, ctx.Err()
+			return d, none, errGone
 		}
 	}
 }
@@ -258,7 +261,7 @@ func (s *Server) take(ctx context.Context, link statement.LinkID) (flow.Delivery
 	select {
 	case s.polls.slots <- struct{}{}:
 	case <-ctx.Done():
-		return flow.Delivery{}, func() {}, ctx.Err()
+		return flow.Delivery{}, func() {}, errGone
 	}
 	release := func() { <-s.polls.slots }
 	d, err := s.cfg.House.Outgoing(ctx, link, pollBytes)
