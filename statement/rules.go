@@ -47,10 +47,23 @@ type Deadline struct {
 	Unit    string `json:"unit"` // minutes | hours | days | working_days
 }
 
-// Retention is how long bodies and files of a kind are kept after their thread has closed.
+// Retention is how long bodies and files of a kind are kept after the last word in their thread.
 type Retention struct {
 	Kind string `json:"kind"` // kind, or "*"
 	Days int    `json:"days"`
+}
+
+// Retain finds for how many days bodies and files of a kind are kept: the entry of the kind itself before that of every
+// kind. Without one they are kept until somebody orders otherwise.
+func (r Rules) Retain(kind string) (days int, ok bool) {
+	for _, name := range []string{kind, "*"} {
+		for _, k := range r.Retention {
+			if k.Kind == name {
+				return k.Days, true
+			}
+		}
+	}
+	return 0, false
 }
 
 // DefaultRules is the rule set that a new link starts from.

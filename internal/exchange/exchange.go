@@ -120,7 +120,7 @@ type File struct {
 	Link      statement.LinkID
 	Parcel    envelope.ID
 	Size      int64
-	State     string // waiting | stored | failed | erased
+	State     string // waiting | stored | failed | erasing (Blob is to be removed) | erased
 	Blob      string // sealed at rest under the statement's key
 	FLOE      []byte // header of the sealing at rest
 	Reason    string

@@ -44,8 +44,8 @@ type LaneTx interface {
 	ParcelsIn(ctx context.Context, link statement.LinkID, author party.ID, state ParcelState, limit int) ([]Parcel, error)
 	// DueParcels is ParcelsIn(Sending) with NextTry at or before now, Content included.
 	DueParcels(ctx context.Context, link statement.LinkID, author party.ID, now int64, limit int) ([]Parcel, error)
-	// AdvanceParcels writes what receipts change of our parcels: State, Reason, GotIndex, Received and Stale. The content of one
-	// that has come to its end (opened, refused, rejected) is removed.
+	// AdvanceParcels writes what receipts change of our parcels: State, Reason, GotIndex, Received and Stale. One that has
+	// come to its end (opened, refused, rejected) loses its Content and its Blob; the blob itself is the caller's to remove.
 	AdvanceParcels(ctx context.Context, ps []Parcel) error
 	SetVerdicts(ctx context.Context, ps []Parcel) error // Verdict of each, by ID
 	// NextTry is the lowest NextTry of DueParcels at any time; NotFound if nothing is Sending.
@@ -79,7 +79,12 @@ type StatementTx interface {
 	PutBody(ctx context.Context, c statement.Commitment, sealed []byte, wrappedKey []byte) error // idempotent
 	Body(ctx context.Context, c statement.Commitment) (sealed, wrappedKey []byte, err error)
 	EraseBody(ctx context.Context, c statement.Commitment, at int64) error // body and key go; the statement stays, Erased = at
-	PutFiles(ctx context.Context, fs ...File) error                        // insert or update by (Statement, Position)
+	// Aged lists statements of a kind that are not erased and whose threads hold nothing authored or received at or after
+	// before, oldest first, those after the given one (zero: from the oldest).
+	Aged(ctx context.Context, link statement.LinkID, kind string, before int64, after Statement, limit int) ([]Statement, error)
+	// ErasingFiles lists files in the state erasing, by statement and position, those after the given place.
+	ErasingFiles(ctx context.Context, after statement.Commitment, position, limit int) ([]File, error)
+	PutFiles(ctx context.Context, fs ...File) error // insert or update by (Statement, Position)
 	Files(ctx context.Context, c statement.Commitment) ([]File, error)
 	FileByParcel(ctx context.Context, id envelope.ID) (File, error)
 

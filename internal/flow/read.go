@@ -24,9 +24,10 @@ type StatementView struct {
 	Parcel    exchange.Parcel
 	Verdict   string // that of the parcel
 	Text      *statement.Text
-	Body      []byte // JSON; nil when erased
+	Body      []byte // JSON; nil when erased, or when its key is not here
 	Files     []FileView
 	Receipts  []ReceiptView
+	Erasures  []ErasureView // who told the other that it erased this; in Show only
 }
 
 // FileView is a file of a statement.
@@ -36,7 +37,7 @@ type FileView struct {
 	Media          string
 	Size           int64
 	SHA256         envelope.Hash
-	State          string // waiting | stored | failed | erased
+	State          string // waiting | stored | failed | erasing | erased
 	Reason         string
 	Parcel         envelope.ID
 	ParcelState    string
@@ -125,6 +126,9 @@ func (h *House) view(ctx context.Context, tx Tx, row exchange.Statement, names m
 		return v, nil
 	}
 	sealed, wrapped, err := tx.Body(ctx, row.Commitment)
+	if notFound(err) { // restored with keys of after its erasure, or without keys
+		return v, nil
+	}
 	if err != nil {
 		return v, err
 	}
@@ -180,7 +184,14 @@ func (h *House) Show(ctx context.Context, who actor.Actor, name string) (Stateme
 		if v, err = h.view(ctx, tx, row, names); err != nil {
 			return err
 		}
-		v.Receipts, err = receiptsOf(ctx, tx, v.Parcel.Header)
+		if v.Receipts, err = receiptsOf(ctx, tx, v.Parcel.Header); err != nil {
+			return err
+		}
+		l, err := tx.Link(ctx, row.Link)
+		if err != nil {
+			return err
+		}
+		v.Erasures, err = h.erasures(ctx, tx, row, l.Peer)
 		return err
 	})
 	return v, err
@@ -323,6 +334,9 @@ func (h *House) desk(ctx context.Context, tx Tx, key columnKey, owner exchange.D
 		return v, err
 	}
 	sealed, wrapped, err := tx.Body(ctx, shown.Statement)
+	if notFound(err) {
+		return v, nil
+	}
 	if err != nil {
 		return v, err
 	}

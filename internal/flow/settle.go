@@ -333,6 +333,17 @@ func (h *House) settleFile(ctx context.Context, l exchange.Link, p exchange.Parc
 		if reason == "not_named" {
 			return nil // the place that it claims is another file's
 		}
+		now, err := w.tx.Statement(ctx, p.Text)
+		if err != nil {
+			return err
+		}
+		if now.Erased != 0 { // perhaps since it was opened
+			parcelRow.State, parcelRow.Reason = exchange.Rejected, fileErased
+			row.State, row.Reason, row.FLOE = fileErased, "", nil
+			if row.Blob != "" {
+				row.State = fileErasing
+			}
+		}
 		return w.tx.PutFiles(ctx, row)
 	})
 }

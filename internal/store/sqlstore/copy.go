@@ -180,13 +180,14 @@ func (l *Loader) SetMeta(ctx context.Context, key string, value []byte) error {
 	return l.t.SetMeta(ctx, key, value)
 }
 
-// BlobNames lists the names of blobs above after that rows refer to, in order, up to limit. Those that hold what
+// BlobNames lists the names of blobs above after that rows refer to, in order, up to limit, without those of files that are being
+// erased. Those that hold what
 // the peer has sealed for us are outside of BackupBlobs.
 func (s *Store) BlobNames(ctx context.Context, scope BlobScope, after string, limit int) ([]string, error) {
 	var names []string
 	err := s.db.read(ctx, func(c conn) error {
 		t := &tx{c: c}
-		for _, from := range []string{`files WHERE `, scope.parcels()} {
+		for _, from := range []string{`files WHERE state <> 'erasing' AND `, scope.parcels()} {
 			part, err := list(ctx, t, func(r rows, name *string) error { return r.Scan(name) },
 				`SELECT DISTINCT blob FROM `+from+`blob <> '' AND blob > $1 ORDER BY blob LIMIT $2`, after, int64(limit))
 			if err != nil {

@@ -164,6 +164,9 @@ func (t *tx) AdvanceParcels(ctx context.Context, ps []exchange.Parcel) error {
 			if err := t.dropContent(ctx, p.ID); err != nil {
 				return err
 			}
+			if err := t.write(ctx, `UPDATE parcels SET blob = '' WHERE id = $1 AND blob <> ''`, p.ID[:]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

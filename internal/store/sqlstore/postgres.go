@@ -73,6 +73,10 @@ func (db *postgresDB) prepare(ctx context.Context) error {
 
 func (db *postgresDB) name() string { return "postgres" }
 
+// scrub has nothing that it could do: when the server writes over dead rows and its log is the server's matter, which
+// docs/operate.md tells the operator.
+func (db *postgresDB) scrub(context.Context) (done bool, err error) { return true, nil }
+
 func (db *postgresDB) close() error {
 	db.pool.Close()
 	return nil

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -30,7 +31,7 @@ func pragmas() []pragma {
 		{"journal_mode", "WAL", "wal"},
 		{"synchronous", "FULL", "2"},
 		{"foreign_keys", "1", "1"},
-		{"busy_timeout", "10000", "10000"},
+		{"busy_timeout", strconv.Itoa(busyTimeout), strconv.Itoa(busyTimeout)},
 		{"secure_delete", "1", "1"},
 		{"trusted_schema", "0", "0"},
 		{"cache_size", "-32768", "-32768"},
@@ -41,6 +42,9 @@ func pragmas() []pragma {
 }
 
 type pragma struct{ name, set, got string }
+
+// busyTimeout is how many milliseconds a connection waits for a lock.
+const busyTimeout = 10000
 
 func sqliteURL(path string, extra ...string) string {
 	q := url.Values{"_txlock": {"immediate"}}
@@ -72,6 +76,9 @@ func openSQLite(ctx context.Context, path string, readers int) (_ *sqliteDB, err
 	}
 	if db.w, err = newSQLiteConn(ctx, db.writing); err != nil {
 		return nil, err
+	}
+	if _, err := db.w.scrub(ctx); err != nil { // a crash may have come between an erasure and this
+		return nil, fmt.Errorf("clearing the write-ahead log: %w", err)
 	}
 	if db.reading, err = sql.Open("sqlite", sqliteURL(path, "query_only(1)")); err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
@@ -124,6 +131,38 @@ func (db *sqliteDB) read(ctx context.Context, f func(conn) error) error {
 	}
 	defer c.rollback(ctx)
 	return f(c)
+}
+
+// scrubPatience is how many milliseconds scrub waits for those who read and write meanwhile.
+const scrubPatience = 250
+
+// scrub moves the write-ahead log into the database and cuts it to nothing: until then it holds erased keys, in the pages
+// of before. The database itself holds none, by secure_delete. It cannot be done while a reader has an old snapshot open.
+func (db *sqliteDB) scrub(ctx context.Context) (done bool, err error) {
+	var c *sqliteConn
+	select {
+	case c = <-db.readers:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	defer func() { db.readers <- c }()
+	return c.scrub(ctx)
+}
+
+func (c *sqliteConn) scrub(ctx context.Context) (done bool, err error) {
+	patience := func(ms int) error {
+		_, err := c.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", ms))
+		return err
+	}
+	if err := patience(scrubPatience); err != nil {
+		return false, sqliteFault(err)
+	}
+	var busy, pages, moved int
+	err = c.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
+	if err = errors.Join(err, patience(busyTimeout)); err != nil {
+		return false, sqliteFault(err)
+	}
+	return busy == 0, nil
 }
 
 func (db *sqliteDB) check(ctx context.Context) error {

@@ -21,6 +21,8 @@ import (
 type Store struct {
 	db        database
 	committer *committer
+
+	unscrubbed atomic.Bool // a key was erased, and what older pages hold of it is still there
 }
 
 // database is one of the two databases.
@@ -31,6 +33,8 @@ type database interface {
 	writer(ctx context.Context) (s session, done func(), err error)
 	// check looks for damage.
 	check(ctx context.Context) error
+	// scrub removes from files what commits have overwritten or deleted, where it can; done says whether it could now.
+	scrub(ctx context.Context) (done bool, err error)
 	name() string
 	close() error
 }
@@ -80,8 +84,29 @@ func (s *Store) View(ctx context.Context, f func(flow.Tx) error) error {
 // Update runs f in a serializable transaction, possibly more than once and together with other acts, and returns
 // when the outcome is durable. When ctx ends before f has begun, f never runs. An Update inside an Update waits
 // for itself: it must not be done.
+//
+// After an act that erased a key, what older pages of the database still hold of it is removed too, at once or
+// after one of the next acts.
 func (s *Store) Update(ctx context.Context, p flow.Priority, f func(flow.Tx) error) error {
-	return s.committer.submit(ctx, p, func(c conn) error { return runAct(c, f) })
+	var erased atomic.Bool
+	err := s.committer.submit(ctx, p, func(c conn) error {
+		return runAct(c, func(t flow.Tx) error {
+			err := f(t)
+			if t.(*tx).erased {
+				erased.Store(true)
+			}
+			return err
+		})
+	})
+	if err == nil && erased.Load() {
+		s.unscrubbed.Store(true)
+	}
+	if s.unscrubbed.CompareAndSwap(true, false) { // one caller tries at a time
+		if done, failed := s.db.scrub(context.WithoutCancel(ctx)); !done || failed != nil {
+			s.unscrubbed.Store(true)
+		}
+	}
+	return err
 }
 
 // runAct gives f a transaction that ends with it, so that a tx that escapes its closure cannot touch another's.
@@ -104,8 +129,9 @@ func caught(f func() error) (err error) {
 
 // tx is one act's transaction; it implements flow.Tx, in one file per group of tables.
 type tx struct {
-	c    conn
-	over atomic.Bool
+	c      conn
+	over   atomic.Bool
+	erased bool // a key was erased
 }
 
 func (t *tx) alive(ctx context.Context) error {

@@ -148,7 +148,23 @@ func (t *tx) EraseBody(ctx context.Context, c statement.Commitment, at int64) er
 	if err := t.write(ctx, `DELETE FROM statement_bodies WHERE commitment = $1`, c[:]); err != nil {
 		return err
 	}
+	t.erased = true
 	return t.write(ctx, `DELETE FROM statement_keys WHERE commitment = $1`, c[:])
+}
+
+// Aged implements exchange.StatementTx.
+func (t *tx) Aged(ctx context.Context, link statement.LinkID, kind string, before int64, after exchange.Statement, limit int) ([]exchange.Statement, error) {
+	return list(ctx, t, scanStatement, `SELECT `+statementColumns+` FROM statements s
+		WHERE s.link = $1 AND s.kind = $2 AND s.erased = 0 AND s.authored < $3 AND (s.authored, s.commitment) > ($4, $5)
+			AND NOT EXISTS (SELECT 1 FROM statements n JOIN parcels p ON p.id = n.parcel
+				WHERE n.thread = s.thread AND n.link = s.link AND (n.authored >= $3 OR p.received >= $3))
+		ORDER BY s.authored, s.commitment LIMIT $6`, link[:], kind, before, after.Authored, after.Commitment[:], int64(limit))
+}
+
+// ErasingFiles implements exchange.StatementTx.
+func (t *tx) ErasingFiles(ctx context.Context, after statement.Commitment, position, limit int) ([]exchange.File, error) {
+	return list(ctx, t, scanFile, `SELECT `+fileColumns+` FROM files
+		WHERE state = 'erasing' AND (statement, position) > ($1, $2) ORDER BY statement, position LIMIT $3`, after[:], int64(position), int64(limit))
 }
 
 const fileColumns = `statement, position, link, parcel, size, state, blob, floe, reason`

@@ -138,6 +138,7 @@ CREATE INDEX statements_link ON statements (link, authored, commitment);
 CREATE INDEX statements_thread ON statements (thread, authored, commitment);
 CREATE INDEX statements_kind ON statements (kind, authored, commitment);
 CREATE INDEX statements_parcel ON statements (parcel);
+CREATE INDEX statements_kept ON statements (link, kind, authored, commitment) WHERE erased = 0;
 
 CREATE TABLE statement_bodies (
     commitment BYTEA NOT NULL PRIMARY KEY,
@@ -164,6 +165,7 @@ CREATE TABLE files (
 );
 CREATE INDEX files_parcel ON files (parcel);
 CREATE INDEX files_blob ON files (blob) WHERE blob <> '';
+CREATE INDEX files_erasing ON files (statement, position) WHERE state = 'erasing';
 
 CREATE TABLE columns (
     link   BYTEA NOT NULL,
