@@ -51,8 +51,11 @@ type Node struct {
 	loops atomic.Int32 // that run
 }
 
-// wantLoops is how many loops a node has: settle, checkpoint, send.
-const wantLoops = 3
+// wantLoops is how many loops a node has: settle, checkpoint, retention, send.
+const wantLoops = 4
+
+// retainEvery is how often is looked for what is kept no longer.
+const retainEvery = time.Hour
 
 // Run opens the node of a configuration and runs it until ctx ends. passphrase is asked for when no key file opens
 // the keyring.
@@ -195,6 +198,7 @@ func (n *Node) Serve(ctx context.Context) error {
 	for _, run := range []func(context.Context) error{
 		n.house.SettleLoop,
 		func(ctx context.Context) error { return n.house.CheckpointLoop(ctx, n.cfg.Checkpoint) },
+		func(ctx context.Context) error { return n.house.RetentionLoop(ctx, retainEvery) },
 		n.sender.Run,
 	} {
 		loops.Go(func() error { return n.loop(loopsCtx, run) })
