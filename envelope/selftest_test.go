@@ -18,7 +18,7 @@ func TestKnownAnswers(t *testing.T) {
 	if *update {
 		writeAnswers(t, envelope.INT1(), "int1.json")
 		writeAnswers(t, envelopetest.Suite2(), "envelopetest/test2.json")
-		t.Skip("known answers written: run again without -update")
+		t.Fatal("known answers written: run again without -update")
 	}
 	if err := envelopetest.Registry().SelfTest(); err != nil {
 		t.Error(err)

@@ -88,7 +88,7 @@ through its socket, but for init, restore, rebuild, verify and demo, which need 
 		a.suspendCommand(), a.resumeCommand(), a.withdrawLinkCommand(),
 		a.sendCommand(), a.inboxCommand(), a.showCommand(), a.receiptsCommand(),
 		a.ledgerCommand(), a.verifyCommand(),
-		a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.doctorCommand(),
+		a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.doctorCommand(), a.auditCommand(), a.evidenceCommand(),
 		a.demoCommand(), a.benchCommand(), a.docsCommand(), a.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()
