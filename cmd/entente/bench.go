@@ -25,7 +25,7 @@ and removed after it; no node of yours is touched.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.benchStatementsCommand())
+	cmd.AddCommand(a.benchStatementsCommand(), a.benchReadyCommand(), a.benchLedgerCommand(), a.benchTransferCommand())
 	return cmd
 }
 
@@ -96,4 +96,95 @@ are made and verified, and a key is sealed and opened.`,
 	cmd.Flags().IntVar(&count, "count", 3000, "how many statements to send")
 	cmd.Flags().IntVar(&inFlight, "in-flight", 64, "how many calls are under way at any time")
 	return cmd
+}
+
+func (a *app) benchReadyCommand() *cobra.Command {
+	var statements int
+	cmd := &cobra.Command{
+		Use:   "ready",
+		Short: "Measure how soon a node with a large record is ready",
+		Long: `Make a node with a large record in SQLite, start it several times, and measure the time from the start of its process until
+/readyz answers 200. Beside it stands the same node's time before the record was made.`,
+		Args:    cobra.NoArgs,
+		PreRunE: func(*cobra.Command, []string) error { return atLeast(1, "statements", int64(statements)) },
+		RunE: a.measure(func(ctx context.Context, o bench.Options, end func()) error {
+			r, err := bench.MeasureReady(ctx, o, statements)
+			end()
+			if err != nil {
+				return err
+			}
+			return a.print(r, func(w io.Writer) {
+				pair(w, "record", fmt.Sprintf("%d statements, a database of %s, made in %.0f s", r.Statements, size(r.Bytes), r.Built))
+				pair(w, "ready", fmt.Sprintf("%.0f ms, median of %d starts", r.Median, len(r.Starts)))
+				pair(w, "empty", fmt.Sprintf("%.0f ms before the record was made", r.Empty))
+			})
+		}),
+	}
+	cmd.Flags().IntVar(&statements, "statements", 1_000_000, "how many statements the record holds")
+	return cmd
+}
+
+func (a *app) benchLedgerCommand() *cobra.Command {
+	var entries int
+	cmd := &cobra.Command{
+		Use:   "ledger",
+		Short: "Measure proofs from a large ledger, and appending to it",
+		Long: `Make a ledger in a node's store, read proofs of entries chosen at random (leaf, inclusion proof, checkpoint), and append
+durable batches to it and, by turns, to a ledger of 1,000 entries.`,
+		Args:    cobra.NoArgs,
+		PreRunE: func(*cobra.Command, []string) error { return atLeast(2, "entries", int64(entries)) },
+		RunE: a.measure(func(ctx context.Context, o bench.Options, end func()) error {
+			r, err := bench.MeasureLedger(ctx, o, entries)
+			end()
+			if err != nil {
+				return err
+			}
+			return a.print(r, func(w io.Writer) {
+				pair(w, "proof", fmt.Sprintf("p50 %.0f µs, p99 %.0f µs, of %d from %d entries", r.P50, r.P99, r.Proofs, r.Entries))
+				pair(w, "append", fmt.Sprintf("%.0f µs for %d leaves, %.0f µs at %d entries; ratio %.2f", r.Large, r.Batch, r.Small, r.SmallAt, r.Ratio))
+			})
+		}),
+	}
+	cmd.Flags().IntVar(&entries, "entries", 1_000_000, "how many entries the ledger holds")
+	return cmd
+}
+
+func (a *app) benchTransferCommand() *cobra.Command {
+	var bytes string
+	cmd := &cobra.Command{
+		Use:   "transfer",
+		Short: "Measure how fast a file goes from one node to another",
+		Long: `Send a file of random bytes from one node to another, until it is opened and stored there. Beside it stand a plain copy of
+the same bytes over HTTPS and one from file to file, both with fsync.`,
+		Args: cobra.NoArgs,
+		RunE: a.measure(func(ctx context.Context, o bench.Options, end func()) error {
+			n, err := node.ParseBytes(bytes)
+			if err != nil {
+				return usage("Give --bytes as a number; K, M and G may follow it.")
+			}
+			if err := atLeast(1, "bytes", n); err != nil {
+				return err
+			}
+			r, err := bench.MeasureTransfer(ctx, o, n)
+			end()
+			if err != nil {
+				return err
+			}
+			return a.print(r, func(w io.Writer) {
+				pair(w, "end to end", fmt.Sprintf("%.1f MB/s of %s; a plain copy over HTTPS %.1f MB/s; ratio %.2f", r.EndToEnd, size(r.Bytes), r.Plain, r.Ratio))
+				pair(w, "sealing", fmt.Sprintf("%.1f MB/s; writing the plaintext %.1f MB/s; ratio %.2f", r.Sealing, r.Writing, r.Sealed))
+				pair(w, "memory", fmt.Sprintf("%s at the author, %s at the addressee, at their peaks", size(r.Author), size(r.Addressee)))
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&bytes, "bytes", "256M", "how large the file is; K, M and G may follow the number")
+	return cmd
+}
+
+// atLeast refuses a flag below its least value.
+func atLeast(least int64, flag string, n int64) error {
+	if n < least {
+		return usage("Give --%s as at least %d.", flag, least)
+	}
+	return nil
 }

@@ -112,3 +112,25 @@ func (b *book) close(ctx context.Context, tx Tx) error {
 	b.rows = nil
 	return tx.PutLog(ctx, b.log)
 }
+
+// Entry is a leaf to be entered.
+type Entry struct {
+	Kind ledger.Kind
+	Lane statement.Lane
+	Seq  uint64
+	Doc  envelope.Hash
+}
+
+// Enter appends leaves to a party's log of a link, as every act does that enters one, and returns the log's new state.
+func Enter(ctx context.Context, tx Tx, link statement.LinkID, p party.ID, epoch uint32, now int64, entries []Entry) (exchange.Log, error) {
+	b, err := openBook(ctx, tx, link, p, epoch)
+	if err != nil {
+		return exchange.Log{}, err
+	}
+	for _, e := range entries {
+		if _, err := b.enter(now, e.Kind, e.Lane, e.Seq, e.Doc); err != nil {
+			return exchange.Log{}, err
+		}
+	}
+	return b.log, b.close(ctx, tx)
+}
