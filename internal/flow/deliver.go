@@ -345,7 +345,13 @@ func (h *House) outgoingSegments(ctx context.Context, s *linkState, d *Delivery,
 			}
 			continue
 		}
-		if err := h.readSegments(ctx, d, p, numbers(gaps, left)); err != nil {
+		err = h.readSegments(ctx, d, p, numbers(gaps, left))
+		if notFound(err) { // its last receipt came meanwhile, or the disk lost it
+			h.cfg.Log.Warn("the segments of a parcel are not here", "link", d.Link, "parcel", id)
+			s.forget(id)
+			continue
+		}
+		if err != nil {
 			return err
 		}
 		d.segments[id] = gaps

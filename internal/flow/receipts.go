@@ -39,16 +39,21 @@ func (in *intake) receipts(ctx context.Context, batch []*arrivedReceipt) error {
 		return nil
 	}
 	var saved func()
+	var blobs []string
 	err := in.h.cfg.Store.Update(ctx, Normal, func(tx Tx) (err error) {
 		if saved, err = in.h.putSignatures(ctx, tx, in.l.ID); err != nil {
 			return err
 		}
-		return in.enterReceipts(ctx, tx, good)
+		blobs, err = in.enterReceipts(ctx, tx, good)
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	saved()
+	for _, blob := range blobs {
+		in.h.drop(ctx, blob)
+	}
 	for _, r := range good {
 		in.ended(r.receipt.Parcel)
 	}
@@ -64,12 +69,13 @@ func (in *intake) examineReceipt(a *arrivedReceipt) {
 	a.env, a.receipt, a.hash = env, r, envelope.Sum(env.Payload)
 }
 
-// enterReceipts is the transaction that takes receipts in.
-func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedReceipt) error {
+// enterReceipts is the transaction that takes receipts in. It returns the blobs of those of our parcels that have come to their
+// end: what was sealed for the peer is not needed any more.
+func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedReceipt) (blobs []string, err error) {
 	h, l := in.h, in.l
 	b, err := openBook(ctx, tx, l.ID, h.self, l.OwnEpoch)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ids := make([]envelope.ID, len(batch))
 	headers := make([]envelope.Hash, len(batch))
@@ -78,15 +84,15 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 	}
 	parcels, err := tx.ParcelsByID(ctx, ids)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	before, err := tx.ReceiptsOfMany(ctx, headers)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	said, err := tx.Documents(ctx, headers)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var rows []exchange.Receipt
 	var documents []exchange.Document
@@ -105,31 +111,31 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 		}
 		if conflict {
 			if err := h.evidence(ctx, tx, l.ID, "receipt_equivocation", "The peer gave two receipts that contradict each other for one parcel.", a.frame.Payload); err != nil {
-				return err
+				return nil, err
 			}
 			h.cfg.Count.Refused("peer", "receipt_equivocation")
 			continue
 		}
 		if !fits(r, p, l, said[r.Header].Payload) {
 			if err := h.evidence(ctx, tx, l.ID, "receipt_differs", "The peer's receipt names our header, but describes another parcel.", a.frame.Payload); err != nil {
-				return err
+				return nil, err
 			}
 			h.cfg.Count.Refused("peer", "receipt_differs")
 			continue
 		}
 		stale, bogus, err := h.checkStale(ctx, tx, l, p, r)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if bogus {
 			if err := h.evidence(ctx, tx, l.ID, "stale_citation", "The peer's receipt cites one of ours that does not show what it claims.", a.frame.Payload); err != nil {
-				return err
+				return nil, err
 			}
 			h.cfg.Count.Refused("peer", "stale_citation")
 			continue
 		}
 		if _, err := b.enter(h.now(), ledger.ReceiptIn, r.Lane, r.Seq, a.hash); err != nil {
-			return err
+			return nil, err
 		}
 		row := exchange.Receipt{Hash: a.hash, Link: l.ID, Author: l.Peer, Kind: string(r.Kind), Header: r.Header, Parcel: r.Parcel, Lane: r.Lane,
 			Epoch: r.Epoch, Seq: r.Seq, ContiguousTo: r.ContiguousTo, At: r.At, Index: -1, Log: r.Log.Index}
@@ -141,33 +147,40 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 		lanes[r.Lane] = lanes[r.Lane] || r.Seq > 0
 	}
 	if len(rows) == 0 {
-		return nil
+		return nil, nil
 	}
 	var updates []exchange.Parcel
 	for id := range changed {
-		updates = append(updates, parcels[id])
+		p := parcels[id]
+		updates = append(updates, p)
+		if p.Blob != "" && settled(p.State) {
+			blobs = append(blobs, p.Blob)
+			if err := tx.DropSegments(ctx, id); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if err := tx.PutReceipts(ctx, rows...); err != nil {
-		return err
+		return nil, err
 	}
 	if err := tx.PutDocuments(ctx, documents...); err != nil {
-		return err
+		return nil, err
 	}
 	if err := tx.AdvanceParcels(ctx, updates); err != nil {
-		return err
+		return nil, err
 	}
 	if err := b.close(ctx, tx); err != nil {
-		return err
+		return nil, err
 	}
 	for lane, said := range lanes {
 		if !said {
 			continue
 		}
 		if err := h.foldLane(ctx, tx, l, lane); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return blobs, nil
 }
 
 // sameReceipt says whether a receipt is known already, or contradicts one that is: a parcel is received or refused once,

@@ -46,6 +46,25 @@ func someParcel(n int) exchange.Parcel {
 	}
 }
 
+// advanceParcels: one that has come to its end keeps neither content nor blob; another keeps both.
+func advanceParcels(b *bench) {
+	p, q := someParcel(1), someParcel(2)
+	p.Blob, q.Blob = "b1", "b2"
+	b.update(putParcels(p, q))
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		ended, going := p, q
+		ended.State, going.State = exchange.Opened, exchange.Received
+		ended.Received, going.Received = 77, 78
+		return tx.AdvanceParcels(ctx, []exchange.Parcel{ended, going})
+	})
+	p.State, p.Received, p.Content, p.Blob = exchange.Opened, 77, nil, ""
+	q.State, q.Received = exchange.Received, 78
+	for _, want := range []exchange.Parcel{p, q} {
+		got := read(b, func(ctx context.Context, tx flow.Tx) (exchange.Parcel, error) { return tx.Parcel(ctx, want.ID) })
+		same(b, "advanced parcel", got, want)
+	}
+}
+
 func listed(p exchange.Parcel) exchange.Parcel {
 	p.Content = nil
 	return p
