@@ -51,7 +51,7 @@ func (b *blobs) weather(what string) error {
 		return fault.New(fault.Unavailable, "disk", "The disk does not answer.")
 	}
 	if b.full && !b.n.w.silenced {
-		b.n.hurt = true
+		b.n.hurt, b.n.troubled = true, true
 		return fault.New(fault.Unavailable, "disk_full", "The disk is full.")
 	}
 	if b.n.struck(b.n.w.sky.blob) {

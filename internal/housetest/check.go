@@ -119,9 +119,56 @@ func (w *world) check() {
 		if !r.Identical {
 			w.fail("%s: a rebuild gives other rows", n.name)
 		}
-		if len(n.blobs.partials) > 0 && w.lie == Honesty {
-			w.note("%s: %d partial files left", n.name, len(n.blobs.partials))
+		w.checkBlobs(n)
+	}
+}
+
+// checkBlobs checks that nothing sealed for a peer is kept once it is opened there, and that without faults nothing is kept that
+// no row names.
+func (w *world) checkBlobs(n *node) {
+	ctx := context.Background()
+	named := map[string]bool{}
+	n.look(func(tx flow.Tx) error {
+		for _, l := range n.links {
+			for _, author := range []*node{n, l.other(n)} {
+				for _, state := range []exchange.ParcelState{exchange.Sending, exchange.Arriving, exchange.Received, exchange.Opened} {
+					rows, err := tx.ParcelsIn(ctx, l.id, author.chain.ID, state, 10_000)
+					if err != nil {
+						return err
+					}
+					for _, p := range rows {
+						named[p.Blob] = true
+						if p.Blob != "" && p.State == exchange.Opened {
+							w.fail("%s on %s: a parcel that was opened keeps its blob", n.name, l.name)
+						}
+					}
+				}
+			}
+			said, err := tx.Statements(ctx, exchange.Filter{Link: &l.id, Limit: 10_000})
+			if err != nil {
+				return err
+			}
+			for _, s := range said {
+				files, err := tx.Files(ctx, s.Commitment)
+				if err != nil {
+					return err
+				}
+				for _, f := range files {
+					named[f.Blob] = true
+				}
+			}
 		}
+		return nil
+	})
+	left := len(n.blobs.partials)
+	for name := range n.blobs.kept {
+		if !named[name] {
+			left++
+		}
+	}
+	w.out.Left += left
+	if left > 0 && !n.troubled && w.lie == Honesty {
+		w.fail("%s: %d blobs are left that no row names", n.name, left)
 	}
 }
 

@@ -63,6 +63,7 @@ func (w *world) say(n *node, l *link, what string, root *said, d flow.Draft, fil
 	})
 	w.note("%s on %s: %s: %s", n.name, l.name, what, brief(err))
 	if err != nil {
+		n.troubled = n.troubled || len(files) > 0 || d.Kind == "message" // files, and what is long, are sealed first
 		w.refused(n, what, err, before)
 		return nil
 	}

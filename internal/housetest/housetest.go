@@ -35,6 +35,7 @@ type Outcome struct {
 	Crashes int
 	Faults  int // requests that did not go well
 	Refused int // tries that were refused, as they must be
+	Left    int // blobs that power cuts and failures left behind
 	Trace   []string
 }
 

@@ -38,7 +38,9 @@ type node struct {
 	life  int      // how often the house was built
 	stack []string // acts under way, the outermost first
 	hurt  bool     // the weather struck the act under way
-	dead  bool     // without power until it is restarted
+
+	troubled bool // the weather struck, ever, or what had files was refused
+	dead     bool // without power until it is restarted
 }
 
 // link is a link of two nodes.
@@ -151,7 +153,7 @@ func (n *node) struck(rate int) bool {
 	if w.calm || w.silenced || rate == 0 || len(n.stack) == 0 || !w.chance(rate) {
 		return false
 	}
-	n.hurt = true
+	n.hurt, n.troubled = true, true
 	return true
 }
 
