@@ -550,6 +550,7 @@ func TestEquivocation(t *testing.T) {
 		{"another parcel of the same sequence", "sequence_reused", rival},
 		{"a predecessor that was not sent", "prev", stranger},
 		{"a gap filled otherwise than its successor cites", "prev", gapFiller},
+		{"a predecessor that was not sent, at the end", "prev", w.forge(w.b, w.a, forgery{header: func(h *parcel.Header) { follow(h, 4, rival.payload) }})},
 	}
 	for i, a := range attacks {
 		for range 2 { // what is repeated is kept once

@@ -139,42 +139,41 @@ func TestCrossingPairs(t *testing.T) {
 		pair := row.A + " × " + row.B
 		t.Run(pair, func(t *testing.T) {
 			for _, swap := range []bool{false, true} {
-				for _, ownerFirst := range []bool{true, false} {
-					c := &crossing{w: newWorld(t), row: row, names: map[statement.Commitment]string{}}
-					if c.owner, c.other = c.w.a, c.w.b; swap {
-						c.owner, c.other = c.w.b, c.w.a
-					}
-					c.before()
-					a, err := c.owner.Send(t.Context(), operator, c.draft(c.owner, row.A), nil)
-					c.w.must(err)
-					b, err := c.other.Send(t.Context(), operator, c.draft(c.other, row.B), nil)
-					c.w.must(err)
-					c.names[a], c.names[b] = "A", "B"
-					if ownerFirst {
-						c.w.carry(c.owner, c.other)
-					} else {
-						c.w.carry(c.other, c.owner)
-					}
-					c.w.run()
-					for _, s := range []*side{c.owner, c.other} {
-						for _, said := range []statement.Commitment{a, b} {
-							v, err := s.Show(t.Context(), operator, said.String())
-							c.w.must(err)
-							if v.Verdict != "folded" {
-								t.Errorf("%s: %s is %q", s.name, v.Kind, v.Verdict)
-							}
+				ownerFirst := !swap // so each side is the owner once, and each order comes once
+				c := &crossing{w: newWorld(t), row: row, names: map[statement.Commitment]string{}}
+				if c.owner, c.other = c.w.a, c.w.b; swap {
+					c.owner, c.other = c.w.b, c.w.a
+				}
+				c.before()
+				a, err := c.owner.Send(t.Context(), operator, c.draft(c.owner, row.A), nil)
+				c.w.must(err)
+				b, err := c.other.Send(t.Context(), operator, c.draft(c.other, row.B), nil)
+				c.w.must(err)
+				c.names[a], c.names[b] = "A", "B"
+				if ownerFirst {
+					c.w.carry(c.owner, c.other)
+				} else {
+					c.w.carry(c.other, c.owner)
+				}
+				c.w.run()
+				for _, s := range []*side{c.owner, c.other} {
+					for _, said := range []statement.Commitment{a, b} {
+						v, err := s.Show(t.Context(), operator, said.String())
+						c.w.must(err)
+						if v.Verdict != "folded" {
+							t.Errorf("%s: %s is %q", s.name, v.Kind, v.Verdict)
 						}
 					}
-					got := c.outcome(c.owner)
-					if other := c.outcome(c.other); other != got {
-						got += " / " + other
-					}
-					if want, ok := outcomes[pair]; !ok || got != want {
-						t.Errorf("swapped %v, owner first %v: %s, want %s", swap, ownerFirst, got, want)
-					}
-					c.w.cosign()
-					c.w.equalAtCut()
 				}
+				got := c.outcome(c.owner)
+				if other := c.outcome(c.other); other != got {
+					got += " / " + other
+				}
+				if want, ok := outcomes[pair]; !ok || got != want {
+					t.Errorf("swapped %v, owner first %v: %s, want %s", swap, ownerFirst, got, want)
+				}
+				c.w.cosign()
+				c.w.equalAtCut()
 			}
 		})
 	}
