@@ -143,7 +143,6 @@ func TestDatabaseSessionsEnd(t *testing.T) {
 		}
 	}
 	tr.rebuilt(t)
-	t.Logf("%d sends acknowledged of %d; the others failed so: %v", len(tr.sent), len(tr.tried), tr.refused)
 }
 
 // endSessions ends every session of a database but our own.

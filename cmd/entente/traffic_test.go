@@ -45,7 +45,7 @@ type acknowledged struct {
 
 const (
 	workersOf = 2                     // of each side
-	pace      = 60 * time.Millisecond // between two sends of a worker: the load, not a condition
+	pace      = 100 * time.Millisecond // between two sends of a worker: the load, not a condition
 )
 
 // waitable says whether a crash, a full disk or a lost database may show such a failure to a client, or that the thread to
@@ -264,6 +264,8 @@ func (tr *traffic) once(t *testing.T) {
 			t.Errorf("the two sides hold different statements as %q", subject)
 		}
 	}
+	t.Logf("%d sends acknowledged of %d, and %d that were cut off have come as well; the others failed so: %v",
+		len(tr.sent), len(tr.tried), len(held[0])-len(tr.sent), tr.refused)
 	if len(held[0]) != len(held[1]) {
 		t.Errorf("%s holds %d messages and %s %d", tr.sides[0].name, len(held[0]), tr.sides[1].name, len(held[1]))
 	}
