@@ -142,6 +142,72 @@ func files(b *bench) {
 	same(b, "file by parcel", read(b, by), f)
 }
 
+// aged asks for what is kept no longer: by kind and link, not erased, and with nothing newer in its thread.
+func aged(b *bench) {
+	at := func(n int, thread int, authored, received int64) (exchange.Statement, exchange.Parcel) {
+		s, p := someStatement(n), someParcel(n)
+		s.Thread, s.Authored, p.Received = hash(thread), authored, received
+		return s, p
+	}
+	for _, row := range [][4]int64{
+		{1, 1, 100, 110}, {2, 1, 120, 900}, // answered late
+		{3, 3, 150, 160}, {4, 3, 170, 180}, // silent for long
+		{5, 5, 200, 210},                   // erased
+		{6, 6, 999, 990},                   // new
+		{7, 7, 130, 140}, {8, 8, 130, 140}, // of the same time
+	} {
+		s, p := at(int(row[0]), int(row[1]), row[2], row[3])
+		b.update(putStatements(s))
+		b.update(putParcels(p))
+	}
+	other, p := at(9, 9, 1, 1)
+	other.Kind = "test"
+	b.update(putStatements(other))
+	b.update(putParcels(p))
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.EraseBody(ctx, hash(5), 1000) })
+	names := func(after exchange.Statement, limit int) []statement.Commitment {
+		rows := read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Statement, error) {
+			return tx.Aged(ctx, theLink(), "message", 900, after, limit)
+		})
+		var out []statement.Commitment
+		for _, r := range rows {
+			out = append(out, r.Commitment)
+		}
+		return out
+	}
+	first, second := hash(7), hash(8)
+	if bytes.Compare(second[:], first[:]) < 0 {
+		first, second = second, first
+	}
+	want := []statement.Commitment{first, second, hash(3), hash(4)}
+	same(b, "aged", names(exchange.Statement{}, 10), want)
+	same(b, "first page", names(exchange.Statement{}, 1), want[:1])
+	same(b, "next page", names(read(b, func(ctx context.Context, tx flow.Tx) (exchange.Statement, error) { return tx.Statement(ctx, first) }), 10), want[1:])
+	same(b, "of another link", len(read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Statement, error) {
+		return tx.Aged(ctx, otherLink(), "message", 900, exchange.Statement{}, 10)
+	})), 0)
+}
+
+func erasingFiles(b *bench) {
+	file := func(n, position int, state string) exchange.File {
+		return exchange.File{Statement: hash(n), Position: position, Link: theLink(), Parcel: id(10*n + position), State: state, Blob: "ab"}
+	}
+	f, g, h := file(1, 0, "erasing"), file(1, 1, "erasing"), file(2, 0, "stored")
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutFiles(ctx, f, g, h) })
+	list := func(after exchange.File, limit int) []exchange.File {
+		return read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.File, error) {
+			return tx.ErasingFiles(ctx, after.Statement, after.Position, limit)
+		})
+	}
+	start := exchange.File{Position: -1}
+	same(b, "erasing files", list(start, 10), []exchange.File{f, g})
+	same(b, "first page", list(start, 1), []exchange.File{f})
+	same(b, "next page", list(f, 10), []exchange.File{g})
+	f.State, f.Blob = "erased", ""
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutFiles(ctx, f) })
+	same(b, "what is left", list(start, 10), []exchange.File{g})
+}
+
 func someColumn(thread, seq int, author party.ID) exchange.Column {
 	return exchange.Column{Link: theLink(), Thread: hash(thread), Author: author, Lane: statement.Control, Epoch: 1, Seq: uint64(seq),
 		Room: "message", Data: fmt.Appendf(nil, `{"seq":%d}`, seq)}

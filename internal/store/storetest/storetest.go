@@ -26,9 +26,9 @@ func Conformance(t *testing.T, open func(t *testing.T) flow.Store) {
 		run  func(*bench)
 	}{
 		{"Identities", identities}, {"Links", links}, {"Invitations", invitations}, {"Meta", meta},
-		{"Lanes", lanes}, {"Parcels", parcels}, {"ParcelContent", parcelContent}, {"ParcelLists", parcelLists},
+		{"Lanes", lanes}, {"Parcels", parcels}, {"AdvanceParcels", advanceParcels}, {"ParcelContent", parcelContent}, {"ParcelLists", parcelLists},
 		{"Due", due}, {"Segments", segments}, {"Receipts", receipts}, {"ReceiptAbove", receiptAbove},
-		{"Statements", statements}, {"StatementLists", statementLists}, {"Bodies", bodies}, {"Files", files},
+		{"Statements", statements}, {"StatementLists", statementLists}, {"Bodies", bodies}, {"Files", files}, {"Aged", aged}, {"ErasingFiles", erasingFiles},
 		{"Columns", columns}, {"ColumnsInOrder", columnsInOrder}, {"DropFolded", dropFolded},
 		{"Logs", logs}, {"Leaves", leaves}, {"HashReader", hashReader}, {"Documents", documents},
 		{"Evidence", evidence}, {"Audits", audits}, {"Figures", figures},
