@@ -44,7 +44,7 @@ type acknowledged struct {
 }
 
 const (
-	workersOf = 2                     // of each side
+	workersOf = 2                      // of each side
 	pace      = 100 * time.Millisecond // between two sends of a worker: the load, not a condition
 )
 
