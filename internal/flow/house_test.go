@@ -278,6 +278,7 @@ type memoryBlobs struct {
 	blobs    map[string][]byte
 	partials map[envelope.ID][]byte
 	full     bool
+	stuck    bool // nothing can be removed
 }
 
 func newMemoryBlobs() *memoryBlobs {
@@ -310,6 +311,9 @@ func (m *memoryBlobs) Open(_ context.Context, name string) (flow.Blob, error) {
 func (m *memoryBlobs) Remove(_ context.Context, name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.stuck {
+		return fault.New(fault.Unavailable, "blob", "The disk does not answer.")
+	}
 	delete(m.blobs, name)
 	return nil
 }
