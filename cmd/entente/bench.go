@@ -87,8 +87,8 @@ are made and verified, and a key is sealed and opened.`,
 				pair(w, "statements", fmt.Sprintf("%d in %.1f s, %d in flight, %s, %d cores", r.Count, r.Seconds, r.InFlight, r.Database, r.Machine.Cores))
 				pair(w, "rate", fmt.Sprintf("%.1f/s", r.Rate))
 				pair(w, "signatures", fmt.Sprintf("%.1f/s is what they alone allow; ratio %.2f", r.Signatures, r.Ratio))
-				pair(w, "processor", fmt.Sprintf("%.2f ms a statement at the author, %.2f ms at the addressee, %.2f ms to call",
-					1e3*r.Author, 1e3*r.Addressee, 1e3*r.Driver))
+				pair(w, "processor", fmt.Sprintf("%.2f ms a statement at the author, %.2f ms at the addressee, %.2f ms to call; %.2f ms for signatures alone, %.0f%%",
+					1e3*r.Author, 1e3*r.Addressee, 1e3*r.Driver, 1e3*r.Least, 1e2*r.Share))
 			})
 		}),
 	}
