@@ -49,11 +49,15 @@ func MeasureReady(ctx context.Context, o Options, statements int) (Ready, error)
 			return err
 		}
 		r.Built = time.Since(begun).Seconds()
-		info, err := os.Stat(filepath.Join(subject.data, "entente.db"))
-		if err != nil {
-			return err
+		for _, name := range []string{"entente.db", "entente.db-wal"} { // a log of writes may be left beside the database
+			info, err := os.Stat(filepath.Join(subject.data, name))
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+			if err == nil {
+				r.Bytes += info.Size()
+			}
 		}
-		r.Bytes = info.Size()
 		times, err := startAgain(ctx, o, subject)
 		if err != nil {
 			return err
