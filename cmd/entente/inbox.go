@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -55,12 +56,16 @@ func (a *app) inboxCommand() *cobra.Command {
 	return cmd
 }
 
-// state is how far a statement has come, and whether it took effect.
+// state is how far a statement has come, whether it took effect, and whether it was erased here.
 func state(s node.Statement) string {
+	said := s.State
 	if s.Verdict != "" && s.Verdict != "folded" {
-		return line(s.State + ", " + s.Verdict)
+		said += ", " + s.Verdict
 	}
-	return line(s.State)
+	if s.Erased != nil {
+		said += ", erased"
+	}
+	return line(said)
 }
 
 // subject is the subject of a message, which is in its body; other kinds and erased ones have none.
@@ -118,14 +123,59 @@ func showStatement(w io.Writer, s node.Statement) {
 	var m statement.MessageBody
 	switch {
 	case s.Erased != nil:
-		fmt.Fprintf(w, "\nThe body was erased at %s.\n", maybe(s.Erased))
+		fmt.Fprintf(w, "\nBody and files were erased here on %s. What is above, the receipts and the ledger stay.\n", maybe(s.Erased))
 	case len(s.Body) == 0:
-		fmt.Fprintln(w, "\nThe body is not here yet.")
+		fmt.Fprintln(w, "\nThe key of the body is not here: this node was restored without it.")
 	case s.Kind == "message" && envelope.Unmarshal(s.Body, &m) == nil:
 		fmt.Fprintf(w, "\n%s\n\n%s\n", line(m.Subject), text(m.Text))
 	default:
 		fmt.Fprintf(w, "\nFace  %s\nBody  %s\n", line(string(s.Face)), line(string(s.Body)))
 	}
+	for _, e := range s.Erasures {
+		who := "The other party erased its copy"
+		if e.Ours {
+			who = "The other party was told that we erased ours"
+		}
+		fmt.Fprintf(w, "%s on %s (%s).\n", who, instant(e.At), line(e.Reason))
+	}
+}
+
+func (a *app) eraseCommand() *cobra.Command {
+	var order node.EraseOrder
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "erase STATEMENT",
+		Short: "Erase the body and files of a statement",
+		Long: `Erase the body, the files and the key of a statement from this node, for good. What a text says in codes stays, and so do its
+receipts and its place in the ledgers: who said what kind of thing when can still be proven, and nothing in it names anybody.
+
+The other party has its own copy, and its own duties. With --tell it is told what was erased, when and why. Older backups are reached
+when their keys.backup is deleted: see docs/operate.md.`,
+		Example: "  entente erase 3f2a9c01 --reason order --tell --yes",
+		Args:    cobra.ExactArgs(1),
+		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+			if order.Reason == "" {
+				return usage("Give a --reason: %s", strings.Join(statement.ErasureReasons(), ", "))
+			}
+			if !yes {
+				return usage("An erasure cannot be undone; say --yes if it is meant.")
+			}
+			e, err := c.Erase(ctx, args[0], order)
+			if err != nil {
+				return err
+			}
+			return a.print(e, func(w io.Writer) {
+				fmt.Fprintf(w, "Erased: %s, on %s\n", e.Statement, instant(e.At))
+				if e.Notice != nil {
+					fmt.Fprintf(w, "Said: %s\n", e.Notice)
+				}
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&order.Reason, "reason", "", strings.Join(statement.ErasureReasons(), ", "))
+	cmd.Flags().BoolVar(&order.Tell, "tell", false, "tell the other party")
+	cmd.Flags().BoolVar(&yes, "yes", false, "it is meant")
+	return cmd
 }
 
 func (a *app) receiptsCommand() *cobra.Command {

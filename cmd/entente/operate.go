@@ -30,7 +30,11 @@ lock and the settings. It does not hold the passphrase or the key file, without 
 			if err != nil {
 				return err
 			}
-			return a.print(b, func(w io.Writer) { fmt.Fprintf(w, "%d files, %s, in %s\n", b.Files, size(b.Bytes), b.To) })
+			return a.print(b, func(w io.Writer) {
+				fmt.Fprintf(w, `%d files, %s, in %s
+An erasure reaches older backups when their keys.backup is gone: keep this one, and delete those.
+`, b.Files, size(b.Bytes), b.To)
+			})
 		}),
 	}
 }

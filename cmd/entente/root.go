@@ -86,7 +86,7 @@ through its socket, but for init, restore, rebuild, verify and demo, which need 
 		a.initCommand(), a.serveCommand(),
 		a.inviteCommand(), a.acceptCommand(), a.confirmCommand(), a.linksCommand(), a.desksCommand(),
 		a.suspendCommand(), a.resumeCommand(), a.withdrawLinkCommand(),
-		a.sendCommand(), a.inboxCommand(), a.showCommand(), a.receiptsCommand(),
+		a.sendCommand(), a.inboxCommand(), a.showCommand(), a.receiptsCommand(), a.eraseCommand(),
 		a.ledgerCommand(), a.verifyCommand(),
 		a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.doctorCommand(), a.auditCommand(), a.evidenceCommand(),
 		a.demoCommand(), a.benchCommand(), a.docsCommand(), a.versionCommand(),

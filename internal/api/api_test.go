@@ -124,6 +124,7 @@ func calls(t *testing.T) map[string]request {
 		"statements":      get("/statements?box=in&limit=1"),
 		"send":            send,
 		"statement":       get(one),
+		"erase":           post(one+"/erasures", `{"reason":"order","tell":true}`),
 		"receipts":        get(one + "/receipts"),
 		"file":            get(one + "/files/0"),
 		"proof":           get(one + "/proof?body=true"),

@@ -146,6 +146,7 @@ func (f *fake) statement() flow.StatementView {
 			Face: []byte(`{"from_desk":"x"}`), Refs: []statement.Commitment{desk}},
 		Body: []byte(`{"subject":"Hello","language":"en","text":"Hi"}`), Verdict: "folded",
 		Files:    []flow.FileView{{Position: 0, Name: "a\u202e\"b.txt", Media: "text/html", Size: 5, State: "stored"}, {Position: 1, State: "waiting"}},
+		Erasures: []flow.ErasureView{{ErasureColumn: exchange.ErasureColumn{Notice: desk, Reason: "order", At: when.UnixMicro()}}},
 		Receipts: []flow.ReceiptView{{Hash: said, Receipt: parcel.Receipt{V: 1, Kind: parcel.Received, Gaps: []parcel.Gap{{From: 1, To: 2}}}}},
 	}
 }
@@ -163,6 +164,14 @@ func (f *fake) Show(_ context.Context, _ actor.Actor, c string) (flow.StatementV
 		return flow.StatementView{}, fault.New(fault.NotFound, "statement", "There is no such statement.")
 	}
 	return f.statement(), nil
+}
+
+func (f *fake) Erase(_ context.Context, _ actor.Actor, _ string, o flow.EraseOrder) (flow.Erased, error) {
+	e := flow.Erased{Statement: said, At: when.UnixMicro()}
+	if o.Tell {
+		e.Notice = &said
+	}
+	return e, f.fail
 }
 
 func (f *fake) WriteFile(_ context.Context, _ actor.Actor, _ statement.Commitment, _ int, w io.Writer) error {

@@ -35,6 +35,7 @@ func table() []operation {
 		read("/statements", "statements", "List statements, newest first", (*Door).statements),
 		sendRoute(),
 		read("/statements/{statement}", "statement", "Show a statement", (*Door).statement),
+		act("/statements/{statement}/erasures", "erase", "Erase a statement's body and files", (*Door).erase),
 		read("/statements/{statement}/receipts", "receipts", "List the receipts of a statement", (*Door).receipts),
 		download("/statements/{statement}/files/{position}", "file", "Download a file", (*Door).file),
 		download("/statements/{statement}/proof", "proof", "Export a proof of a statement", (*Door).proof),

@@ -84,6 +84,19 @@ func (d *Door) statement(ctx context.Context, who actor.Actor, in statementIn) (
 	return statementOf(v), nil
 }
 
+type eraseIn struct {
+	Statement string     `path:"statement" doc:"Its commitment, or a prefix of at least 8 digits."`
+	Body      EraseOrder `body:"json"`
+}
+
+func (d *Door) erase(ctx context.Context, who actor.Actor, in eraseIn) (Erased, error) {
+	e, err := d.house.Erase(ctx, who, in.Statement, flow.EraseOrder{Reason: in.Body.Reason, Tell: in.Body.Tell})
+	if err != nil {
+		return Erased{}, err
+	}
+	return Erased{Statement: e.Statement, At: instant(e.At), Notice: e.Notice}, nil
+}
+
 func (d *Door) receipts(ctx context.Context, who actor.Actor, in statementIn) (List[Receipt], error) {
 	v, err := d.house.Show(ctx, who, in.Statement)
 	if err != nil {
@@ -163,6 +176,9 @@ func statementOf(v flow.StatementView) Statement {
 		if t.ReplyBy != nil {
 			out.ReplyBy = maybe(*t.ReplyBy)
 		}
+	}
+	for _, e := range v.Erasures {
+		out.Erasures = append(out.Erasures, Erasure{Ours: e.Ours, At: instant(e.At), Reason: e.Reason, Notice: e.Notice})
 	}
 	for _, f := range v.Files {
 		out.Files = append(out.Files, File{

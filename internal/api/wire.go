@@ -215,7 +215,7 @@ type Statement struct {
 	ReplyBy    *time.Time             `json:"reply_by,omitzero"`
 	Marking    handling.Marking       `json:"marking"`
 	Face       jsontext.Value         `json:"face,omitempty"`
-	Body       jsontext.Value         `json:"body,omitempty" doc:"Absent when it was erased."`
+	Body       jsontext.Value         `json:"body,omitempty" doc:"Absent when it was erased, or when its key is not here."`
 	Erased     *time.Time             `json:"erased,omitzero"`
 	State      string                 `json:"state" doc:"How far its parcel has come: reserved, sending, arriving, received, opened, refused or rejected."`
 	Reason     string                 `json:"reason,omitempty" doc:"Why it was refused or rejected; a code."`
@@ -223,6 +223,28 @@ type Statement struct {
 	Expires    *time.Time             `json:"expires,omitzero"`
 	Verdict    string                 `json:"verdict,omitempty" doc:"folded, or void with a code."`
 	Files      []File                 `json:"files,omitempty"`
+	Erasures   []Erasure              `json:"erasures,omitempty" doc:"Which parties told each other that they erased it on their own side; only when one statement is asked for."`
+}
+
+// Erasure is a party's word that it erased a statement on its own side.
+type Erasure struct {
+	Ours   bool                 `json:"ours"`
+	At     time.Time            `json:"at"`
+	Reason string               `json:"reason" doc:"retention, order or agreement."`
+	Notice statement.Commitment `json:"notice" doc:"The statement that says so."`
+}
+
+// EraseOrder erases a statement's body, files and key.
+type EraseOrder struct {
+	Reason string `json:"reason" doc:"retention, order or agreement."`
+	Tell   bool   `json:"tell,omitzero" doc:"Whether the other party is told; its own copy is its own matter."`
+}
+
+// Erased is what an erasure did.
+type Erased struct {
+	Statement statement.Commitment  `json:"statement"`
+	At        time.Time             `json:"at" doc:"Of the first erasure."`
+	Notice    *statement.Commitment `json:"notice,omitzero" doc:"The statement that tells the other party, if it was said now."`
 }
 
 // File is a file of a statement.
@@ -232,7 +254,7 @@ type File struct {
 	Media    string        `json:"media"`
 	Size     int64         `json:"size"`
 	SHA256   envelope.Hash `json:"sha256"`
-	State    string        `json:"state" doc:"waiting, stored, failed or erased."`
+	State    string        `json:"state" doc:"waiting, stored, failed, erasing (what is left is being removed) or erased."`
 	Reason   string        `json:"reason,omitempty" doc:"Why it failed; a code."`
 	Parcel   envelope.ID   `json:"parcel"`
 	Segments int64         `json:"segments"`

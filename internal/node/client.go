@@ -39,6 +39,8 @@ type (
 	DeskProposal   = api.DeskProposal
 	Draft          = api.Draft
 	Statement      = api.Statement
+	EraseOrder     = api.EraseOrder
+	Erased         = api.Erased
 	File           = api.File
 	Receipt        = api.Receipt
 	Leaf           = api.Leaf
@@ -176,6 +178,11 @@ func (c *Client) Statement(ctx context.Context, name string) (Statement, error) 
 }
 
 // Receipts lists the receipts of a statement.
+// Erase removes a statement's body, files and key from the node.
+func (c *Client) Erase(ctx context.Context, name string, o EraseOrder) (Erased, error) {
+	return post[Erased](ctx, c, "/statements/"+url.PathEscape(name)+"/erasures", o)
+}
+
 func (c *Client) Receipts(ctx context.Context, name string) ([]Receipt, error) {
 	return items[Receipt](ctx, c, "/statements/"+url.PathEscape(name)+"/receipts", nil)
 }
