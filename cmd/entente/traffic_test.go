@@ -104,7 +104,7 @@ func (tr *traffic) one(ctx context.Context, side int, subject string, random *ra
 	lane := lanes[random.IntN(len(lanes))]
 	text := strings.Repeat("All is well. ", 1+random.IntN(40))
 	if random.IntN(30) == 0 {
-		text = strings.Repeat("Nothing is well here. ", 2000)
+		text = strings.Repeat("Nothing is well here. ", 11900) // too long to come with its header
 	}
 	var files []node.Upload
 	var sums [][sha256.Size]byte

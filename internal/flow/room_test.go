@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,10 +17,11 @@ func TestFullDiskKeepsNothingElseBack(t *testing.T) {
 	w.confirm()
 	ctx := t.Context()
 	first, second := []byte("came while there was room"), bytes.Repeat([]byte("evidence "), 300<<10)
-	early := w.message(w.a, "early", "see the file", nil, fileOf("first.txt", first))
+	early := w.message(w.a, "early", strings.Repeat("long enough to come in segments ", 8190), nil, fileOf("first.txt", first))
 	for w.carry(w.a, w.b) {
 	}
 	w.b.blobs.fill(true)
+	w.message(w.b, "ready", "for evidence", nil) // settles what was said, without its file
 	if err := w.b.Settle(ctx, w.b.link); fault.CodeOf(err) != "disk_full" {
 		t.Errorf("opening a file without room: %v", err)
 	}
@@ -28,6 +30,7 @@ func TestFullDiskKeepsNothingElseBack(t *testing.T) {
 	for range 20 {
 		w.carry(w.a, w.b)
 	}
+	w.carry(w.b, w.a)
 	if w.carry(w.a, w.b) {
 		t.Error("the file that there is no room for is sent again and again")
 	}
