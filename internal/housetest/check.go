@@ -242,7 +242,8 @@ func (w *world) checkLanes(n *node, l *link) int {
 				if p.Seq != uint64(i)+1 || p.Verdict == "" {
 					w.fail("%s at %s: %s %d stands at place %d, verdict %q", l.name, n.name, lane.Lane, p.Seq, i+1, p.Verdict)
 				}
-				if p.State != exchange.Opened || p.Verdict != "folded" || p.Stale {
+				expired := w.ageAt > 0 && (p.State == exchange.Refused && p.Reason == "expired" || p.State == exchange.Opened)
+				if !expired && (p.State != exchange.Opened || p.Verdict != "folded" || p.Stale) {
 					w.fail("%s at %s: %s %d by an honest party is %s (%s), verdict %q, stale %t", l.name, n.name, lane.Lane, p.Seq, p.State, p.Reason, p.Verdict, p.Stale)
 				}
 			}
@@ -263,13 +264,25 @@ func (w *world) checkLanes(n *node, l *link) int {
 func (w *world) checkSaid(s *said) {
 	ctx := context.Background()
 	for _, n := range []*node{s.by, s.link.other(s.by)} {
+		if w.ageAt > 0 && w.expired(s) {
+			continue
+		}
 		v, err := n.house.Show(ctx, member(), s.c.String())
 		if err != nil {
 			w.fail("#%d was acknowledged by %s and is not at %s: %v", s.n, s.by.name, n.name, err)
 		}
-		if v.Verdict != "folded" {
+		if w.ageAt > 0 && strings.HasPrefix(v.Verdict, "void:") { // it followed what has expired
 			w.out.Void++
+			continue
+		}
+		if v.Verdict != "folded" {
 			w.fail("#%d (%s) is %q at %s", s.n, s.kind, v.Verdict, n.name)
+		}
+		if s.erased[n] {
+			if v.Body != nil || v.Erased == 0 {
+				w.fail("#%d was erased at %s, and has a body", s.n, n.name)
+			}
+			continue
 		}
 		if s.kind == "message" {
 			var body statement.MessageBody
@@ -282,6 +295,9 @@ func (w *world) checkSaid(s *said) {
 			w.fail("#%d has %d files at %s, not %d", s.n, len(v.Files), n.name, len(s.files))
 		}
 		for i, data := range s.files {
+			if w.ageAt > 0 && v.Files[i].ParcelState != string(exchange.Opened) {
+				continue
+			}
 			var out bytes.Buffer
 			if err := n.house.WriteFile(ctx, member(), s.c, i, &out); err != nil {
 				w.fail("#%d, file %d at %s (%s): %v", s.n, i, n.name, v.Files[i].State, err)
@@ -294,6 +310,24 @@ func (w *world) checkSaid(s *said) {
 			w.checkProof(n, s)
 		}
 	}
+}
+
+// expired says whether a statement was refused because a month went by; its author holds the signed reason.
+func (w *world) expired(s *said) (yes bool) {
+	ctx := context.Background()
+	s.by.look(func(tx flow.Tx) error {
+		row, err := tx.Statement(ctx, s.c)
+		if err != nil {
+			return err
+		}
+		p, err := tx.Parcel(ctx, row.Parcel)
+		yes = p.State == exchange.Refused && p.Reason == "expired" && p.Verdict == "void:refused"
+		return err
+	})
+	if yes {
+		w.out.Void++
+	}
+	return yes
 }
 
 func (w *world) checkProof(n *node, s *said) {

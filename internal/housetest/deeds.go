@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,8 @@ type said struct {
 	root  *said // first of its thread; itself where it is
 	text  string
 	files [][]byte
+
+	erased map[*node]bool // where its body was removed
 }
 
 // deed lets a node's member say something that may be said, or could be if everything had arrived.
@@ -40,7 +43,11 @@ func (w *world) deed(n *node) {
 		w.confirm(n, l)
 	case k < 69:
 		w.agree(n, l)
-	case k < 72:
+	case k < 74 && w.sky.suspend:
+		w.takePart(n, l)
+	case k < 78 && w.sky.erase:
+		w.erase(n, l)
+	case k < 80:
 		w.say(n, l, "test", nil, draft(l, statement.Control, "test", nil, statement.EmptyBody{}, statement.EmptyBody{}))
 	default:
 		w.desk(n, l)
@@ -52,31 +59,102 @@ func draft(l *link, lane statement.Lane, kind string, thread *statement.Commitme
 		Face: face, Body: body, Files: files}
 }
 
-// say sends a draft and remembers it if it was acknowledged. What the weather did not hinder and was not acknowledged must have left
-// no trace.
+// say sends a draft, and remembers what was said.
 func (w *world) say(n *node, l *link, what string, root *said, d flow.Draft, files ...[]byte) *said {
-	before := n.traces()
-	var c statement.Commitment
-	err := n.act("send", func(h *flow.House) (err error) {
-		c, err = h.Send(context.Background(), member(), d, nil)
-		return err
+	s := w.acknowledged(n, l, what, func(h *flow.House) (statement.Commitment, error) {
+		return h.Send(context.Background(), member(), d, nil)
 	})
-	w.note("%s on %s: %s: %s", n.name, l.name, what, brief(err))
-	if err != nil {
-		n.troubled = n.troubled || len(files) > 0 || d.Kind == "message" // files, and what is long, are sealed first
-		w.refused(n, what, err, before)
+	if s == nil {
+		n.troubled = n.troubled || d.Kind == "message" // files, and what is long, are sealed before it is refused
 		return nil
 	}
-	s := &said{n: len(w.said), c: c, link: l, by: n, kind: d.Kind, lane: d.Lane, root: root, files: files}
-	if root == nil {
-		s.root = s
+	s.kind, s.lane, s.files = d.Kind, d.Lane, files
+	if root != nil {
+		s.root = root
 	}
 	if body, ok := d.Body.(statement.MessageBody); ok {
 		s.text = body.Text
 	}
-	w.said = append(w.said, s)
-	w.out.Said, w.out.Files = w.out.Said+1, w.out.Files+len(files)
+	w.out.Files += len(files)
 	return s
+}
+
+// acknowledged lets a member say something and remembers it if it was acknowledged. What the weather did not hinder and was not
+// acknowledged must have left no trace.
+func (w *world) acknowledged(n *node, l *link, what string, f func(*flow.House) (statement.Commitment, error)) *said {
+	before := n.traces()
+	var c statement.Commitment
+	err := n.act("send", func(h *flow.House) (err error) {
+		c, err = f(h)
+		return err
+	})
+	w.note("%s on %s: %s: %s", n.name, l.name, what, brief(err))
+	if err != nil {
+		w.refused(n, what, err, before)
+		return nil
+	}
+	s := &said{n: len(w.said), c: c, link: l, by: n, kind: what, erased: map[*node]bool{}}
+	s.root = s
+	w.said = append(w.said, s)
+	w.out.Said++
+	return s
+}
+
+// takePart suspends or resumes lanes, and now and then withdraws from the link.
+func (w *world) takePart(n *node, l *link) {
+	ctx := context.Background()
+	lanes := slices.Clone(statement.Lanes()[1:])
+	w.r.Shuffle(len(lanes), func(i, j int) { lanes[i], lanes[j] = lanes[j], lanes[i] })
+	lanes = lanes[:1+w.r.IntN(2)]
+	slices.SortFunc(lanes, func(a, b statement.Lane) int {
+		return slices.Index(statement.Lanes(), a) - slices.Index(statement.Lanes(), b)
+	})
+	switch k := w.r.IntN(20); {
+	case k < 8:
+		w.acknowledged(n, l, fmt.Sprintf("#%d suspends %v", len(w.said), lanes), func(h *flow.House) (statement.Commitment, error) {
+			return h.SuspendLanes(ctx, member(), l.id, lanes, "review", "For a while.")
+		})
+	case k < 19:
+		w.acknowledged(n, l, fmt.Sprintf("#%d resumes %v", len(w.said), lanes), func(h *flow.House) (statement.Commitment, error) {
+			return h.ResumeLanes(ctx, member(), l.id, lanes, "Go on.")
+		})
+	default:
+		w.acknowledged(n, l, fmt.Sprintf("#%d withdraws", len(w.said)), func(h *flow.House) (statement.Commitment, error) {
+			return h.Withdraw(ctx, member(), l.id, "ended", "That was it.")
+		})
+	}
+}
+
+// erase removes the body of something said, and sometimes tells the other party.
+func (w *world) erase(n *node, l *link) {
+	s := w.pick(l, func(s *said) bool { return s.kind == "message" })
+	if s == nil {
+		return
+	}
+	o := flow.EraseOrder{Reason: "order", Tell: w.r.IntN(2) == 0}
+	var done flow.Erased
+	err := n.act("send", func(h *flow.House) (err error) {
+		done, err = h.Erase(context.Background(), member(), s.c.String(), o)
+		return err
+	})
+	w.note("%s on %s: erases #%d, tell %t: %s", n.name, l.name, s.n, o.Tell, brief(err))
+	n.look(func(tx flow.Tx) error {
+		if row, err := tx.Statement(context.Background(), s.c); err == nil && row.Erased != 0 {
+			s.erased[n] = true
+		}
+		return nil
+	})
+	switch {
+	case err != nil && !errors.Is(err, errCrashed) && !n.hurt && !n.blobs.full && fault.KindOf(err) == fault.Internal:
+		w.fail("%s: erasing #%d failed by itself: %v", n.name, s.n, err)
+	case err == nil && !s.erased[n]:
+		w.fail("%s: #%d was erased, and is there", n.name, s.n)
+	case err == nil && done.Notice != nil:
+		notice := &said{n: len(w.said), c: *done.Notice, link: l, by: n, kind: "erasure.notice", erased: map[*node]bool{}}
+		notice.root = notice
+		w.said = append(w.said, notice)
+		w.out.Said++
+	}
 }
 
 // refused checks that a refusal has a reason and left no trace.

@@ -57,6 +57,7 @@ type world struct {
 	said     []*said
 	flights  []*flight // requests under way
 	old      []*letter // what travelled before and may come again
+	ageAt    int       // step at which a month goes by; 0 for never
 	lieAt    int       // step from which the liar looks for its occasion
 	lied     bool
 	broken   string // a promise, found in an act that must come to its end first
@@ -125,6 +126,9 @@ func (w *world) begin(o Options) {
 	if w.r.IntN(6) == 0 {
 		w.nodes[w.r.IntN(len(w.nodes))].mute = true
 	}
+	if w.sky.age && w.lie == Honesty {
+		w.ageAt = 30 + w.r.IntN(50)
+	}
 	w.note("%d nodes, lie %s, %v", n, w.lie, w.sky)
 	for _, n := range w.nodes {
 		if n.skew != 0 || n.mute {
@@ -182,6 +186,10 @@ func (w *world) stormy() {
 	w.arrive(false)
 	if w.step >= w.lieAt {
 		w.tryLie()
+	}
+	if w.step == w.ageAt {
+		w.now = w.now.Add(31 * 24 * time.Hour)
+		w.note("a month goes by")
 	}
 	n := w.nodes[w.r.IntN(len(w.nodes))]
 	switch k := w.r.IntN(100); {

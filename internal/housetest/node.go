@@ -160,6 +160,10 @@ func (n *node) struck(rate int) bool {
 // restart is what follows a power cut: the house is built anew and resumes.
 func (n *node) restart() {
 	n.blobs.lose()
+	if n.w.sky.clock && !n.w.calm && n.w.r.IntN(2) == 0 {
+		n.skew += time.Duration(n.w.r.IntN(1800)-900) * time.Second
+		n.w.note("%s: clock off by %s", n.name, n.skew)
+	}
 	for tries := 1; ; tries++ {
 		if tries > 3 {
 			n.blobs.full = false // its operator makes room
@@ -209,6 +213,7 @@ func (n *node) anyLink() *link { return n.links[n.w.r.IntN(len(n.links))] }
 func (w *world) settle(n *node, l *link) {
 	err := n.act("settle", func(h *flow.House) error { return h.Settle(context.Background(), l.id) })
 	n.tolerate("settle", err)
+	n.tolerate("expire", n.act("expire", func(h *flow.House) error { return h.Expire(context.Background()) }))
 }
 
 // look reads a node's store past the weather.

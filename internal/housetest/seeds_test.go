@@ -6,12 +6,14 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 )
 
 var (
 	seeds = flag.Int("seeds", 0, "how many seeds to play; 0 for those of ENTENTE_SEEDS, or 50")
 	first = flag.Uint64("first", 1, "the first seed")
+	trace = flag.Bool("trace", false, "print the events of runs that pass, too")
 )
 
 // howMany is what the flag says, else the environment, else 50.
@@ -38,16 +40,14 @@ func TestSeeds(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			out := Run(t, seed, Options{})
 			sum.Said, sum.Files, sum.Crashes, sum.Faults = sum.Said+out.Said, sum.Files+out.Files, sum.Crashes+out.Crashes, sum.Faults+out.Faults
-			sum.Refused += out.Refused
-			if testing.Verbose() && n == 1 {
-				for _, line := range out.Trace {
-					fmt.Println(line)
-				}
+			sum.Refused, sum.Void, sum.Left = sum.Refused+out.Refused, sum.Void+out.Void, sum.Left+out.Left
+			if *trace {
+				t.Log(strings.Join(out.Trace, "\n"))
 			}
 		})
 	}
-	t.Logf("%d seeds: %d statements with %d files, %d faults of the network, %d power cuts, %d tries refused", n, sum.Said, sum.Files,
-		sum.Faults, sum.Crashes, sum.Refused)
+	t.Logf("%d seeds: %d statements (%d void after a month) with %d files, %d faults of the network, %d power cuts, %d tries refused, %d blobs left",
+		n, sum.Said, sum.Void, sum.Files, sum.Faults, sum.Crashes, sum.Refused, sum.Left)
 }
 
 // A seed is a run: played twice, it gives the same events.

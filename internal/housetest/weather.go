@@ -13,6 +13,10 @@ type weather struct {
 	crash, failing, again, between int // transactions
 	blob                           int // operations of the blob store
 	disk, part                     bool
+	suspend                        bool // members suspend lanes and withdraw
+	clock                          bool // a clock is put right, or wrong, when its node starts
+	age                            bool // a month goes by, and what was not delivered expires
+	erase                          bool
 }
 
 func forecast(r *rand.Rand) weather {
@@ -26,13 +30,14 @@ func forecast(r *rand.Rand) weather {
 		lostRequest: some(150), lostAnswer: some(150), doubled: some(100), delayed: some(250), late: some(100), cut: some(100),
 		thinned: some(100), damaged: some(60),
 		crash: some(20), failing: some(25), again: some(100), between: some(100),
-		blob: some(30), disk: r.IntN(3) == 0, part: r.IntN(3) == 0,
+		blob: some(30), disk: r.IntN(3) == 0, part: r.IntN(3) == 0, suspend: r.IntN(3) == 0,
+		clock: r.IntN(4) == 0, age: r.IntN(6) == 0, erase: r.IntN(3) == 0,
 	}
 }
 
 // String names what is not zero.
 func (s weather) String() string {
-	return fmt.Sprintf("lost %d/%d doubled %d delayed %d late %d cut %d thinned %d damaged %d crash %d failing %d again %d between %d blob %d disk %t part %t",
+	return fmt.Sprintf("lost %d/%d doubled %d delayed %d late %d cut %d thinned %d damaged %d crash %d failing %d again %d between %d blob %d disk %t part %t suspend %t clock %t age %t erase %t",
 		s.lostRequest, s.lostAnswer, s.doubled, s.delayed, s.late, s.cut, s.thinned, s.damaged, s.crash, s.failing, s.again, s.between,
-		s.blob, s.disk, s.part)
+		s.blob, s.disk, s.part, s.suspend, s.clock, s.age, s.erase)
 }

@@ -73,26 +73,40 @@ func kinds(frames []parcel.Frame) string {
 	return b.String()
 }
 
-// waiting says whether a node has requests under way on a link, so that its sender's loop would not begin another.
-func (w *world) waiting(n *node, l *link) bool {
-	return slices.ContainsFunc(w.flights, func(f *flight) bool {
-		return f.from == n && f.link == l && f.life == n.life && !f.gone
-	})
+// underWay counts a node's requests on a link: those of segments alone, which may travel beside others, and the others.
+func (w *world) underWay(n *node, l *link) (ordered, bulk int) {
+	for _, f := range w.flights {
+		if f.from != n || f.link != l || f.life != n.life || f.gone {
+			continue
+		}
+		if isBulk(f.d.Frames) {
+			bulk++
+		} else {
+			ordered++
+		}
+	}
+	return ordered, bulk
+}
+
+func isBulk(frames []parcel.Frame) bool {
+	return !slices.ContainsFunc(frames, func(f parcel.Frame) bool { return f.Kind != parcel.FrameSegment })
 }
 
 // push lets a node's sender work on one of its links.
 func (w *world) push(n *node) {
 	l := n.anyLink()
-	if n.mute && !w.calm || w.waiting(n, l) {
-		return
+	if ordered, _ := w.underWay(n, l); ordered == 0 && (w.calm || !n.mute) {
+		w.send(n, l)
 	}
-	w.send(n, l)
 }
 
 // send takes what is due on a link and puts it on its way; it reports whether there was anything.
 func (w *world) send(n *node, l *link) bool {
 	var d flow.Delivery
 	budget := []int{8 << 20, 8 << 20, 2 << 20, 1, 0}[w.r.IntN(5)]
+	if _, bulk := w.underWay(n, l); bulk >= 3 {
+		budget = 0
+	}
 	err := n.act("outgoing", func(h *flow.House) (err error) {
 		d, err = h.Outgoing(context.Background(), l.id, budget)
 		return err
@@ -131,7 +145,9 @@ func (w *world) send(n *node, l *link) bool {
 	}
 	if f.data != nil {
 		w.flights = append(w.flights, f)
-		w.arrive(false)
+		if len(n.stack) == 0 {
+			w.arrive(false)
+		}
 	}
 	return true
 }
@@ -334,9 +350,13 @@ func (w *world) damage(data []byte) []byte {
 func (w *world) meanwhile(n *node) {
 	l := n.anyLink()
 	w.note("%s: meanwhile, in %q", n.name, n.doing())
-	switch w.r.IntN(4) {
+	switch w.r.IntN(5) {
 	case 0:
 		w.settle(n, l)
+	case 4:
+		if ordered, _ := w.underWay(n, l); n.doing() == "delivered" && ordered == 0 && !n.mute {
+			w.send(n, l) // the next delivery leaves while the answer to the last is taken
+		}
 	case 1:
 		if n.doing() != "send" { // two sends share a batch, and would wait for each other in one goroutine
 			w.deed(n)
