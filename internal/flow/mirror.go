@@ -432,8 +432,14 @@ func (in *intake) cosignature(ctx context.Context, f parcel.Frame) error {
 		s.old, in.woke = *cf.OldSize, true
 	}
 	s.mu.Unlock()
-	if cf.OldSize != nil || c == nil || c.Origin != cf.Origin || c.Size != cf.Size {
+	if cf.OldSize != nil || cf.Origin != ledger.Origin(l.ID, h.self, l.OwnEpoch) {
 		return nil
+	}
+	if c == nil || c.Origin != cf.Origin || c.Size != cf.Size { // a courier took long: it is about one that was shown before
+		var err error
+		if c, err = in.shownBefore(ctx, cf.Size); err != nil || c == nil {
+			return err
+		}
 	}
 	cosigned, _, err := ledger.AddCosignatures(c, []byte(cf.Lines), ledger.WitnessName(l.Peer), in.peer.Latest().Witness)
 	if err != nil {
@@ -448,4 +454,17 @@ func (in *intake) cosignature(ctx context.Context, f parcel.Frame) error {
 		log.CosignedSize, log.CosignedNote, log.CosignedAt = c.Size, cosigned.Note, h.now()
 		return tx.PutLog(ctx, log)
 	})
+}
+
+// shownBefore is our checkpoint at a size that is not cosigned yet, or nil.
+func (in *intake) shownBefore(ctx context.Context, size int64) (*ledger.Checkpoint, error) {
+	var log exchange.Log
+	err := in.h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		log, err = tx.Log(ctx, in.l.ID, in.h.self, in.l.OwnEpoch)
+		return err
+	})
+	if err != nil || size <= log.CosignedSize || size > log.Size {
+		return nil, err
+	}
+	return in.h.checkpointAt(ctx, in.l, size)
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 
 	"entente/envelope"
 	"entente/handling"
@@ -197,7 +198,10 @@ func allowed(d Draft, a *terms, stand standing) error {
 		return fault.New(fault.Conflict, "link_unverified",
 			"This link is not confirmed by both sides yet: compare the short code with the other party and confirm it (entente confirm).")
 	}
-	channel, encrypted, own := "https", true, "own"
+	channel, encrypted, own := handling.ChannelHTTPS, true, "own"
+	if !slices.Contains(a.Modes, channel) {
+		channel = handling.ChannelCourier
+	}
 	files := len(d.Files) > 0
 	facts := handling.Facts{Kind: d.Kind, Lane: string(d.Lane), Marking: d.Marking, Channel: &channel, LinkState: &state,
 		Encrypted: &encrypted, Exercise: &a.Exercise, LinkExercise: &a.Exercise, Originator: &own, HasFiles: &files}
