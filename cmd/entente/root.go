@@ -84,7 +84,7 @@ through its socket, but for init, restore, rebuild, verify and demo, which need 
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "write JSON instead of text")
 	root.AddCommand(
 		a.initCommand(), a.serveCommand(),
-		a.inviteCommand(), a.acceptCommand(), a.confirmCommand(), a.linksCommand(), a.desksCommand(),
+		a.inviteCommand(), a.acceptCommand(), a.confirmCommand(), a.linksCommand(), a.courierCommand(), a.desksCommand(),
 		a.suspendCommand(), a.resumeCommand(), a.withdrawLinkCommand(),
 		a.sendCommand(), a.inboxCommand(), a.showCommand(), a.receiptsCommand(), a.eraseCommand(),
 		a.ledgerCommand(), a.verifyCommand(),

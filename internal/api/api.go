@@ -69,8 +69,15 @@ type Keeper interface {
 	Evidence(ctx context.Context, who actor.Actor, link *statement.LinkID, limit int) ([]exchange.Evidence, error)
 }
 
+// Carrier is the house's acts about courier files.
+type Carrier interface {
+	Pack(ctx context.Context, who actor.Actor, link statement.LinkID, w io.Writer) error
+	Unpack(ctx context.Context, who actor.Actor, r io.Reader, begin func() (io.Writer, error)) error
+}
+
 // House is what this door needs of flow.House.
 type House interface {
+	Carrier
 	Linker
 	Speaker
 	Keeper

@@ -112,6 +112,8 @@ func calls(t *testing.T) map[string]request {
 		"suspend":         post("/links/kestria/suspensions", `{"lanes":["network"],"reason":"review","words":"Until we have spoken."}`),
 		"resume":          post("/links/kestria/resumptions", `{"lanes":["network"]}`),
 		"withdraw":        post("/links/kestria/withdrawals", `{"reason":"withheld"}`),
+		"packCourier":     post("/links/kestria/courier", ""),
+		"unpackCourier":   {method: "POST", path: "/api/v1/courier", body: "file", header: http.Header{"Content-Type": {"application/vnd.entente.courier"}}},
 		"leaves":          get("/links/kestria/ledgers/own?from=0&limit=1"),
 		"verify":          get("/links/kestria/verification"),
 		"cut":             get("/links/kestria/cut"),
@@ -183,7 +185,7 @@ func (d described) check(t *testing.T, compiler *jsonschema.Compiler, resp *http
 	if ref, ok := answer["$ref"].(string); ok {
 		pointer = strings.TrimPrefix(ref, "#")
 	}
-	if media == "application/octet-stream" {
+	if media == "application/octet-stream" || media == "application/vnd.entente.courier" {
 		return body
 	}
 	schema, err := compiler.Compile("openapi.json#" + strings.ReplaceAll(strings.ReplaceAll(pointer, "{", "%7B"), "}", "%7D") + "/content/" + strings.ReplaceAll(media, "/", "~1") + "/schema")
@@ -314,6 +316,8 @@ func TestRefusals(t *testing.T) {
 		{"a desk of the peer", "withdrawDesk", request{method: "POST", path: "/api/v1/desks/" + desk.String() + "/withdrawals", body: `{"reason":"closed"}`}, 403, "desk_owner"},
 		{"our own countersignature", "countersignDesk", request{method: "POST", path: "/api/v1/desks/" + ourDesk.String() + "/countersignatures"}, 403, "desk_owner"},
 		{"a stranger", "links", request{method: "GET", path: "/api/v1/links", header: http.Header{"X-Stranger": {"1"}}}, 403, "stranger"},
+		{"a courier file as JSON", "unpackCourier", request{method: "POST", path: "/api/v1/courier", body: draft}, 415, "media_type"},
+		{"a courier file for no link", "packCourier", request{method: "POST", path: "/api/v1/links/nobody/courier"}, 404, "link"},
 		{"a statement as JSON", "send", request{method: "POST", path: "/api/v1/statements", body: draft}, 415, "media_type"},
 		{"a draft with an unknown member", "send", multi(`{"lnk":"kestria"}`), 400, "format"},
 		{"a draft that is too long", "send", multi(`"` + strings.Repeat("x", api.MaxDraft) + `"`), 413, "draft"},

@@ -64,6 +64,26 @@ func (f *fake) Confirm(context.Context, actor.Actor, statement.LinkID, string, s
 	return said, f.fail
 }
 
+func (f *fake) Pack(_ context.Context, _ actor.Actor, _ statement.LinkID, w io.Writer) error {
+	if f.fail != nil {
+		return f.fail
+	}
+	_, err := io.WriteString(w, "packed")
+	return err
+}
+
+func (f *fake) Unpack(_ context.Context, _ actor.Actor, r io.Reader, begin func() (io.Writer, error)) error {
+	if f.fail != nil {
+		return f.fail
+	}
+	w, err := begin()
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, r)
+	return err
+}
+
 func (f *fake) SuspendLanes(context.Context, actor.Actor, statement.LinkID, []statement.Lane, string, string) (statement.Commitment, error) {
 	return said, f.fail
 }

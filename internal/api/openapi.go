@@ -127,6 +127,9 @@ func describe(o operation, s *schemas) *item {
 	if o.request == mediaForm {
 		it.RequestBody = &requestBody{Required: true, Content: map[string]media{mediaForm: {formSchema(s.of(draftType()))}}}
 	}
+	if o.request == mediaCarry {
+		it.RequestBody = &requestBody{Required: true, Content: map[string]media{mediaCarry: {&Schema{Type: "string", ContentMediaType: mediaCarry}}}}
+	}
 	good := &response{Description: http.StatusText(o.status), Content: map[string]media{}}
 	if o.out == nil {
 		good.Content[o.media] = media{&Schema{Type: "string", ContentMediaType: o.media}}

@@ -21,6 +21,7 @@ const (
 	mediaNDJSON = "application/x-ndjson"
 	mediaBytes  = "application/octet-stream"
 	mediaForm   = "multipart/form-data"
+	mediaCarry  = "application/vnd.entente.courier"
 )
 
 // operation is one row of the table of routes: what the mux serves and what the description says.

@@ -21,6 +21,8 @@ func table() []operation {
 		act("/links/{link}/suspensions", "suspend", "Suspend lanes of a link", (*Door).suspend),
 		act("/links/{link}/resumptions", "resume", "Resume lanes that we suspended", (*Door).resume),
 		act("/links/{link}/withdrawals", "withdraw", "Withdraw from a link", (*Door).withdraw),
+		packRoute(),
+		unpackRoute(),
 		read("/links/{link}/ledgers/{party}", "leaves", "List the leaves of a ledger", (*Door).leaves),
 		long(http.MethodGet, "/links/{link}/verification", "verify", "Verify both ledgers of a link", http.StatusOK, (*Door).verify),
 		read("/links/{link}/cut", "cut", "Name the newest common cut", (*Door).cut),

@@ -20,6 +20,7 @@ import (
 	"entente/internal/api"
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/parcel"
 	"entente/statement"
 )
 
@@ -244,6 +245,70 @@ func (c *Client) File(ctx context.Context, name string, position int, w io.Write
 // Proof writes a proof file of a statement to w.
 func (c *Client) Proof(ctx context.Context, name string, body bool, w io.Writer) error {
 	return c.download(ctx, "/statements/"+url.PathEscape(name)+"/proof", query("body", strconv.FormatBool(body)), w)
+}
+
+// Pack writes all that is due for a link to w as a courier file. p hears of the bytes; how many there will be is not known.
+func (c *Client) Pack(ctx context.Context, link string, w io.Writer, p Progress) error {
+	resp, err := c.do(ctx, http.MethodPost, "http://node"+api.Prefix+"/links/"+url.PathEscape(link)+"/courier", "", "", nil)
+	if err != nil {
+		return err
+	}
+	_, err = c.carried(resp, w, p)
+	return err
+}
+
+// Unpack gives the node a courier file of so many bytes, and writes the answers to w as another. cut says that the file
+// broke off, or was damaged: what came before was taken.
+func (c *Client) Unpack(ctx context.Context, file io.Reader, size int64, w io.Writer, p Progress) (cut bool, err error) {
+	resp, err := c.do(ctx, http.MethodPost, "http://node"+api.Prefix+"/courier", "application/vnd.entente.courier", "", &counted{file, 0, size, p})
+	if err != nil {
+		return false, err
+	}
+	return c.carried(resp, w, nil)
+}
+
+// carried writes a courier file that the node answered with, and looks whether it is whole.
+func (c *Client) carried(resp *http.Response, w io.Writer, p Progress) (cut bool, err error) {
+	defer resp.Body.Close()
+	if resp.StatusCode >= http.StatusBadRequest {
+		data, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		return false, decode(resp, data, nil)
+	}
+	bundle, frames, err := parcel.ReadBundle(&counted{resp.Body, 0, 0, p})
+	if err != nil {
+		return false, c.broken(err)
+	}
+	err = parcel.WriteBundle(w, bundle, func(yield func(parcel.Frame, error) bool) {
+		for f, err := range frames {
+			var r parcel.RefusalFrame
+			if f.Kind == parcel.FrameRefusal && parcel.DecodeFrame(f, parcel.FrameRefusal, &r) == nil {
+				cut = cut || r.Code == flow.CourierCut
+			}
+			if err != nil {
+				err = c.broken(err)
+			}
+			if !yield(f, err) {
+				return
+			}
+		}
+	})
+	return cut, err
+}
+
+// counted reports how much of something was read.
+type counted struct {
+	io.Reader
+	done, total int64
+	progress    Progress
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.done += int64(n)
+	if c.progress != nil {
+		c.progress(c.done, c.total)
+	}
+	return n, err
 }
 
 // Leaves lists leaves of a link's ledger: whose is own, peer or a party's id.

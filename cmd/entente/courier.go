@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"entente/internal/fault"
+	"entente/internal/node"
+)
+
+func (a *app) courierCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "courier",
+		Short: "Carry what is due for a link in files, without a network",
+		Long: `Carry what is due for a link in files, without a network: "pack" writes a file on the one side, "unpack" takes it on the
+other side and writes the answers into a file that goes back. What is inside is sealed and signed, as on the network: who
+carries it can lose it, and neither read nor change it. What came in a file and by the network, too, counts once.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.packCommand(), a.unpackCommand())
+	return cmd
+}
+
+// packed is a courier file that was written, as --json shows it.
+type packed struct {
+	File string `json:"file"`
+}
+
+func (a *app) packCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "pack LINK FILE",
+		Short: "Write all that is due for a link into a new file",
+		Long: `Write all that is due for a link into a new file: statements, files of any size, receipts and the ledger. Nothing counts
+as delivered until its receipt is here: until then, each file has it again.`,
+		Example: "  entente courier pack kestria /media/disk/to-kestria.parcel",
+		Args:    cobra.ExactArgs(2),
+		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+			show, end := a.progress("packing")
+			err := a.save(args[1], func(w io.Writer) error { return c.Pack(ctx, args[0], w, show) })
+			end()
+			if err != nil {
+				return err
+			}
+			return a.print(packed{args[1]}, func(w io.Writer) {
+				fmt.Fprintf(w, "It is in %s.\nThe other party takes it with: entente courier unpack %s --answers FILE\n", line(args[1]), line(args[1]))
+			})
+		}),
+	}
+}
+
+// unpacked is a courier file that was taken, as --json shows it.
+type unpacked struct {
+	File    string `json:"file"`
+	Whole   bool   `json:"whole"`
+	Answers string `json:"answers,omitempty"`
+}
+
+func (a *app) unpackCommand() *cobra.Command {
+	var answers string
+	cmd := &cobra.Command{
+		Use:   "unpack FILE",
+		Short: "Take a file that the other party packed",
+		Long: `Take a file that the other party packed, or the answers to one of ours. With --answers, the receipts, cosignatures and
+wishes that answer it are written into a new file, to be unpacked by the other party. Without it they are not lost: the
+next file that is packed shows them.
+
+A file that broke off on its way is taken as far as it came; the exit status is then 1.`,
+		Example: "  entente courier unpack /media/disk/to-kestria.parcel --answers /media/disk/to-arvenia.parcel",
+		Args:    cobra.ExactArgs(1),
+		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+			f, err := os.Open(args[0])
+			if err != nil {
+				return reading(args[0], err)
+			}
+			defer f.Close()
+			info, err := f.Stat()
+			if err != nil {
+				return reading(args[0], err)
+			}
+			if !info.Mode().IsRegular() {
+				return fault.New(fault.Invalid, "file", line(args[0])+" is not a file.")
+			}
+			var cut bool
+			take := func(w io.Writer) (err error) {
+				show, end := a.progress("unpacking")
+				defer end()
+				cut, err = c.Unpack(ctx, f, info.Size(), w, show)
+				return err
+			}
+			if answers == "" {
+				err = take(io.Discard)
+			} else {
+				err = a.save(answers, take)
+			}
+			if err != nil {
+				return err
+			}
+			err = a.print(unpacked{args[0], !cut, answers}, func(w io.Writer) { showUnpacked(w, args[0], answers, cut) })
+			if cut {
+				err = errors.Join(err, errNotHeld)
+			}
+			return err
+		}),
+	}
+	cmd.Flags().StringVar(&answers, "answers", "", "write the answers into this new file")
+	return cmd
+}
+
+func showUnpacked(w io.Writer, file, answers string, cut bool) {
+	if cut {
+		fmt.Fprintf(w, "%s BROKE OFF OR WAS DAMAGED. What came before was taken; ask the other party to pack another.\n", line(file))
+	} else {
+		fmt.Fprintf(w, "All of %s was taken.\n", line(file))
+	}
+	if answers != "" {
+		fmt.Fprintf(w, "The answers are in %s; the other party takes them with: entente courier unpack %s\n", line(answers), line(answers))
+	}
+}
