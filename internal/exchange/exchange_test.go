@@ -12,6 +12,7 @@ import (
 	"entente/parcel"
 	"entente/statement"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
@@ -382,5 +383,27 @@ func TestCrossingsAreComplete(t *testing.T) {
 		if !found[pair] {
 			t.Errorf("%s is declared and cannot cross", pair)
 		}
+	}
+}
+
+func TestDeskHasBoundedEditions(t *testing.T) {
+	var column exchange.DeskColumn
+	for i := range exchange.MaxEditions + 1 {
+		kind := "desk.update"
+		if i == 0 {
+			kind = "desk.propose"
+		}
+		text := &statement.Text{Kind: kind, Face: jsontext.Value(`{"role":"hotline","standing":"permanent","valid_from":1}`)}
+		next, _, void := exchange.FoldDesk(column, exchange.DeskColumn{}, statement.Turn{Text: text, Commitment: envelope.Sum([]byte{byte(i)})})
+		if i == exchange.MaxEditions {
+			if void == nil || void.Reason != exchange.VoidMany || len(next.Editions) != exchange.MaxEditions {
+				t.Errorf("edition %d: %v, %d kept", i+1, void, len(next.Editions))
+			}
+			return
+		}
+		if void != nil {
+			t.Fatalf("edition %d: %v", i+1, void)
+		}
+		column = next
 	}
 }

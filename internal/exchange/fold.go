@@ -32,6 +32,7 @@ const (
 	VoidUnknown   = "unknown_cited" // what it cites is not in the causal past
 	VoidWithdrawn = "withdrawn"     // after withdrawal nothing but a new thread
 	VoidTwice     = "said_before"   // it was said already
+	VoidMany      = "too_many"      // a desk has no more than MaxEditions editions
 
 	VoidNotSuspended = "not_suspended" // only who suspended a lane resumes it
 )
@@ -48,6 +49,9 @@ func FoldMessage(own, _ MessageColumn, t statement.Turn) (MessageColumn, []state
 	return MessageColumn{Count: own.Count + 1, Last: t.Commitment, At: t.Received},
 		[]statement.Effect{{Kind: "notice", Code: "message", Ref: t.Commitment}}, nil
 }
+
+// MaxEditions bounds the proposals of one desk, and with them its columns; a desk that needs more is proposed anew.
+const MaxEditions = 64
 
 // DeskEdition is one proposal of a desk's data, by its codes.
 type DeskEdition struct {
@@ -81,6 +85,9 @@ func FoldDesk(own, peer DeskColumn, t statement.Turn) (DeskColumn, []statement.E
 		var f statement.DeskFace
 		if envelope.Unmarshal(t.Text.Face, &f) != nil {
 			return own, nil, &statement.Void{Reason: VoidFace}
+		}
+		if len(own.Editions) >= MaxEditions {
+			return own, nil, &statement.Void{Reason: VoidMany}
 		}
 		next.Owner = true
 		next.Editions = append(next.Editions, DeskEdition{t.Commitment, f.Role, f.Standing, f.ValidFrom, f.ValidTo})

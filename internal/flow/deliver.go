@@ -449,6 +449,9 @@ func spread(link statement.LinkID, try int) float64 {
 	return float64(envelope.Sum(append(link[:], byte(try)))[0]) / 256
 }
 
+// freeRounds is how many rounds in a row may end without a new cosignature before they are delayed.
+const freeRounds = 32
+
 // land ends a delivery in memory. wait is 0 after success, else how long the round and the wishes wait.
 func (h *House) land(d Delivery, wait time.Duration) {
 	s := h.link(d.Link)
@@ -458,6 +461,10 @@ func (h *House) land(d Delivery, wait time.Duration) {
 	}
 	if d.round {
 		s.rounding = false
+		s.fruitless++
+	}
+	if s.fruitless > freeRounds { // the peer asks again and again, and cosigns nothing
+		wait = max(wait, exchange.Backoff(s.fruitless-freeRounds, 0))
 	}
 	if wait == 0 {
 		s.fails, s.roundAfter = 0, 0

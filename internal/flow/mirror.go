@@ -451,6 +451,11 @@ func (in *intake) cosignature(ctx context.Context, f parcel.Frame) error {
 		if err != nil || log.CosignedSize > c.Size {
 			return err
 		}
+		if log.CosignedSize < c.Size {
+			s.mu.Lock()
+			s.fruitless = -1 // the round under way bears fruit
+			s.mu.Unlock()
+		}
 		log.CosignedSize, log.CosignedNote, log.CosignedAt = c.Size, cosigned.Note, h.now()
 		return tx.PutLog(ctx, log)
 	})

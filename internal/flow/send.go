@@ -513,6 +513,11 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 	if err != nil {
 		return err
 	}
+	terms, err := h.terms(l)
+	if err != nil {
+		return err
+	}
+	pending := min(terms.Limits.Pending, exchange.Window/2)
 	lanes := map[statement.Lane]*exchange.LaneState{}
 	seen := map[statement.Lane]exchange.LaneState{}
 	for i, r := range batch {
@@ -538,7 +543,7 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 		if errs[i] = h.checkGuard(ctx, tx, l, r, *own, seen[lane]); errs[i] != nil {
 			continue
 		}
-		if own.Last-own.Folded >= uint64(exchange.Window)/2 {
+		if own.Last-own.Folded >= uint64(pending) {
 			errs[i] = fault.New(fault.Exhausted, "pending", "Too much is waiting for the peer's receipts in this lane; see \"entente links\" for how old the oldest is.")
 			continue
 		}

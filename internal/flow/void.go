@@ -25,6 +25,7 @@ func voidFault(v *statement.Void) error {
 		exchange.VoidUnknown:   "What this statement cites is not known here yet.",
 		exchange.VoidWithdrawn: "After the withdrawal this can no longer be said; begin anew.",
 		exchange.VoidTwice:     "This was said already.",
+		exchange.VoidMany:      "This desk has as many editions as it may have; withdraw it and propose it anew.",
 
 		exchange.VoidNotSuspended: "We have not suspended this lane; only who suspended a lane can resume it.",
 	}[v.Reason]
