@@ -67,8 +67,8 @@ func (a *app) unpackCommand() *cobra.Command {
 		Use:   "unpack FILE",
 		Short: "Take a file that the other party packed",
 		Long: `Take a file that the other party packed, or the answers to one of ours. With --answers, the receipts, cosignatures and
-wishes that answer it are written into a new file, to be unpacked by the other party. Without it they are not lost: the
-next file that is packed shows them.
+wishes that answer it are written into a new file, to be unpacked by the other party. Without it, the next file that is
+packed shows the receipts, and the rest is answered when the other party packs again.
 
 A file that broke off on its way is taken as far as it came; the exit status is then 1.`,
 		Example: "  entente courier unpack /media/disk/to-kestria.parcel --answers /media/disk/to-arvenia.parcel",

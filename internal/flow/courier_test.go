@@ -154,6 +154,25 @@ func TestCourierCarriesEverything(t *testing.T) {
 	}
 }
 
+// TestCourierAnswersLost: answers that never come back are made up for by later files.
+func TestCourierAnswersLost(t *testing.T) {
+	w := newWorld(t)
+	w.confirm()
+	data := []byte("a file")
+	c := w.message(w.a, "x", "text", nil, fileOf("f.txt", data))
+	for range 2 { // only what is packed crosses
+		w.unpack(w.b, w.pack(w.a))
+		w.must(w.b.Settle(t.Context(), w.b.link))
+		w.unpack(w.a, w.pack(w.b))
+	}
+	w.opened(c, data)
+	for range 3 {
+		w.trip(w.a, w.b)
+		w.trip(w.b, w.a)
+	}
+	w.sameRecord()
+}
+
 // TestCourierBesideHTTPS: what a file carries may come by the network, too, in any order: each parcel has one effect.
 func TestCourierBesideHTTPS(t *testing.T) {
 	w := newWorld(t)

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -167,7 +168,10 @@ func TestPollTaken(t *testing.T) {
 				first := p.poll(t.Context(), theLink, "5", "")
 				first.want(t, 200, 0, "one")
 				c.next(t.Context(), t, p, first.delivery)
-				if diff := cmp.Diff(c.want, [2]int{a.house.taken, a.house.failed}); diff != "" {
+				a.house.mu.Lock()
+				got := [2]int{a.house.taken, a.house.failed}
+				a.house.mu.Unlock()
+				if diff := cmp.Diff(c.want, got); diff != "" {
 					t.Error(diff)
 				}
 				time.Sleep(2 * time.Minute) // no timer is left that ends a delivery twice
@@ -211,10 +215,15 @@ func TestPollsByTheThousand(t *testing.T) {
 			go func() { answers <- p.poll(t.Context(), link, "50", "") }()
 			synctest.Wait()
 		}
-		asked := a.house.asked
+		count := func() int {
+			a.house.mu.Lock()
+			defer a.house.mu.Unlock()
+			return a.house.asked
+		}
+		asked := count()
 		time.Sleep(49 * time.Second)
-		if a.house.asked != asked || asked > 1000 {
-			t.Errorf("the house was asked %d times at first, and %d times after", asked, a.house.asked-asked)
+		if after := count(); after != asked || asked > 1000 {
+			t.Errorf("the house was asked %d times at first, and %d times after", asked, after-asked)
 		}
 		for range 100 { // waiting polls are not requests under way
 			p.poll(t.Context(), theLink, "0", "", frame("x")).want(t, 200, 0, "got x")
@@ -314,8 +323,8 @@ func TestPollerPauses(t *testing.T) {
 		b.house.hidden = true
 		b.house.join(theLink, a, "https://arvenia")
 		a.house.join(theLink, b, "https://kestria") // so that a does not let b wait
-		polls := 0
-		a.house.receive = func(context.Context, []parcel.Frame) ([]parcel.Frame, error) { polls++; return nil, nil }
+		var polls atomic.Int32
+		a.house.receive = func(context.Context, []parcel.Frame) ([]parcel.Frame, error) { polls.Add(1); return nil, nil }
 		network := newPipes()
 		a.serve(t, network, peer.DefaultLimits())
 		client := b.client(network.Dial)
@@ -324,8 +333,8 @@ func TestPollerPauses(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
 		time.Sleep(10 * time.Minute)
-		if polls < 10 || polls > 20 {
-			t.Errorf("%d polls in ten minutes", polls)
+		if n := polls.Load(); n < 10 || n > 20 {
+			t.Errorf("%d polls in ten minutes", n)
 		}
 		cancel()
 		if err := <-done; err != nil {
