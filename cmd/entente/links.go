@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"entente/envelope"
-	"entente/internal/flow"
 	"entente/internal/node"
 )
 
@@ -165,13 +164,13 @@ func showLink(w io.Writer, l node.Link) {
 // reaches says in words how two nodes reach each other.
 func reaches(how string) string {
 	switch how {
-	case flow.ReachPush:
+	case node.ReachPush:
 		return "push: each node pushes to the other"
-	case flow.ReachPolled:
+	case node.ReachPolled:
 		return "polled: their node pushes to ours and polls it; ours cannot reach it"
-	case flow.ReachPolling:
+	case node.ReachPolling:
 		return "polling: our node pushes to theirs and polls it; theirs cannot reach ours"
-	case flow.ReachCourier:
+	case node.ReachCourier:
 		return "courier: only files cross"
 	}
 	return line(how)

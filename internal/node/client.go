@@ -57,6 +57,14 @@ type (
 	LeafList       = api.List[api.Leaf]
 )
 
+// How a link's parties reach each other, as a link's description names it.
+const (
+	ReachPush    = flow.ReachPush
+	ReachPolled  = flow.ReachPolled
+	ReachPolling = flow.ReachPolling
+	ReachCourier = flow.ReachCourier
+)
+
 // maxAnswer bounds a JSON answer of a node: a page of the longest statements.
 const maxAnswer = 1 << 30
 

@@ -36,8 +36,8 @@ var deliveryName = regexp.MustCompile(`^[A-Z2-7]{26}$`)
 // errVanished says that nobody came back for an answer with a delivery in it.
 var errVanished = errors.New("the peer that polled did not come back")
 
-// errGone ends a poll whose sender has gone; nobody reads it.
-var errGone = httpError{http.StatusRequestTimeout, "gone", "The poll was given up."}
+// gone ends a poll whose sender has gone; nobody reads it.
+func gone() error { return httpError{http.StatusRequestTimeout, "gone", "The poll was given up."} }
 
 // polls is what a server knows of the peers that poll it.
 type polls struct {
@@ -135,7 +135,7 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, pass *pass, frames
 	case <-newer:
 		return fault.New(fault.Conflict, "newer_poll", "Another poll of this link came; one is enough.")
 	case <-ctx.Done():
-		return errGone
+		return gone()
 	}
 	taking := sync.OnceFunc(func() { <-p.turn })
 	defer taking()
@@ -223,9 +223,9 @@ func (s *Server) due(ctx context.Context, link statement.LinkID, newer <-chan st
 	if err != nil || endpoint != "" || answers > maxAnswers { // who can be reached is pushed to
 		return d, none, err
 	}
-	end := time.Now().Add(wait)
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
+	over, again := time.NewTimer(wait), time.NewTimer(wait)
+	defer over.Stop()
+	defer again.Stop()
 	for {
 		if d, release, err = s.take(ctx, link); err != nil || len(d.Frames) > 0 {
 			return d, release, err
@@ -234,23 +234,20 @@ func (s *Server) due(ctx context.Context, link statement.LinkID, newer <-chan st
 		if err != nil {
 			return d, none, err
 		}
-		left := time.Until(end)
-		if left <= 0 {
-			return d, none, nil
-		}
 		if !next.IsZero() {
-			left = min(left, max(next.Sub(s.cfg.Now()), minWait))
+			again.Reset(max(next.Sub(s.cfg.Now()), minWait))
 		}
-		timer.Reset(left)
 		select {
-		case <-timer.C:
+		case <-over.C:
+			return d, none, nil
+		case <-again.C:
 		case <-s.cfg.House.Wake(link):
 		case <-newer:
 			return d, none, nil
 		case <-s.polls.closing:
 			return d, none, nil
 		case <-ctx.Done():
-			return d, none, errGone
+			return d, none, gone()
 		}
 	}
 }
@@ -261,7 +258,7 @@ func (s *Server) take(ctx context.Context, link statement.LinkID) (flow.Delivery
 	select {
 	case s.polls.slots <- struct{}{}:
 	case <-ctx.Done():
-		return flow.Delivery{}, func() {}, errGone
+		return flow.Delivery{}, func() {}, gone()
 	}
 	release := func() { <-s.polls.slots }
 	d, err := s.cfg.House.Outgoing(ctx, link, pollBytes)
