@@ -30,7 +30,7 @@ func TestPathNames(t *testing.T) {
 	}
 	for _, good := range []string{
 		"a", ".profile", "..a", "a..b", "CONTRACT.pdf", "console.log", "com10.txt", "证据 (1).zip", "تقرير.pdf", "נספח.pdf", "क्ष.txt",
-		"می‌خواهم.txt", "emoji 👩‍👩‍👧.png", strings.Repeat("a", 255), strings.Repeat("语", 85), "100%.csv", "a'b.txt", "~a", "-rf",
+		"می\u200cخواهم.txt", "emoji 👩\u200d👩\u200d👧.png", strings.Repeat("a", 255), strings.Repeat("语", 85), "100%.csv", "a'b.txt", "~a", "-rf",
 	} {
 		if err := statement.CheckFileName(good); err != nil {
 			t.Errorf("the name %q was refused: %v", good, err)
@@ -40,10 +40,7 @@ func TestPathNames(t *testing.T) {
 
 // A direction control makes a line read otherwise than it is written: "exe.‮fdp" shows as a PDF.
 func TestBidiNames(t *testing.T) {
-	var controls []rune
-	for _, r := range []rune{0x061C, 0x200E, 0x200F, 0x202A, 0x202B, 0x202C, 0x202D, 0x202E, 0x2066, 0x2067, 0x2068, 0x2069} {
-		controls = append(controls, r)
-	}
+	controls := []rune{0x061C, 0x200E, 0x200F, 0x202A, 0x202B, 0x202C, 0x202D, 0x202E, 0x2066, 0x2067, 0x2068, 0x2069}
 	for _, r := range controls {
 		spoilt := "report" + string(r) + "fdp.exe"
 		if statement.CheckFileName(spoilt) == nil {

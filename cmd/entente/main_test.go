@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -194,16 +193,6 @@ func (s *side) tail() string {
 		return err.Error()
 	}
 	return fmt.Sprintf("log of %s: …%s", s.name, data[max(0, len(data)-lastOfLog):])
-}
-
-// logged says whether the node's log holds a text.
-func (s *side) logged(t *testing.T, text string) bool {
-	t.Helper()
-	data, err := os.ReadFile(s.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes.Contains(data, []byte(text))
 }
 
 // until looks again and again until something holds. Faults for which waiting may help are waited out.

@@ -98,9 +98,6 @@ type parcelPosition struct {
 	at    int64
 }
 
-// root is the tree head over everything in the log.
-func (b *book) root() (envelope.Hash, error) { return ledger.TreeRoot(b.log.Size, b) }
-
 // close writes the rows and the log's new state.
 func (b *book) close(ctx context.Context, tx Tx) error {
 	if len(b.rows) == 0 {
