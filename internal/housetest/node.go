@@ -213,6 +213,9 @@ func (n *node) anyLink() *link { return n.links[n.w.r.IntN(len(n.links))] }
 func (w *world) settle(n *node, l *link) {
 	err := n.act("settle", func(h *flow.House) error { return h.Settle(context.Background(), l.id) })
 	n.tolerate("settle", err)
+	if len(n.stack) > 0 { // expiring waits for segments that are being taken, as one goroutine cannot
+		return
+	}
 	n.tolerate("expire", n.act("expire", func(h *flow.House) error { return h.Expire(context.Background()) }))
 }
 

@@ -27,10 +27,10 @@ func forecast(r *rand.Rand) weather {
 		return 1 + r.IntN(most)
 	}
 	return weather{
-		lostRequest: some(150), lostAnswer: some(150), doubled: some(100), delayed: some(250), late: some(100), cut: some(100),
-		thinned: some(100), damaged: some(60),
-		crash: some(20), failing: some(25), again: some(100), between: some(100),
-		blob: some(30), disk: r.IntN(3) == 0, part: r.IntN(3) == 0, suspend: r.IntN(3) == 0,
+		lostRequest: some(250), lostAnswer: some(250), doubled: some(200), delayed: some(400), late: some(200), cut: some(150),
+		thinned: some(200), damaged: some(150),
+		crash: some(60), failing: some(60), again: some(200), between: some(200),
+		blob: some(60), disk: r.IntN(3) == 0, part: r.IntN(3) == 0, suspend: r.IntN(3) == 0,
 		clock: r.IntN(4) == 0, age: r.IntN(6) == 0, erase: r.IntN(3) == 0,
 	}
 }
