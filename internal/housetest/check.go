@@ -306,7 +306,7 @@ func (w *world) checkSaid(s *said) {
 				w.fail("#%d, file %d is another at %s", s.n, i, n.name)
 			}
 		}
-		if s.n%7 == 0 {
+		if s.n%11 == 0 {
 			w.checkProof(n, s)
 		}
 	}

@@ -20,7 +20,7 @@ import (
 
 // Options narrow a run; the zero value lets the seed decide everything.
 type Options struct {
-	Steps int // of the stormy part; 0 for 100
+	Steps int // of the stormy part; 0 for 80
 	Lie   Lie // what one party lies about; "" lets the seed choose, mostly honesty
 }
 
@@ -76,7 +76,7 @@ func Run(t testing.TB, seed uint64, o Options) *Outcome {
 	w.begin(o)
 	steps := o.Steps
 	if steps == 0 {
-		steps = 100
+		steps = 80
 	}
 	for w.step = 1; w.step <= steps; w.step++ {
 		w.stormy()
@@ -127,7 +127,7 @@ func (w *world) begin(o Options) {
 		w.nodes[w.r.IntN(len(w.nodes))].mute = true
 	}
 	if w.sky.age && w.lie == Honesty {
-		w.ageAt = 30 + w.r.IntN(60)
+		w.ageAt = 20 + w.r.IntN(60)
 	}
 	w.note("%d nodes, lie %s, %v", n, w.lie, w.sky)
 	for _, n := range w.nodes {
