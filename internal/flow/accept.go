@@ -37,15 +37,16 @@ func (h *House) accept(ctx context.Context, tx Tx, l exchange.Link, batch []*arr
 
 // accepting is the state of one accepting transaction.
 type accepting struct {
-	h       *House
-	tx      Tx
-	l       exchange.Link
-	book    *book
-	known   map[envelope.ID]exchange.Parcel
-	waiting int  // files that arrive or wait for their statement; -1: not counted yet
-	push    bool // receipts are pushed to the peer; otherwise they go in the answer, and again when it asks again
-	lanes   map[statement.Lane]*arrivalLane
-	bars    []bar // suspensions and withdrawals; nil: not read yet
+	h        *House
+	tx       Tx
+	l        exchange.Link
+	book     *book
+	known    map[envelope.ID]exchange.Parcel
+	waiting  int  // files that arrive or wait for their statement; -1: not counted yet
+	push     bool // receipts are pushed to the peer; otherwise they go in the answer, and again when it asks again
+	lanes    map[statement.Lane]*arrivalLane
+	standing *standing // nil: not read yet
+	bars     []bar     // suspensions and withdrawals; nil: not read yet
 
 	parcels    []exchange.Parcel
 	documents  []exchange.Document
@@ -141,8 +142,15 @@ func (w *accepting) one(ctx context.Context, a *arrival) error {
 		if err != nil {
 			return err
 		}
-		if repeated {
+		early, err := w.early(ctx, a.text)
+		if err != nil {
+			return err
+		}
+		switch {
+		case repeated:
 			rejected = "repeated"
+		case early:
+			rejected = refusedUnverified
 		}
 	}
 	row := exchange.Parcel{ID: hd.ID, Link: hd.Link, Author: hd.From, Epoch: hd.Epoch, Lane: hd.Lane, Seq: hd.Seq, File: -1, Header: a.hash,

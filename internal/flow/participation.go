@@ -65,6 +65,7 @@ func (h *House) roundDue(link statement.LinkID) {
 // we have opened of the peer's that waits to be folded.
 type standing struct {
 	ours, theirs exchange.LinkColumn
+	verified     bool // both have confirmed, as far as either may know: what waits to be folded counts
 }
 
 func (h *House) standing(ctx context.Context, tx Tx, l exchange.Link) (s standing, err error) {
@@ -75,7 +76,8 @@ func (h *House) standing(ctx context.Context, tx Tx, l exchange.Link) (s standin
 	if err != nil {
 		return s, err
 	}
-	for _, side := range []struct {
+	said := [2]exchange.LinkColumn{s.ours, s.theirs}
+	for i, side := range []struct {
 		author, peer party.ID
 		column       *exchange.LinkColumn
 	}{{h.self, l.Peer, &s.ours}, {l.Peer, h.self, &s.theirs}} {
@@ -88,11 +90,17 @@ func (h *House) standing(ctx context.Context, tx Tx, l exchange.Link) (s standin
 			return s, err
 		}
 		for _, t := range turns {
-			if t.text != nil && !t.stale && participates(t.text.Kind) {
-				say(side.column, statement.Turn{Text: t.text, Commitment: t.commitment, Received: t.received})
+			if t.text == nil || t.stale {
+				continue
+			}
+			turn := statement.Turn{Text: t.text, Commitment: t.commitment, Received: t.received}
+			say(&said[i], turn)
+			if participates(t.text.Kind) {
+				say(side.column, turn)
 			}
 		}
 	}
+	s.verified = exchange.LaneStatus(said[0], said[1], statement.Control) == exchange.LinkActive
 	return s, nil
 }
 
@@ -151,15 +159,18 @@ type bar struct {
 // barred is the code for which a parcel is refused because its author knew, when it gave it its place, that its lane was
 // suspended or a party had withdrawn: the leaf of its own receipt for our word, or of its own word, stands before the parcel's.
 func (w *accepting) barred(ctx context.Context, hd *parcel.Header) (string, error) {
+	if hd.Lane == statement.Control && hd.File == nil {
+		return "", nil
+	}
+	if verified, err := w.verified(ctx); !verified || err != nil {
+		return refusedUnverified, err
+	}
 	if hd.Lane == statement.Control {
 		return "", nil
 	}
 	if w.bars == nil {
 		w.bars = []bar{}
-		s, err := w.h.standing(ctx, w.tx, w.l)
-		if err != nil {
-			return "", err
-		}
+		s := *w.standing
 		for _, side := range []struct {
 			column exchange.LinkColumn
 			ours   bool
@@ -175,6 +186,38 @@ func (w *accepting) barred(ctx context.Context, hd *parcel.Header) (string, erro
 		}
 	}
 	return "", nil
+}
+
+// refusedUnverified is the code for what a link does not carry before both have confirmed it. Its author knows when they have: it
+// has folded both confirmations, so that the addressee has said the one and opened the other, whatever overtakes what.
+const refusedUnverified = "unverified"
+
+func (w *accepting) verified(ctx context.Context) (bool, error) {
+	if w.standing == nil {
+		s, err := w.h.standing(ctx, w.tx, w.l)
+		if err != nil {
+			return false, err
+		}
+		w.standing = &s
+	}
+	return w.standing.verified, nil
+}
+
+// early says whether a statement in the control lane is of a kind that waits until both have confirmed.
+func (w *accepting) early(ctx context.Context, t *statement.Text) (bool, error) {
+	if t.Lane != statement.Control {
+		return false, nil
+	}
+	rules, err := w.h.editions(w.l)
+	if err != nil {
+		return false, err
+	}
+	edition, _ := rules(t.Edition)
+	if kind, _ := statement.LookUp(edition, t.Kind); kind.Unverified {
+		return false, nil
+	}
+	verified, err := w.verified(ctx)
+	return !verified, err
 }
 
 func (w *accepting) addBars(ctx context.Context, column exchange.LinkColumn, ours bool) error {

@@ -194,7 +194,7 @@ func allowed(d Draft, a *terms, stand standing) error {
 		return err
 	}
 	state := exchange.LaneStatus(stand.ours, stand.theirs, d.Lane)
-	if state != exchange.LinkActive && !kind.Unverified {
+	if state != exchange.LinkActive && (!kind.Unverified || len(d.Files) > 0) {
 		return fault.New(fault.Conflict, "link_unverified",
 			"This link is not confirmed by both sides yet: compare the short code with the other party and confirm it (entente confirm).")
 	}

@@ -214,6 +214,15 @@ func (h *House) settleStatement(ctx context.Context, l exchange.Link, p exchange
 		if repeated {
 			rejected = "repeated"
 		}
+		if rejected == "" {
+			early, err := w.early(ctx, a.text)
+			if err != nil {
+				return err
+			}
+			if early {
+				rejected = refusedUnverified
+			}
+		}
 		if rejected != "" {
 			row.State, row.Reason = exchange.Rejected, rejected
 			return nil
