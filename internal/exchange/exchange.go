@@ -183,6 +183,9 @@ type Column struct {
 	Data   []byte // JSON of the room's column type
 }
 
+// MaxEvidence is how many lies of one kind are kept of a link: more prove nothing more, and would fill the disk.
+const MaxEvidence = 100
+
 // Evidence is a lie that was kept: equivocation, a forked log, a header that broke a rule.
 type Evidence struct {
 	Link statement.LinkID

@@ -32,7 +32,7 @@ const (
 	VoidUnknown   = "unknown_cited" // what it cites is not in the causal past
 	VoidWithdrawn = "withdrawn"     // after withdrawal nothing but a new thread
 	VoidTwice     = "said_before"   // it was said already
-	VoidMany      = "too_many"      // a desk has no more than MaxEditions editions
+	VoidMany      = "too_many"      // a desk has no more than MaxEditions editions, a party signs no more than MaxAgreements
 
 	VoidNotSuspended = "not_suspended" // only who suspended a lane resumes it
 )
@@ -165,6 +165,9 @@ type LinkConfirmation struct {
 	At        int64                `json:"at"`
 }
 
+// MaxAgreements bounds the agreements that a party signs on one link, and with them its columns.
+const MaxAgreements = 64
+
 // LinkColumn is one party's part of the link's own thread, which is named by the link's id.
 type LinkColumn struct {
 	Confirmed *LinkConfirmation `json:"confirmed,omitzero"`
@@ -195,6 +198,9 @@ func FoldLink(own, _ LinkColumn, t statement.Turn) (LinkColumn, []statement.Effe
 		}
 		if slices.Contains(own.Agreed, f.Agreement) {
 			return own, nil, &statement.Void{Reason: VoidTwice}
+		}
+		if len(own.Agreed) >= MaxAgreements {
+			return own, nil, &statement.Void{Reason: VoidMany}
 		}
 		next.Agreed = append(next.Agreed, f.Agreement)
 	case "test":

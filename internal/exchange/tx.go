@@ -79,9 +79,10 @@ type StatementTx interface {
 	PutBody(ctx context.Context, c statement.Commitment, sealed []byte, wrappedKey []byte) error // idempotent
 	Body(ctx context.Context, c statement.Commitment) (sealed, wrappedKey []byte, err error)
 	EraseBody(ctx context.Context, c statement.Commitment, at int64) error // body and key go; the statement stays, Erased = at
-	// Aged lists statements of a kind that are not erased and whose threads hold nothing authored or received at or after
-	// before, oldest first, those after the given one (zero: from the oldest).
-	Aged(ctx context.Context, link statement.LinkID, kind string, before int64, after Statement, limit int) ([]Statement, error)
+	// Aged lists statements of a kind that are not erased and whose threads hold nothing that self authored, or received of
+	// the other party, at or after before; in the order of their authored times, those after the given one (zero: all). The
+	// other party's clock has no part in it: what it says of the future would be kept for ever.
+	Aged(ctx context.Context, link statement.LinkID, self party.ID, kind string, before int64, after Statement, limit int) ([]Statement, error)
 	// ErasingFiles lists files in the state erasing, by statement and position, those after the given place.
 	ErasingFiles(ctx context.Context, after statement.Commitment, position, limit int) ([]File, error)
 	PutFiles(ctx context.Context, fs ...File) error // insert or update by (Statement, Position)

@@ -345,7 +345,7 @@ func (h *House) outgoingSegments(ctx context.Context, s *linkState, d *Delivery,
 			}
 			continue
 		}
-		err = h.readSegments(ctx, d, p, numbers(gaps, left))
+		err = h.readSegments(ctx, d, p, numbers(gaps, p.Segments, left))
 		if notFound(err) { // its last receipt came meanwhile, or the disk lost it
 			h.cfg.Log.Warn("the segments of a parcel are not here", "link", d.Link, "parcel", id)
 			s.forget(id)

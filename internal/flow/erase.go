@@ -267,7 +267,7 @@ func (h *House) eraseKind(ctx context.Context, l exchange.Link, kind string, bef
 	for after, more := (exchange.Statement{}), true; more; {
 		var due []exchange.Statement
 		err := h.cfg.Store.View(ctx, func(tx Tx) error {
-			rows, err := tx.Aged(ctx, l.ID, kind, before, after, eraseBatch)
+			rows, err := tx.Aged(ctx, l.ID, h.self, kind, before, after, eraseBatch)
 			if more = len(rows) == eraseBatch; err != nil || len(rows) == 0 {
 				return err
 			}
@@ -313,7 +313,7 @@ func (h *House) closed(ctx context.Context, tx Tx, l exchange.Link, row exchange
 			if err != nil {
 				return false, err
 			}
-			if len(c.Data) == 0 {
+			if c.Room != exchange.RoomDesk { // none, or the statement is void, since its thread is of another room
 				continue
 			}
 			if err := envelope.Unmarshal(c.Data, &column); err != nil {

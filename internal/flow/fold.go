@@ -164,6 +164,11 @@ func checkThread(ctx context.Context, cs columns, t turn, room string, own, peer
 		return "", nil
 	}
 	if room == exchange.RoomErasure {
+		for _, c := range []exchange.Column{own, peer} {
+			if len(c.Data) > 0 && c.Room != room { // the fold could not read it
+				return exchange.VoidThread, nil
+			}
+		}
 		return "", nil
 	}
 	if len(own.Data) == 0 && len(peer.Data) == 0 {

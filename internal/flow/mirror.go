@@ -139,7 +139,7 @@ func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[en
 		if errors.Is(err, ledger.ErrTime) {
 			code = "leaf_time"
 		}
-		return m.evidence(ctx, code, "A leaf of the peer's log is malformed, out of place, or earlier than the one before.", bytes.Join(fresh, []byte{'\n'}))
+		return m.evidence(ctx, code, "A leaf of the peer's log is malformed, out of place, or earlier than the one before.", firstWrong(follower, fresh))
 	}
 	hashes := make([]envelope.Hash, len(leaves))
 	for i, leaf := range leaves {
@@ -176,6 +176,18 @@ func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[en
 		}
 	}
 	return b.close(ctx, m.tx)
+}
+
+// firstWrong is the leaf for which a run is not taken.
+func firstWrong(f ledger.Follower, run [][]byte) []byte {
+	for _, leaf := range run {
+		next, _, err := f.CheckRun([][]byte{leaf})
+		if err != nil {
+			return leaf
+		}
+		f = next
+	}
+	return nil
 }
 
 // ask names every document of the peer that the rest of a run needs and we lack.

@@ -338,10 +338,11 @@ func readSegment(src io.ReaderAt, length, n int64) ([]byte, error) {
 	return buf, nil
 }
 
-func numbers(gaps []parcel.Gap, limit int) []int64 {
+// numbers are the first segments that gaps name, of so many that there are.
+func numbers(gaps []parcel.Gap, total int64, limit int) []int64 {
 	var ns []int64
 	for _, g := range gaps {
-		for n := g.From; n <= g.To && len(ns) < limit; n++ {
+		for n := g.From; n <= g.To && n < uint64(total) && len(ns) < limit; n++ {
 			ns = append(ns, int64(n))
 		}
 	}

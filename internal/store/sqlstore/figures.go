@@ -9,8 +9,13 @@ import (
 )
 
 // PutEvidence implements exchange.LedgerTx. The same bytes of the same kind are kept once, so that a peer which
-// repeats itself fills no disk.
+// repeats itself fills no disk; of one that always lies anew, exchange.MaxEvidence of a kind.
 func (t *tx) PutEvidence(ctx context.Context, e exchange.Evidence) error {
+	count := func(r rows, n *int64) error { return r.Scan(n) }
+	kept, err := one(ctx, t, "count", count, `SELECT COUNT(*) FROM evidence WHERE link = $1 AND kind = $2`, e.Link[:], e.Kind)
+	if err != nil || kept >= exchange.MaxEvidence {
+		return err
+	}
 	digest := envelope.Sum(e.Data)
 	return t.write(ctx, `INSERT INTO evidence (id, link, kind, at, note, data, digest)
 		VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM evidence), $1, $2, $3, $4, $5, $6)

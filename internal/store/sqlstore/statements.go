@@ -153,12 +153,12 @@ func (t *tx) EraseBody(ctx context.Context, c statement.Commitment, at int64) er
 }
 
 // Aged implements exchange.StatementTx.
-func (t *tx) Aged(ctx context.Context, link statement.LinkID, kind string, before int64, after exchange.Statement, limit int) ([]exchange.Statement, error) {
+func (t *tx) Aged(ctx context.Context, link statement.LinkID, self party.ID, kind string, before int64, after exchange.Statement, limit int) ([]exchange.Statement, error) {
 	return list(ctx, t, scanStatement, `SELECT `+statementColumns+` FROM statements s
-		WHERE s.link = $1 AND s.kind = $2 AND s.erased = 0 AND s.authored < $3 AND (s.authored, s.commitment) > ($4, $5)
+		WHERE s.link = $1 AND s.kind = $2 AND s.erased = 0 AND (s.author <> $7 OR s.authored < $3) AND (s.authored, s.commitment) > ($4, $5)
 			AND NOT EXISTS (SELECT 1 FROM statements n JOIN parcels p ON p.id = n.parcel
-				WHERE n.thread = s.thread AND n.link = s.link AND (n.authored >= $3 OR p.received >= $3))
-		ORDER BY s.authored, s.commitment LIMIT $6`, link[:], kind, before, after.Authored, after.Commitment[:], int64(limit))
+				WHERE n.thread = s.thread AND n.link = s.link AND CASE WHEN n.author = $7 THEN n.authored ELSE p.received END >= $3)
+		ORDER BY s.authored, s.commitment LIMIT $6`, link[:], kind, before, after.Authored, after.Commitment[:], int64(limit), self[:])
 }
 
 // ErasingFiles implements exchange.StatementTx.

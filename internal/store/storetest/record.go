@@ -155,6 +155,7 @@ func aged(b *bench) {
 		{5, 5, 200, 210},                   // erased
 		{6, 6, 999, 990},                   // new
 		{7, 7, 130, 140}, {8, 8, 130, 140}, // of the same time
+		{10, 10, 5000, 220}, // of the future, its author says
 	} {
 		s, p := at(int(row[0]), int(row[1]), row[2], row[3])
 		b.update(putStatements(s))
@@ -165,9 +166,10 @@ func aged(b *bench) {
 	b.update(putStatements(other))
 	b.update(putParcels(p))
 	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.EraseBody(ctx, hash(5), 1000) })
+	self := kestria()
 	names := func(after exchange.Statement, limit int) []statement.Commitment {
 		rows := read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Statement, error) {
-			return tx.Aged(ctx, theLink(), "message", 900, after, limit)
+			return tx.Aged(ctx, theLink(), self, "message", 900, after, limit)
 		})
 		var out []statement.Commitment
 		for _, r := range rows {
@@ -179,13 +181,15 @@ func aged(b *bench) {
 	if bytes.Compare(second[:], first[:]) < 0 {
 		first, second = second, first
 	}
-	want := []statement.Commitment{first, second, hash(3), hash(4)}
+	want := []statement.Commitment{first, second, hash(3), hash(4), hash(10)}
 	same(b, "aged", names(exchange.Statement{}, 10), want)
 	same(b, "first page", names(exchange.Statement{}, 1), want[:1])
 	same(b, "next page", names(read(b, func(ctx context.Context, tx flow.Tx) (exchange.Statement, error) { return tx.Statement(ctx, first) }), 10), want[1:])
 	same(b, "of another link", len(read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Statement, error) {
-		return tx.Aged(ctx, otherLink(), "message", 900, exchange.Statement{}, 10)
+		return tx.Aged(ctx, otherLink(), self, "message", 900, exchange.Statement{}, 10)
 	})), 0)
+	self = arvenia()
+	same(b, "own, by what was authored", names(exchange.Statement{}, 10), []statement.Commitment{hash(1), hash(2), first, second, hash(3), hash(4)})
 }
 
 func erasingFiles(b *bench) {
