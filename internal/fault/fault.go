@@ -7,6 +7,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind is the class of a failure; doors map it to an HTTP status and commands to an exit status.
@@ -32,12 +33,12 @@ type Error struct {
 	Err    error  // the cause, for us; may be nil
 }
 
-// Error joins public sentence and cause, for logs.
+// Error joins public sentence and cause, for logs and for the node's own operator.
 func (e *Error) Error() string {
 	if e.Err == nil {
 		return e.Public
 	}
-	return fmt.Sprintf("%s: %v", e.Public, e.Err)
+	return fmt.Sprintf("%s: %v", strings.TrimSuffix(e.Public, "."), e.Err)
 }
 
 // Unwrap gives the cause.

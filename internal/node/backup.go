@@ -34,7 +34,7 @@ func (o operator) Backup(ctx context.Context, who actor.Actor, to string, p flow
 	if err := os.Mkdir(to, 0o700); errors.Is(err, os.ErrExist) {
 		return out, fault.New(fault.Conflict, "path", "There is something at "+to+" already; name a new directory.")
 	} else if err != nil {
-		return out, fault.Wrap(fault.Unavailable, "path", "The directory "+to+" cannot be made.", err)
+		return out, fault.Wrap(fault.Unavailable, "path", "The directory "+to+" cannot be made; look at the directory above it.", err)
 	}
 	defer func() {
 		if err != nil {
@@ -111,6 +111,9 @@ func copyFile(from, to string, count *api.Backup) error {
 // Restore makes a data directory from a backup: all of it or nothing. The settings come from the backup too, so a
 // PostgreSQL database that they name must be empty.
 func Restore(ctx context.Context, from, data string, now func() time.Time, p Progress) (out Backup, err error) {
+	if _, err := os.Stat(filepath.Join(from, backupData)); err != nil {
+		return out, fault.Wrap(fault.NotFound, "backup", "There is no backup in "+from+".", err)
+	}
 	if err := emptyDir(data); err != nil {
 		return out, err
 	}

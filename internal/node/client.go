@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"mime"
 	"mime/multipart"
 	"net"
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -506,10 +508,22 @@ func (c *Client) do(ctx context.Context, method, address, media, accept string, 
 		return resp, nil
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
-		return nil, fault.New(fault.Unavailable, "node_away",
-			"No node runs on "+filepath.Dir(c.socket)+"; start it with: entente serve --data "+filepath.Dir(c.socket))
+		return nil, away(filepath.Dir(c.socket), e)
 	}
 	return nil, c.broken(err)
+}
+
+// away says why no node answers on a data directory, and what to do.
+func away(data string, err error) error {
+	_, missing := os.Stat(filepath.Join(data, keyringFile))
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fault.New(fault.Unavailable, "node_away", "You may not speak to the node on "+data+"; do it as the user that runs it.")
+	case errors.Is(missing, fs.ErrNotExist):
+		return fault.New(fault.Unavailable, "node_away",
+			"There is no node in "+data+"; name its directory with --data or ENTENTE_DATA, or create one with: entente init --data "+data)
+	}
+	return fault.New(fault.Unavailable, "node_away", "No node runs on "+data+"; start it with: entente serve --data "+data)
 }
 
 // broken says that a call to the node broke off. A fault that the call's own input made stays what it is.

@@ -87,7 +87,7 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("opening the lock of the data directory: %w", err)
 	}
 	if err := tryLock(f); err != nil {
-		return nil, errors.Join(fault.Wrap(fault.Conflict, "locked", "Another process has this data directory open.", err), f.Close())
+		return nil, errors.Join(fault.Wrap(fault.Conflict, "locked", "Another process has this data directory open; stop it first.", err), f.Close())
 	}
 	return f, nil
 }
