@@ -39,16 +39,18 @@ you to drive them, until you interrupt the command; with --once they are stopped
 				o.Show = a.showStep
 				o.Tell = a.stdout
 			}
-			start := a.now()
 			result, err := demo.Play(ctx, o)
 			if a.json {
 				if e := a.print(result, nil); e != nil {
 					return errors.Join(err, e)
 				}
 			} else if err == nil {
-				f := result.Figures
-				fmt.Fprintf(a.stdout, "\n%d statements, %d leaves in two ledgers, %s sent and opened in %d ms; all of it in %s.\n",
-					f.Statements, f.Leaves, size(f.FileBytes), f.OpenedMS, a.now().Sub(start).Round(10*time.Millisecond))
+				f, played := result.Figures, time.Duration(0)
+				for _, s := range result.Steps {
+					played += time.Duration(s.MS) * time.Millisecond
+				}
+				fmt.Fprintf(a.stdout, "\n%d statements, %d leaves in two ledgers, %s sent and opened in %d ms; all steps in %s.\n",
+					f.Statements, f.Leaves, size(f.FileBytes), f.OpenedMS, played.Round(10*time.Millisecond))
 			}
 			return err
 		}),

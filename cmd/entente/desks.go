@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 
@@ -25,6 +26,10 @@ when the other party countersigns it.`,
 				return err
 			}
 			return a.print(desks, func(w io.Writer) {
+				if len(desks) == 0 {
+					fmt.Fprintln(w, "There is no desk yet. Propose one with: entente desks propose LINK --role … --name …")
+					return
+				}
 				t := newTable("DESK", "LINK", "OWNER", "ROLE", "STANDING", "STATE", "UNTIL", "NAME")
 				for _, d := range desks {
 					t.row(short(d.ID), line(d.LinkAlias), owner(d.Ours), line(d.Role), line(d.Standing), d.State, maybe(d.ValidTo), deskName(d))

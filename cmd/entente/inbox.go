@@ -22,6 +22,12 @@ func (a *app) inboxCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: a.ask(func(ctx context.Context, c *node.Client, _ []string) error {
 			f.Box = "in"
+			if sent && both {
+				return usage("Give either --sent or --all.")
+			}
+			if _, err := parseTime("before", f.Before); err != nil {
+				return err
+			}
 			if sent {
 				f.Box = "out"
 			}
@@ -33,6 +39,10 @@ func (a *app) inboxCommand() *cobra.Command {
 				return err
 			}
 			return a.print(list, func(w io.Writer) {
+				if len(list.Items) == 0 {
+					fmt.Fprintln(w, "There is nothing here.")
+					return
+				}
 				t := newTable("AUTHORED", "LINK", "FROM", "LANE", "KIND", "TLP", "STATE", "STATEMENT", "SUBJECT")
 				for _, s := range list.Items {
 					t.row(instant(s.Authored), line(s.LinkAlias), owner(s.Ours), string(s.Lane), line(s.Kind), line(s.Marking.TLP),
@@ -52,7 +62,6 @@ func (a *app) inboxCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.Thread, "thread", "", "only those of one thread")
 	cmd.Flags().StringVar(&f.Before, "before", "", "only those authored before this instant")
 	cmd.Flags().IntVar(&f.Limit, "limit", 50, "at most so many")
-	cmd.MarkFlagsMutuallyExclusive("sent", "all")
 	return cmd
 }
 
@@ -109,7 +118,10 @@ func showStatement(w io.Writer, s node.Statement) {
 	pair(w, "Link", line(s.LinkAlias))
 	pair(w, "From", owner(s.Ours))
 	pair(w, "Kind", line(s.Kind)+", lane "+string(s.Lane)+fmt.Sprintf(" number %d", s.Seq))
-	pair(w, "Authored", instant(s.Authored)+", "+line(s.Zone))
+	pair(w, "Authored", instant(s.Authored))
+	if s.Zone != "UTC" {
+		pair(w, "Zone", line(s.Zone))
+	}
 	pair(w, "Received", maybe(s.Received))
 	pair(w, "State", state(s))
 	pair(w, "Marking", marking(s.Marking))
@@ -118,7 +130,11 @@ func showStatement(w io.Writer, s node.Statement) {
 		pair(w, "Reply by", maybe(s.ReplyBy))
 	}
 	for _, f := range s.Files {
-		pair(w, fmt.Sprintf("File %d", f.Position), fmt.Sprintf("%s (%s, %s), %s", line(f.Name), line(f.Media), size(f.Size), f.State))
+		shown := fmt.Sprintf("%s (%s, %s), %s", line(f.Name), line(f.Media), size(f.Size), f.State)
+		if f.Name == "" {
+			shown = fmt.Sprintf("%s, %s", size(f.Size), f.State)
+		}
+		pair(w, fmt.Sprintf("File %d", f.Position), shown)
 	}
 	var m statement.MessageBody
 	switch {

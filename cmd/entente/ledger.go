@@ -57,7 +57,11 @@ func (a *app) leavesCommand() *cobra.Command {
 						t.row(fmt.Sprintf("%d.%d", l.Epoch, l.Index), "(unreadable)", "", "", "", "")
 						continue
 					}
-					t.row(fmt.Sprintf("%d.%d", l.Epoch, l.Index), micros(leaf.Time), string(leaf.Kind), line(string(leaf.Lane)), fmt.Sprint(leaf.Seq), short(leaf.Doc))
+					seq := ""
+					if leaf.Seq > 0 {
+						seq = fmt.Sprint(leaf.Seq)
+					}
+					t.row(fmt.Sprintf("%d.%d", l.Epoch, l.Index), micros(leaf.Time), string(leaf.Kind), line(string(leaf.Lane)), seq, short(leaf.Doc))
 				}
 				t.write(w)
 				if list.Next != "" {
@@ -109,7 +113,12 @@ func showVerification(w io.Writer, v node.Verification) {
 		}
 	}
 	for _, d := range v.Differences {
-		fmt.Fprintf(w, "%s: lane %s number %d, %s, for %s\n", short(d.Author), line(d.Lane), d.Seq, d.Kind, time.Duration(d.Age)*time.Second)
+		what := fmt.Sprintf("number %d", d.Seq)
+		if d.Seq == 0 {
+			what = "a file's parcel"
+		}
+		how := map[string]string{"not_got": "sent, and not in the other ledger", "not_sent": "got, and not in its author's ledger"}[d.Kind]
+		fmt.Fprintf(w, "%s: lane %s, %s: %s, for %s\n", short(d.Author), line(d.Lane), what, how, time.Duration(d.Age)*time.Second)
 	}
 	if v.Evidence > 0 {
 		fmt.Fprintf(w, "%d times, a peer said two things that cannot both be true; the evidence is kept.\n", v.Evidence)

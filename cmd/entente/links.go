@@ -27,20 +27,25 @@ ALIAS is your own name for the link to be; it never crosses.`,
 		Example: "  entente invite kestria --out kestria.invitation",
 		Args:    cobra.ExactArgs(1),
 		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
-			inv, err := c.Invite(ctx, args[0], int64(valid/time.Second))
-			if err != nil {
+			var expires int64
+			err := a.save(out, func(w io.Writer) error {
+				inv, err := c.Invite(ctx, args[0], int64(valid/time.Second))
+				if err != nil {
+					return err
+				}
+				data, err := inv.Encode()
+				if err == nil {
+					_, err = fmt.Fprintf(w, "%s\n", data)
+				}
+				expires = inv.Expires
 				return err
-			}
-			data, err := inv.Encode()
+			})
 			if err != nil {
-				return err
-			}
-			if err := a.save(out, func(w io.Writer) error { _, err := fmt.Fprintf(w, "%s\n", data); return err }); err != nil {
 				return err
 			}
 			if out != "" && !a.json {
 				fmt.Fprintf(a.stdout, "The invitation is in %s, valid until %s.\nThe other party accepts it with: entente accept ALIAS %s\n",
-					out, instant(time.UnixMicro(inv.Expires)), out)
+					out, micros(expires), out)
 			}
 			return nil
 		}),
@@ -85,6 +90,9 @@ Compare the digits first, then the words, by a way on which you know the other p
 		Example: `  entente confirm kestria --method telephone --person "A. Example" --function "head of the contact point"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+			if how.Method == "" || how.Person == "" || how.Function == "" {
+				return usage("Say who compared the code, and how: --method telephone --person … --function …")
+			}
 			said, err := c.Confirm(ctx, args[0], how)
 			if err != nil {
 				return err
@@ -110,6 +118,10 @@ func (a *app) linksCommand() *cobra.Command {
 				return err
 			}
 			return a.print(links, func(w io.Writer) {
+				if len(links) == 0 {
+					fmt.Fprintln(w, "There is no link yet. Make one with: entente invite ALIAS, or entente accept ALIAS FILE")
+					return
+				}
 				t := newTable("ALIAS", "STATE", "PEER", "LINK", "REACH", "SENDING", "UNCOSIGNED", "OLDEST")
 				for _, l := range links {
 					t.row(line(l.Alias), l.State, names(l.Peer.Names), short(l.ID), l.Reach, fmt.Sprint(l.Figures.Sending),
@@ -152,8 +164,15 @@ func showLink(w io.Writer, l node.Link) {
 		pair(w, "Words "+language, strings.Join(l.Code.Words[language], " "))
 	}
 	pair(w, "Agreement", l.AgreementHash.String())
-	pair(w, "Sending", fmt.Sprintf("%d, the oldest since %s", l.Figures.Sending, maybe(l.Figures.OldestUnreceipted)))
-	pair(w, "Cosigned", fmt.Sprintf("%s; %d of our leaves and %d of theirs wait", maybe(l.Figures.CosignedAt), l.Figures.UncosignedOwn, l.Figures.UncosignedPeer))
+	sending, cosigned := "nothing", "not yet"
+	if l.Figures.OldestUnreceipted != nil {
+		sending = fmt.Sprintf("%d, the oldest since %s", l.Figures.Sending, maybe(l.Figures.OldestUnreceipted))
+	}
+	if l.Figures.CosignedAt != nil {
+		cosigned = instant(*l.Figures.CosignedAt)
+	}
+	pair(w, "Sending", sending)
+	pair(w, "Cosigned", fmt.Sprintf("%s; %d of our leaves and %d of theirs wait", cosigned, l.Figures.UncosignedOwn, l.Figures.UncosignedPeer))
 	showParticipation(w, l)
 	switch l.State {
 	case "unverified", "confirmed_by_us", "confirmed_by_peer", "disagreed":

@@ -80,8 +80,10 @@ The exit status is 1 if the rows differ.`,
 				return err
 			}
 			err = a.print(r, func(w io.Writer) {
-				fmt.Fprintf(w, "%d links, %d columns\nbefore %s\nafter  %s\n", r.Links, r.Columns, r.Before, r.After)
-				if !r.Identical {
+				fmt.Fprintf(w, "links: %d, columns: %d\nbefore %s\nafter  %s\n", r.Links, r.Columns, r.Before, r.After)
+				if r.Identical {
+					fmt.Fprintln(w, "The rows are the same.")
+				} else {
 					fmt.Fprintln(w, "THE ROWS DIFFER. They are now those that the statements give.")
 				}
 			})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"entente/internal/fault"
 	"entente/internal/node"
 	"entente/statement"
 )
@@ -117,6 +118,9 @@ func lanesOf(names []string) ([]statement.Lane, error) {
 	for _, name := range names {
 		if name == "all" && len(names) == 1 {
 			return statement.Lanes()[1:], nil
+		}
+		if lane := statement.Lane(name); lane == statement.Control {
+			return nil, fault.New(fault.Invalid, "lane", "The control lane is never suspended; name others: hotline, assistance, network, accord, dialogue, or all")
 		}
 		lanes = append(lanes, statement.Lane(name))
 	}

@@ -16,8 +16,8 @@ const (
 	logEvery = 5 * time.Second
 )
 
-// progress shows how far long work has come: a bar on a terminal, a line every few seconds elsewhere, nothing with
-// --json. end is called when the work is over, however it ended.
+// progress shows how far long work has come: a bar on a terminal, a line every few seconds elsewhere, so nothing for
+// work that is done sooner, and nothing with --json. end is called when the work is over, however it ended.
 func (a *app) progress(what string) (show node.Progress, end func()) {
 	if a.json {
 		return nil, func() {}
@@ -33,7 +33,7 @@ func (a *app) progress(what string) (show node.Progress, end func()) {
 				}
 			}
 	}
-	var last time.Time
+	last := a.now()
 	return func(done, total int64) {
 		if now := a.now(); now.Sub(last) >= logEvery {
 			last = now

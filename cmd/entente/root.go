@@ -55,10 +55,10 @@ func (a *app) main(ctx context.Context, args []string) int {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	err := root.ExecuteContext(ctx)
+	called, err := root.ExecuteContextC(ctx)
 	status := a.status(err)
 	if err != nil {
-		a.report(err, status)
+		a.report(called, err, status)
 	}
 	return status
 }
@@ -82,18 +82,27 @@ through its socket, but for init, restore, rebuild, verify and demo, which need 
 	}
 	root.PersistentFlags().StringVar(&a.data, "data", "", "data directory (default $ENTENTE_DATA, or ~/.local/share/entente)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "write JSON instead of text")
-	root.AddCommand(
-		a.initCommand(), a.serveCommand(),
-		a.inviteCommand(), a.acceptCommand(), a.confirmCommand(), a.linksCommand(), a.courierCommand(), a.desksCommand(),
-		a.suspendCommand(), a.resumeCommand(), a.withdrawLinkCommand(),
-		a.sendCommand(), a.inboxCommand(), a.showCommand(), a.receiptsCommand(), a.eraseCommand(),
-		a.ledgerCommand(), a.verifyCommand(),
-		a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.doctorCommand(), a.auditCommand(), a.evidenceCommand(),
-		a.demoCommand(), a.benchCommand(), a.docsCommand(), a.versionCommand(),
-	)
+	group(root, "start", "Start here:", a.demoCommand(), a.initCommand(), a.serveCommand())
+	group(root, "link", "Link with another party:", a.inviteCommand(), a.acceptCommand(), a.confirmCommand(), a.linksCommand(), a.desksCommand(),
+		a.suspendCommand(), a.resumeCommand(), a.withdrawLinkCommand())
+	group(root, "say", "Say and read:", a.sendCommand(), a.inboxCommand(), a.showCommand(), a.receiptsCommand(), a.courierCommand(), a.eraseCommand())
+	group(root, "prove", "Check and prove:", a.ledgerCommand(), a.verifyCommand(), a.evidenceCommand(), a.auditCommand())
+	group(root, "operate", "Look after the node:", a.doctorCommand(), a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.benchCommand())
+	root.AddCommand(a.docsCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
+	root.SetFlagErrorFunc(flagError)
+	ownWords(root)
 	return root
+}
+
+// group adds commands under a heading of the help.
+func group(root *cobra.Command, id, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: id, Title: title})
+	for _, c := range commands {
+		c.GroupID = id
+	}
+	root.AddCommand(commands...)
 }
 
 // run is the work of a command whose arguments were in order.
@@ -136,13 +145,6 @@ func (a *app) findData() error {
 	return nil
 }
 
-// usageError is a mistake in how the command was called.
-type usageError struct{ sentence string }
-
-func (e usageError) Error() string { return e.sentence }
-
-func usage(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
-
 // errNotHeld ends a command that did its work and found that what it checked does not hold: it has said so already.
 var errNotHeld = errors.New("what was checked does not hold")
 
@@ -176,14 +178,14 @@ type failure struct {
 }
 
 // report tells of an error, on standard error. The operator sees the cause too: it is his node.
-func (a *app) report(err error, status int) {
+func (a *app) report(called *cobra.Command, err error, status int) {
 	if errors.Is(err, errNotHeld) {
 		return
 	}
 	sentence, code := text(err.Error()), fault.CodeOf(err)
 	if status == statusUsage {
 		code = "usage"
-		sentence += "\nTry: entente help"
+		sentence += "\nTry: " + called.CommandPath() + " --help"
 	}
 	if a.json {
 		if data, err := envelope.Marshal(failure{Error: err.Error(), Code: code, Status: status}); err == nil {

@@ -147,7 +147,7 @@ func open(paths []string) (files []node.Upload, done func(), err error) {
 		opened = append(opened, f)
 		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 			done()
-			return nil, nil, fault.New(fault.Invalid, "file", "Not a file that can be sent: "+path)
+			return nil, nil, fault.New(fault.Invalid, "file", line(path)+" is not a file that can be sent; put what is in it into one file.")
 		}
 		media, _, err := mime.ParseMediaType(mime.TypeByExtension(filepath.Ext(path)))
 		if err != nil {

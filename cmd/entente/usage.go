@@ -1,0 +1,88 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// usageError is a mistake in how the command was called.
+type usageError struct{ sentence string }
+
+func (e usageError) Error() string { return e.sentence }
+
+func usage(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
+
+// maxSlips is how many characters a name may differ from the one that is suggested for it; a short one fewer.
+const maxSlips = 2
+
+// ownWords makes a command and those below it answer wrong arguments with the line that shows how it is called, and an
+// unknown command with the nearest that there is.
+func ownWords(cmd *cobra.Command) {
+	check := cmd.Args
+	cmd.SuggestionsMinimumDistance = maxSlips
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if check == nil || check(cmd, args) == nil {
+			return nil
+		}
+		if !cmd.HasSubCommands() {
+			return usage("This is called as: %s", strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+		}
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			return usage("There is no command %q; did you mean: %s %s", args[0], cmd.CommandPath(), near[0])
+		}
+		return usage("There is no command %q.", args[0])
+	}
+	for _, sub := range cmd.Commands() {
+		ownWords(sub)
+	}
+}
+
+// flagError says what is wrong with a flag, and names the nearest to an unknown one.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return usageError{err.Error()}
+	}
+	name := unknown.GetSpecifiedName()
+	var near []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden && slips(name, f.Name) <= min(maxSlips, len(name)/3) {
+			near = append(near, f.Name)
+		}
+	})
+	if len(near) == 0 {
+		dashes := "--"
+		if len(name) == 1 {
+			dashes = "-"
+		}
+		return usage("There is no flag %s%s; this is called as: %s", dashes, name, cmd.UseLine())
+	}
+	nearest := slices.MinFunc(near, func(a, b string) int { return slips(name, a) - slips(name, b) })
+	return usage("There is no flag --%s; did you mean --%s?", name, nearest)
+}
+
+// slips is the Levenshtein distance of two names, byte by byte.
+func slips(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
