@@ -41,7 +41,7 @@ which is made if it does not exist.`,
 				return err
 			}
 			if f.KeyFile == "" {
-				if f.Passphrase, err = a.newPassphrase(); err != nil {
+				if f.Passphrase, err = a.newPassphrase(ctx); err != nil {
 					return err
 				}
 			}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -18,23 +20,25 @@ import (
 const passphraseVar = "ENTENTE_PASSPHRASE"
 
 // passphrase is what opens the keyring: from the environment, or asked for on a terminal.
-func (a *app) passphrase() (string, error) {
-	if p, ok := a.env(passphraseVar); ok {
-		return p, nil
+func (a *app) passphrase(ctx context.Context) func() (string, error) {
+	return func() (string, error) {
+		if p, ok := a.env(passphraseVar); ok {
+			return p, nil
+		}
+		return a.secret(ctx, "Passphrase: ")
 	}
-	return a.secret("Passphrase: ")
 }
 
 // newPassphrase asks twice.
-func (a *app) newPassphrase() (string, error) {
+func (a *app) newPassphrase(ctx context.Context) (string, error) {
 	if p, ok := a.env(passphraseVar); ok {
 		return p, nil
 	}
-	first, err := a.secret("New passphrase: ")
+	first, err := a.secret(ctx, "New passphrase: ")
 	if err != nil {
 		return "", err
 	}
-	second, err := a.secret("The same again: ")
+	second, err := a.secret(ctx, "The same again: ")
 	if err != nil {
 		return "", err
 	}
@@ -44,19 +48,37 @@ func (a *app) newPassphrase() (string, error) {
 	return first, nil
 }
 
-// secret asks on the terminal, without showing what is typed.
-func (a *app) secret(prompt string) (string, error) {
+// secret asks on the terminal, without showing what is typed, until the context ends.
+func (a *app) secret(ctx context.Context, prompt string) (string, error) {
 	f, ok := a.stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return "", fault.New(fault.Invalid, "passphrase", "There is no terminal to ask for the passphrase; set "+passphraseVar+" or use --key-file.")
 	}
-	fmt.Fprint(a.stderr, prompt)
-	data, err := term.ReadPassword(int(f.Fd()))
-	fmt.Fprintln(a.stderr)
+	before, err := term.GetState(int(f.Fd()))
 	if err != nil {
 		return "", fault.Wrap(fault.Unavailable, "passphrase", "The passphrase could not be read.", err)
 	}
-	return string(data), nil
+	fmt.Fprint(a.stderr, prompt)
+	defer fmt.Fprintln(a.stderr)
+	typed := make(chan string, 1)
+	failed := make(chan error, 1)
+	go func() {
+		data, err := term.ReadPassword(int(f.Fd()))
+		if err != nil {
+			failed <- err
+			return
+		}
+		typed <- string(data)
+	}()
+	select {
+	case p := <-typed:
+		return p, nil
+	case err = <-failed:
+	case <-ctx.Done():
+		// Reading goes on until the program ends, which is at once; what it changed of the terminal is undone here.
+		err = errors.Join(context.Cause(ctx), term.Restore(int(f.Fd()), before))
+	}
+	return "", fault.Wrap(fault.Unavailable, "passphrase", "The passphrase could not be read.", err)
 }
 
 // pairs reads repeated flags of the form name=value.

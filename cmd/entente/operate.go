@@ -74,7 +74,7 @@ The exit status is 1 if the rows differ.`,
 				return err
 			}
 			show, end := a.progress("folding")
-			r, err := node.Rebuild(ctx, cfg, a.passphrase, show)
+			r, err := node.Rebuild(ctx, cfg, a.passphrase(ctx), show)
 			end()
 			if err != nil {
 				return err

@@ -39,7 +39,7 @@ known is refused.
 			if err != nil {
 				return err
 			}
-			return node.Run(ctx, cfg, a.passphrase)
+			return node.Run(ctx, cfg, a.passphrase(ctx))
 		})(cmd, args)
 	}
 	return cmd

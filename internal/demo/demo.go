@@ -101,12 +101,15 @@ type named struct {
 	do   func(context.Context) error
 }
 
-// play plays one step and records how it went.
+// play plays one step and records how it went, unless it was interrupted.
 func (s *story) play(ctx context.Context, n named) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	start := s.o.Now()
-	err := n.do(ctx)
+	err := n.do(limited)
+	if err != nil && ctx.Err() != nil {
+		return fault.New(fault.Internal, "interrupted", "The demonstration was interrupted; everything that it made is removed.")
+	}
 	step := Step{Name: n.name, OK: err == nil, MS: s.o.Now().Sub(start).Milliseconds()}
 	if err != nil {
 		step.Error = err.Error()
