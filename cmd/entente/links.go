@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"entente/envelope"
+	"entente/internal/fault"
 	"entente/internal/node"
 )
 
@@ -70,6 +71,9 @@ have compared its short code: see "entente confirm".`,
 				return err
 			}
 			l, err := c.Accept(ctx, args[0], data)
+			if fault.CodeOf(err) == "peer_unknown" {
+				return fault.New(fault.Conflict, "peer_unknown", "The other party's node does not take this invitation: it was used, or has run out. Ask for a new one.")
+			}
 			if err != nil {
 				return err
 			}
