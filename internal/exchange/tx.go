@@ -36,6 +36,8 @@ type LaneTx interface {
 	UpdateParcels(ctx context.Context, ps ...Parcel) error
 	Parcel(ctx context.Context, id envelope.ID) (Parcel, error)
 	ParcelsByID(ctx context.Context, ids []envelope.ID) (map[envelope.ID]Parcel, error) // without Content
+	// BlobNamed says whether a parcel's row names a blob: two with the same sealed bytes name the same one.
+	BlobNamed(ctx context.Context, blob string) (bool, error)
 	ParcelByHeader(ctx context.Context, header envelope.Hash) (Parcel, error)
 	ParcelAt(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seq uint64) (Parcel, error)
 	// ParcelRun lists statements' parcels of an author's lane with seq > after, in sequence, without Content.

@@ -3,6 +3,7 @@ package flow_test
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -139,5 +140,42 @@ func TestEvidenceIsBounded(t *testing.T) {
 	w.receive(w.a, w.checkpoint(w.b, [][]byte{[]byte("another log")}, 0))
 	if n := w.evidence(w.a, "ledger_forked"); n != 1 {
 		t.Errorf("%d forks are kept", n)
+	}
+}
+
+// Two parcels with the same sealed bytes lie under one name: the end of one takes nothing from the other, whose lane would
+// wait for ever, and so would what we have to say in it.
+func TestSameBytesTwice(t *testing.T) {
+	w := newWorld(t)
+	w.confirm()
+	first := w.forge(w.b, w.a, forgery{bare: true, body: statement.MessageBody{Subject: "large", Language: "en", Text: strings.Repeat("in segments ", 21000)}})
+	hd := first.header
+	prev := envelope.Sum(first.payload)
+	hd.ID, hd.Seq, hd.Prev, hd.Index = envelope.NewID(), hd.Seq+1, &prev, hd.Index+1
+	second := w.signForged(w.b, hd, nil)
+	second.content = first.content
+	w.receive(w.a, first.frame, second.frame)
+	for _, f := range []forged{first, second} {
+		if got := w.segments(f); len(got.receipts) != 1 || got.receipts[0].Kind != parcel.Received {
+			t.Fatalf("answered by %+v and %q", got.receipts, got.refusals)
+		}
+	}
+	if err := w.a.Settle(t.Context(), w.a.link); err != nil {
+		t.Errorf("settling: %v", err)
+	}
+	for f, want := range map[*forged]exchange.ParcelState{&first: exchange.Opened, &second: exchange.Rejected} {
+		w.a.view(t, func(tx flow.Tx) error {
+			p, err := tx.Parcel(t.Context(), f.header.ID)
+			if p.State != want {
+				t.Errorf("a parcel is %s, not %s", p.State, want)
+			}
+			return err
+		})
+	}
+	if _, err := w.a.say(t, statement.Network); err != nil {
+		t.Errorf("we cannot answer: %v", err)
+	}
+	if n := len(w.a.blobs.blobs); n != 0 {
+		t.Errorf("%d blobs are left", n)
 	}
 }

@@ -52,7 +52,7 @@ func (in *intake) receipts(ctx context.Context, batch []*arrivedReceipt) error {
 	}
 	saved()
 	for _, blob := range blobs {
-		in.h.drop(ctx, blob)
+		in.h.drop(ctx, in.l.ID, blob)
 	}
 	for _, r := range good {
 		in.ended(r.receipt.Parcel)

@@ -281,7 +281,7 @@ func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel,
 		return err
 	}
 	if blob != "" {
-		h.drop(ctx, blob)
+		h.drop(ctx, l.ID, blob)
 	}
 	if err := h.signOurs(ctx, l.ID, []*ourReceipt{ours}); err != nil {
 		return err
@@ -290,10 +290,22 @@ func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel,
 	return nil
 }
 
-// drop removes received segments once they are opened; a leftover is found by the store's check.
-func (h *House) drop(ctx context.Context, blob string) {
-	if err := h.cfg.Blobs.Remove(ctx, blob); err != nil {
-		h.cfg.Log.Warn("removing received segments", "blob", blob, "err", err)
+// drop removes the sealed bytes of a parcel that has come to its end, unless another parcel of the same bytes has not; a
+// leftover is found by the store's check. It waits for a parcel that is being completed, which has its blob before its row.
+func (h *House) drop(ctx context.Context, link statement.LinkID, blob string) {
+	s := h.link(link)
+	s.pieces.Lock()
+	defer s.pieces.Unlock()
+	named := false
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		named, err = tx.BlobNamed(ctx, blob)
+		return err
+	})
+	if err == nil && !named {
+		err = h.cfg.Blobs.Remove(ctx, blob)
+	}
+	if err != nil {
+		h.cfg.Log.Warn("removing sealed segments", "blob", blob, "err", err)
 	}
 }
 

@@ -222,6 +222,13 @@ func (t *tx) ParcelsByID(ctx context.Context, ids []envelope.ID) (map[envelope.I
 	return out, err
 }
 
+// BlobNamed implements exchange.LaneTx.
+func (t *tx) BlobNamed(ctx context.Context, blob string) (bool, error) {
+	name := func(r rows, s *string) error { return r.Scan(s) }
+	found, err := list(ctx, t, name, `SELECT blob FROM parcels WHERE blob = $1 AND blob <> '' LIMIT 1`, blob)
+	return len(found) > 0, err
+}
+
 // ParcelByHeader implements exchange.LaneTx.
 func (t *tx) ParcelByHeader(ctx context.Context, header envelope.Hash) (exchange.Parcel, error) {
 	return one(ctx, t, "parcel", scanWhole, wholeParcel+`WHERE p.header = $1 ORDER BY p.created LIMIT 1`, header[:])

@@ -63,6 +63,10 @@ func advanceParcels(b *bench) {
 		got := read(b, func(ctx context.Context, tx flow.Tx) (exchange.Parcel, error) { return tx.Parcel(ctx, want.ID) })
 		same(b, "advanced parcel", got, want)
 	}
+	for blob, want := range map[string]bool{"b1": false, "b2": true, "": false} {
+		named := read(b, func(ctx context.Context, tx flow.Tx) (bool, error) { return tx.BlobNamed(ctx, blob) })
+		same(b, "a row names "+blob, named, want)
+	}
 }
 
 func listed(p exchange.Parcel) exchange.Parcel {
