@@ -35,7 +35,14 @@ func ownWords(cmd *cobra.Command) {
 		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 			return usage("There is no command %q; did you mean: %s %s", args[0], cmd.CommandPath(), near[0])
 		}
-		return usage("There is no command %q.", args[0])
+		if !cmd.HasParent() {
+			return usage("There is no command %q.", args[0])
+		}
+		var below []string
+		for _, sub := range cmd.Commands() {
+			below = append(below, sub.Name())
+		}
+		return usage("There is no command %q; below %s there are: %s", args[0], cmd.CommandPath(), strings.Join(below, ", "))
 	}
 	for _, sub := range cmd.Commands() {
 		ownWords(sub)
