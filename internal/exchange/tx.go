@@ -44,6 +44,8 @@ type LaneTx interface {
 	ParcelRun(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, after uint64, limit int) ([]Parcel, error)
 	// ParcelsIn lists an author's parcels on a link in a state, most urgent lane first, then by creation, without Content.
 	ParcelsIn(ctx context.Context, link statement.LinkID, author party.ID, state ParcelState, limit int) ([]Parcel, error)
+	// FilesIn counts an author's files on a link in a state of those that have not come to an end.
+	FilesIn(ctx context.Context, link statement.LinkID, author party.ID, state ParcelState) (int, error)
 	// DueParcels is ParcelsIn(Sending) with NextTry at or before now, Content included.
 	DueParcels(ctx context.Context, link statement.LinkID, author party.ID, now int64, limit int) ([]Parcel, error)
 	// AdvanceParcels writes what receipts change of our parcels: State, Reason, GotIndex, Received and Stale. One that has

@@ -243,15 +243,11 @@ func (w *accepting) room(ctx context.Context, a *arrival, _ *arrivalLane) (stop 
 	if w.waiting < 0 {
 		w.waiting = 0
 		for _, state := range []exchange.ParcelState{exchange.Arriving, exchange.Received} {
-			rows, err := w.tx.ParcelsIn(ctx, w.l.ID, w.l.Peer, state, settleBatch)
+			n, err := w.tx.FilesIn(ctx, w.l.ID, w.l.Peer, state)
 			if err != nil {
 				return true, err
 			}
-			for _, p := range rows {
-				if p.File >= 0 {
-					w.waiting++
-				}
-			}
+			w.waiting += n
 		}
 	}
 	if w.waiting >= maxWaiting {

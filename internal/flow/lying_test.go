@@ -179,3 +179,27 @@ func TestSameBytesTwice(t *testing.T) {
 		t.Errorf("%d blobs are left", n)
 	}
 }
+
+// Files that wait are counted however much else arrives: the peer chooses what stands before them.
+func TestFilesAreCountedBehindTheRest(t *testing.T) {
+	w := newWorld(t)
+	w.confirm()
+	hd := w.next(w.b, w.a, statement.Network)
+	row := exchange.Parcel{Link: w.a.link, Author: w.b.Self().ID, Epoch: 1, State: exchange.Arriving, GotIndex: -1, Created: hd.Created, Expires: hd.Expires, Segments: 1, Length: 1}
+	var rows []exchange.Parcel
+	for n := range 1100 + 512 {
+		row.ID = envelope.NewID()
+		row.Header, row.Text = envelope.Sum(row.ID[:]), envelope.Sum(row.ID[:])
+		row.Lane, row.Seq, row.File = statement.Control, uint64(100+n), -1
+		if n >= 1100 {
+			row.Lane, row.Seq, row.File = statement.Network, 0, 0
+		}
+		rows = append(rows, row)
+	}
+	w.a.update(t, func(tx flow.Tx) error { return tx.PutParcels(t.Context(), rows...) })
+	hd.Seq, hd.Prev, hd.Seen, hd.File, hd.Text = 0, nil, nil, &parcel.FileRef{}, envelope.Sum(nil)
+	f := w.sealForged(w.b, w.a, hd, []byte("one more"), forgery{bare: true})
+	if got := w.receive(w.a, f.frame); !got.refused("waiting") {
+		t.Errorf("answered by %+v, %+v and %q", got.receipts, got.wants, got.refusals)
+	}
+}

@@ -222,6 +222,13 @@ func (t *tx) ParcelsByID(ctx context.Context, ids []envelope.ID) (map[envelope.I
 	return out, err
 }
 
+// FilesIn implements exchange.LaneTx.
+func (t *tx) FilesIn(ctx context.Context, link statement.LinkID, author party.ID, state exchange.ParcelState) (int, error) {
+	count := func(r rows, n *int) error { return r.Scan(n) }
+	return one(ctx, t, "count", count, `SELECT COUNT(*) FROM parcels WHERE link = $1 AND author = $2 AND state = $3 AND live = 1 AND file >= 0`,
+		link[:], author[:], string(state))
+}
+
 // BlobNamed implements exchange.LaneTx.
 func (t *tx) BlobNamed(ctx context.Context, blob string) (bool, error) {
 	name := func(r rows, s *string) error { return r.Scan(s) }
