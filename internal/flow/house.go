@@ -67,6 +67,7 @@ type linkState struct {
 	round      bool                                // a round of the ledger is due
 	rounding   bool                                // one is on the way
 	roundAfter int64                               // not before
+	leftover   []string                            // sealed bytes of parcels at their end, still to be removed
 	fruitless  int                                 // rounds that ended in a row without a new cosignature
 	fails      int                                 // deliveries failed in a row
 	unsaved    map[envelope.Hash]exchange.Document // signed, and not stored with their signatures yet

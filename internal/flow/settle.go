@@ -116,6 +116,14 @@ func (h *House) settle(ctx context.Context, link statement.LinkID, files bool) e
 	if err != nil {
 		return err
 	}
+	s := h.link(link)
+	s.mu.Lock()
+	leftover := s.leftover
+	s.leftover = nil
+	s.mu.Unlock()
+	for _, blob := range leftover {
+		h.drop(ctx, link, blob)
+	}
 	var errs []error // what cannot be opened now keeps nothing else back
 	for _, p := range rows {
 		switch {
@@ -291,10 +299,16 @@ func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel,
 }
 
 // drop removes the sealed bytes of a parcel that has come to its end, unless another parcel of the same bytes has not; a
-// leftover is found by the store's check. It waits for a parcel that is being completed, which has its blob before its row.
+// leftover is found by the store's check. While a parcel of the link is being completed, which has its blob before its row,
+// it is put off to a later settling.
 func (h *House) drop(ctx context.Context, link statement.LinkID, blob string) {
 	s := h.link(link)
-	s.pieces.Lock()
+	if !s.pieces.TryLock() {
+		s.mu.Lock()
+		s.leftover = append(s.leftover, blob)
+		s.mu.Unlock()
+		return
+	}
 	defer s.pieces.Unlock()
 	named := false
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
