@@ -4,6 +4,7 @@ import (
 	"flag"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -27,6 +28,12 @@ var (
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	kills, seed := *killFlag, *seedFlag
+	if v := os.Getenv("ENTENTE_KILLS"); kills == 0 && v != "" {
+		var err error
+		if kills, err = strconv.Atoi(v); err != nil || kills < 1 {
+			t.Fatalf("ENTENTE_KILLS is %q: write a number, from 1", v)
+		}
+	}
 	if kills == 0 && os.Getenv(testenv.StrictVar) == "1" {
 		kills = manyKills
 	}
