@@ -156,8 +156,8 @@ type bar struct {
 	index  int64
 }
 
-// barred is the code for which a parcel is refused because its author knew, when it gave it its place, that its lane was
-// suspended or a party had withdrawn: the leaf of its own receipt for our word, or of its own word, stands before the parcel's.
+// barred is the code for which a parcel is refused because its author knew, when it gave it its place, that we had suspended its
+// lane or a party had withdrawn: the leaf of its own receipt for our word, or of its own withdrawal, stands before the parcel's.
 func (w *accepting) barred(ctx context.Context, hd *parcel.Header) (string, error) {
 	if hd.Lane == statement.Control && hd.File == nil {
 		return "", nil
@@ -241,6 +241,9 @@ func (w *accepting) addBars(ctx context.Context, column exchange.LinkColumn, our
 		if err := add(column.Withdrawn.Statement, "", exchange.LinkWithdrawn); err != nil {
 			return err
 		}
+	}
+	if !ours { // what the author suspended it may have resumed, in the control lane, by a word that is still on its way
+		return nil
 	}
 	for _, s := range column.Suspended {
 		if err := add(s.Statement, s.Lane, exchange.LinkSuspended); err != nil {
