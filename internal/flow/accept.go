@@ -189,6 +189,42 @@ func (w *accepting) one(ctx context.Context, a *arrival) error {
 	return nil
 }
 
+// reopen begins to move on a parcel of the peer that is known and in a state; w is nil if it has left that state.
+func (h *House) reopen(ctx context.Context, tx Tx, l exchange.Link, id envelope.ID, state exchange.ParcelState) (w *accepting, row exchange.Parcel, lane *arrivalLane, err error) {
+	if row, err = tx.Parcel(ctx, id); err != nil || row.State != state {
+		return nil, row, nil, err
+	}
+	b, err := openBook(ctx, tx, l.ID, h.self, l.OwnEpoch)
+	if err != nil {
+		return nil, row, nil, err
+	}
+	w = &accepting{h: h, tx: tx, l: l, book: b, lanes: map[statement.Lane]*arrivalLane{}}
+	lane, err = w.lane(ctx, row.Lane)
+	return w, row, lane, err
+}
+
+// endArrival is the transaction that ends the arrival of a parcel in segments, with the receipt that its new state asks for.
+func (h *House) endArrival(ctx context.Context, l exchange.Link, a *arrival, end func(*accepting, *exchange.Parcel)) error {
+	return h.cfg.Store.Update(ctx, priorityOf([]*arrival{a}), func(tx Tx) error {
+		a.receipts = nil
+		w, row, lane, err := h.reopen(ctx, tx, l, a.header.ID, exchange.Arriving)
+		if err != nil || w == nil {
+			return err
+		}
+		end(w, &row)
+		if err := w.receipt(ctx, a, &row, lane); err != nil {
+			return err
+		}
+		if err := tx.UpdateParcels(ctx, row); err != nil {
+			return err
+		}
+		if err := tx.DropSegments(ctx, row.ID); err != nil {
+			return err
+		}
+		return w.close(ctx)
+	})
+}
+
 // again answers a parcel that we know: a replay gets the same receipts, the same id with another header is a lie.
 func (w *accepting) again(ctx context.Context, a *arrival, old exchange.Parcel) error {
 	if old.Header != a.hash {

@@ -232,11 +232,7 @@ func (h *House) RetentionLoop(ctx context.Context, every time.Duration) error {
 // a thread: from its author's time for what we said, and from our receipt for what we were told. A desk is kept until it was
 // withdrawn, and what is said of the link itself until a party has withdrawn from it.
 func (h *House) EraseAged(ctx context.Context) (int, error) {
-	var links []exchange.Link
-	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		links, err = tx.Links(ctx)
-		return err
-	})
+	links, err := h.linkRows(ctx)
 	if err != nil {
 		return 0, err
 	}

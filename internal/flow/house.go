@@ -108,6 +108,24 @@ func (s *linkState) signal() {
 	}
 }
 
+// linkRow is our row of a link.
+func (h *House) linkRow(ctx context.Context, link statement.LinkID) (l exchange.Link, err error) {
+	err = h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		l, err = tx.Link(ctx, link)
+		return err
+	})
+	return l, err
+}
+
+// linkRows are the rows of all links.
+func (h *House) linkRows(ctx context.Context) (links []exchange.Link, err error) {
+	err = h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		links, err = tx.Links(ctx)
+		return err
+	})
+	return links, err
+}
+
 // PeerChain is the verified identity chain of a link's peer.
 func (h *House) PeerChain(ctx context.Context, link statement.LinkID) (*party.Chain, error) {
 	if known, ok := h.links.Load(link); ok { // nothing is remembered of a link that a stranger makes up

@@ -277,11 +277,7 @@ func (h *House) Confirm(ctx context.Context, who actor.Actor, link statement.Lin
 	if err := who.Need(actor.Operator); err != nil {
 		return statement.Commitment{}, err
 	}
-	var l exchange.Link
-	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		l, err = tx.Link(ctx, link)
-		return err
-	})
+	l, err := h.linkRow(ctx, link)
 	if err != nil {
 		return statement.Commitment{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"entente/internal/exchange"
 	"entente/statement"
 )
 
@@ -34,10 +33,6 @@ func (v LinkView) Reach(reachable bool) string {
 
 // PeerEndpoint is where the peer of a link answers; empty when only it can reach us.
 func (h *House) PeerEndpoint(ctx context.Context, link statement.LinkID) (string, error) {
-	var l exchange.Link
-	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		l, err = tx.Link(ctx, link)
-		return err
-	})
+	l, err := h.linkRow(ctx, link)
 	return l.Endpoint, err
 }

@@ -24,11 +24,7 @@ func (h *House) Receive(ctx context.Context, link statement.LinkID, frames []par
 
 // receive is Receive; ended hears of each parcel of ours that a receipt or a refusal was taken for.
 func (h *House) receive(ctx context.Context, link statement.LinkID, frames []parcel.Frame, ended func(envelope.ID)) ([]parcel.Frame, error) {
-	var l exchange.Link
-	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		l, err = tx.Link(ctx, link)
-		return err
-	})
+	l, err := h.linkRow(ctx, link)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +130,6 @@ type arrival struct {
 	rejected string // code: it could not be opened
 	content  *statement.Content
 	text     *statement.Text
-	encoded  []byte // content, encoded
 	body     []byte // at rest
 	wrapped  []byte
 	broken   *fault.Error // the frame is not taken at all
@@ -351,7 +346,7 @@ func (in *intake) openInline(ctx context.Context, a *arrival) {
 	if a.rejected != "" || err != nil {
 		return
 	}
-	a.encoded, a.body, a.wrapped, a.broken = in.h.restBody(a.content, a.header.Text)
+	a.body, a.wrapped, a.broken = in.h.restBody(a.content, a.header.Text)
 }
 
 func contentRoot(content []byte) envelope.Hash {

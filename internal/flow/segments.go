@@ -10,7 +10,6 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/parcel"
-	"entente/statement"
 )
 
 // segmentHashes takes the leaf hashes of a parcel that arrives in segments and answers with what is missing of it.
@@ -272,32 +271,8 @@ func (in *intake) complete(ctx context.Context, p exchange.Parcel, hd *parcel.He
 		return err
 	}
 	a := &arrival{header: hd, hash: p.Header}
-	err = in.h.cfg.Store.Update(ctx, priorityOf([]*arrival{a}), func(tx Tx) error {
-		a.receipts = nil
-		row, err := tx.Parcel(ctx, p.ID)
-		if err != nil || row.State != exchange.Arriving {
-			return err
-		}
-		b, err := openBook(ctx, tx, in.l.ID, in.h.self, in.l.OwnEpoch)
-		if err != nil {
-			return err
-		}
-		w := &accepting{h: in.h, tx: tx, l: in.l, book: b, lanes: map[statement.Lane]*arrivalLane{}}
-		lane, err := w.lane(ctx, hd.Lane)
-		if err != nil {
-			return err
-		}
+	err = in.h.endArrival(ctx, in.l, a, func(_ *accepting, row *exchange.Parcel) {
 		row.State, row.Blob = exchange.Received, name
-		if err := w.receipt(ctx, a, &row, lane); err != nil {
-			return err
-		}
-		if err := tx.UpdateParcels(ctx, row); err != nil {
-			return err
-		}
-		if err := tx.DropSegments(ctx, p.ID); err != nil {
-			return err
-		}
-		return w.close(ctx)
 	})
 	if err != nil {
 		return err

@@ -641,11 +641,7 @@ func (h *House) Resume(ctx context.Context) error {
 	if err := h.removeErased(ctx); err != nil {
 		h.cfg.Log.Error("removing erased files; it is tried again", "err", err)
 	}
-	var links []exchange.Link
-	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		links, err = tx.Links(ctx)
-		return err
-	})
+	links, err := h.linkRows(ctx)
 	if err != nil {
 		return err
 	}

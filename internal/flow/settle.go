@@ -53,20 +53,20 @@ func (h *House) open(_ context.Context, l exchange.Link, hd *parcel.Header, src 
 }
 
 // restBody makes what lies at rest of an opened statement.
-func (h *House) restBody(content *statement.Content, c statement.Commitment) (encoded, body, wrapped []byte, broken *fault.Error) {
+func (h *House) restBody(content *statement.Content, c statement.Commitment) (body, wrapped []byte, broken *fault.Error) {
 	fail := func(err error) *fault.Error {
 		return fault.Wrap(fault.Unavailable, "keyring", "The statement could not be stored; nothing was lost.", err)
 	}
 	encoded, err := content.Encode()
 	if err != nil {
-		return nil, nil, nil, fail(err)
+		return nil, nil, fail(err)
 	}
 	key := make([]byte, 32)
 	rand.Read(key)
 	if body, wrapped, err = h.lock(key, c, encoded); err != nil {
-		return nil, nil, nil, fail(err)
+		return nil, nil, fail(err)
 	}
-	return encoded, body, wrapped, nil
+	return body, wrapped, nil
 }
 
 // stir wakes the settling loop for a link.
@@ -209,7 +209,7 @@ func (h *House) settleStatement(ctx context.Context, l exchange.Link, p exchange
 		return err
 	}
 	if a.rejected == "" {
-		if a.encoded, a.body, a.wrapped, a.broken = h.restBody(a.content, hd.Text); a.broken != nil {
+		if a.body, a.wrapped, a.broken = h.restBody(a.content, hd.Text); a.broken != nil {
 			return a.broken
 		}
 	}
@@ -249,19 +249,11 @@ func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel,
 	var blob string
 	err := h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
 		ours, blob = nil, ""
-		row, err := tx.Parcel(ctx, p.ID)
-		if err != nil || row.State != exchange.Received {
+		w, row, lane, err := h.reopen(ctx, tx, l, p.ID, exchange.Received)
+		if err != nil || w == nil {
 			return err
 		}
-		b, err := openBook(ctx, tx, l.ID, h.self, l.OwnEpoch)
-		if err != nil {
-			return err
-		}
-		w := &accepting{h: h, tx: tx, l: l, book: b, push: true, lanes: map[statement.Lane]*arrivalLane{}}
-		lane, err := w.lane(ctx, row.Lane)
-		if err != nil {
-			return err
-		}
+		w.push = true
 		if err := end(ctx, w, &row); err != nil {
 			return err
 		}
@@ -424,11 +416,7 @@ func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Hea
 
 // Expire refuses, with a signed receipt that uses up its sequence, what began to arrive and did not come whole in time.
 func (h *House) Expire(ctx context.Context) error {
-	var links []exchange.Link
-	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		links, err = tx.Links(ctx)
-		return err
-	})
+	links, err := h.linkRows(ctx)
 	if err != nil {
 		return err
 	}
@@ -462,32 +450,9 @@ func (h *House) expireOne(ctx context.Context, l exchange.Link, p exchange.Parce
 		return err
 	}
 	a := &arrival{header: hd, hash: p.Header}
-	err = h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
-		a.receipts = nil
-		row, err := tx.Parcel(ctx, p.ID)
-		if err != nil || row.State != exchange.Arriving {
-			return err
-		}
-		b, err := openBook(ctx, tx, l.ID, h.self, l.OwnEpoch)
-		if err != nil {
-			return err
-		}
-		w := &accepting{h: h, tx: tx, l: l, book: b, push: true, lanes: map[statement.Lane]*arrivalLane{}}
-		lane, err := w.lane(ctx, row.Lane)
-		if err != nil {
-			return err
-		}
+	err = h.endArrival(ctx, l, a, func(w *accepting, row *exchange.Parcel) {
+		w.push = true
 		row.State, row.Reason = exchange.Refused, "expired"
-		if err := w.receipt(ctx, a, &row, lane); err != nil {
-			return err
-		}
-		if err := tx.UpdateParcels(ctx, row); err != nil {
-			return err
-		}
-		if err := tx.DropSegments(ctx, p.ID); err != nil {
-			return err
-		}
-		return w.close(ctx)
 	})
 	if err != nil {
 		return err
