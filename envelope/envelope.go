@@ -10,7 +10,11 @@
 // registry doesn't hold. It does no input or output of its own and knows no private key but those handed to it.
 package envelope
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
 
 // FormatError says what is malformed and where.
 type FormatError struct {
@@ -34,3 +38,26 @@ func (e *FormatError) Error() string {
 }
 
 func (e *FormatError) Unwrap() error { return e.Err }
+
+// Refuse makes the error for one field of a document, named by its path ("files/0/name"; "" is the whole).
+func Refuse(where, format string, args ...any) error {
+	return &FormatError{What: fmt.Sprintf(format, args...), Where: pointer(where)}
+}
+
+// Within places an error about a part below where that part stands; nil stays nil.
+func Within(where string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*FormatError](err); ok {
+		return &FormatError{What: e.What, Where: pointer(where) + e.Where, Err: e.Err}
+	}
+	return &FormatError{What: "is malformed", Where: pointer(where), Err: err}
+}
+
+func pointer(path string) string {
+	if path == "" {
+		return ""
+	}
+	return "/" + path
+}

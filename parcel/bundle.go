@@ -28,7 +28,7 @@ type Bundle struct {
 // Validate checks that it names a link and two parties.
 func (b Bundle) Validate() error {
 	if b.Link.IsZero() || b.From.IsZero() || b.To.IsZero() || b.From == b.To {
-		return refuse("", "a courier file has a link and two parties")
+		return envelope.Refuse("", "a courier file has a link and two parties")
 	}
 	return nil
 }
@@ -53,7 +53,7 @@ func WriteBundle(w io.Writer, b Bundle, frames iter.Seq2[Frame, error]) error {
 			return err
 		}
 		if f.Kind == FrameEnd {
-			return refuse("kind", "the end is written by itself")
+			return envelope.Refuse("kind", "the end is written by itself")
 		}
 		if err := WriteFrame(w, f); err != nil {
 			return err
@@ -70,7 +70,7 @@ func ReadBundle(r io.Reader) (Bundle, iter.Seq2[Frame, error], error) {
 	br := bufio.NewReaderSize(r, 64<<10)
 	magic := make([]byte, len(bundleMagic))
 	if _, err := io.ReadFull(br, magic); err != nil || string(magic) != bundleMagic {
-		return Bundle{}, nil, refuse("", "is not a courier file of version 1")
+		return Bundle{}, nil, envelope.Refuse("", "is not a courier file of version 1")
 	}
 	line, err := readLine(br)
 	if err != nil {
@@ -99,7 +99,7 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 		}
 		line = append(line, c)
 	}
-	return nil, refuse("", "the courier file's line is over %d bytes", maxBundleLine)
+	return nil, envelope.Refuse("", "the courier file's line is over %d bytes", maxBundleLine)
 }
 
 func bundleFrames(br *bufio.Reader) iter.Seq2[Frame, error] {
@@ -109,7 +109,7 @@ func bundleFrames(br *bufio.Reader) iter.Seq2[Frame, error] {
 			f, err := frames.Next()
 			switch {
 			case errors.Is(err, io.EOF):
-				yield(Frame{}, refuse("", "the courier file ends before its last frame"))
+				yield(Frame{}, envelope.Refuse("", "the courier file ends before its last frame"))
 				return
 			case err != nil:
 				yield(Frame{}, err)
@@ -129,10 +129,10 @@ func bundleFrames(br *bufio.Reader) iter.Seq2[Frame, error] {
 // checkEnd: the last frame counts those before it, and nothing follows.
 func checkEnd(br *bufio.Reader, end Frame, count uint64) error {
 	if len(end.Payload) != endSize || binary.BigEndian.Uint64(end.Payload) != count {
-		return refuse("", "the courier file does not have the frames that its end counts")
+		return envelope.Refuse("", "the courier file does not have the frames that its end counts")
 	}
 	if _, err := br.ReadByte(); !errors.Is(err, io.EOF) {
-		return refuse("", "the courier file goes on after its end")
+		return envelope.Refuse("", "the courier file goes on after its end")
 	}
 	return nil
 }

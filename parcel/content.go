@@ -17,7 +17,7 @@ const maxSealedContent = statement.MaxContent + 64<<10
 // The context is that of the header that will describe it.
 func SealContent(r envelope.Registry, dst io.Writer, content []byte, to []envelope.SuiteKeys, c envelope.Context) (envelope.Sealed, error) {
 	if len(content) > statement.MaxContent {
-		return envelope.Sealed{}, refuse("content", "is over %d bytes", statement.MaxContent)
+		return envelope.Sealed{}, envelope.Refuse("content", "is over %d bytes", statement.MaxContent)
 	}
 	return r.Seal(dst, bytes.NewReader(pad(content)), to, c, nil)
 }
@@ -31,9 +31,9 @@ func SealContent(r envelope.Registry, dst io.Writer, content []byte, to []envelo
 func OpenContent(r envelope.Registry, src io.ReaderAt, h *Header, o envelope.Opener) (*statement.Content, *statement.Text, error) {
 	switch {
 	case h.File != nil:
-		return nil, nil, refuse("file", "is a file's parcel, not a statement's")
+		return nil, nil, envelope.Refuse("file", "is a file's parcel, not a statement's")
 	case h.Length > maxSealedContent:
-		return nil, nil, refuse("length", "is over what a statement's content can have")
+		return nil, nil, envelope.Refuse("length", "is over what a statement's content can have")
 	}
 	if err := checkRoot(src, h); err != nil {
 		return nil, nil, err
@@ -43,7 +43,7 @@ func OpenContent(r envelope.Registry, src io.ReaderAt, h *Header, o envelope.Ope
 		return nil, nil, fmt.Errorf("opening content: %w", err)
 	}
 	if plain.Size() > statement.MaxContent {
-		return nil, nil, refuse("content", "is over %d bytes", statement.MaxContent)
+		return nil, nil, envelope.Refuse("content", "is over %d bytes", statement.MaxContent)
 	}
 	data, err := io.ReadAll(plain)
 	if err != nil {
@@ -54,7 +54,7 @@ func OpenContent(r envelope.Registry, src io.ReaderAt, h *Header, o envelope.Ope
 	}
 	content, text, commitment, err := statement.DecodeContent(data)
 	if err != nil {
-		return nil, nil, within("content", err)
+		return nil, nil, envelope.Within("content", err)
 	}
 	if err := h.matches(text, commitment); err != nil {
 		return nil, nil, err
@@ -67,15 +67,15 @@ func OpenContent(r envelope.Registry, src io.ReaderAt, h *Header, o envelope.Ope
 func (h *Header) matches(t *statement.Text, c statement.Commitment) error {
 	switch {
 	case t.Link != h.Link:
-		return refuse("content/text/link", "is not the header's")
+		return envelope.Refuse("content/text/link", "is not the header's")
 	case t.From != h.From:
-		return refuse("content/text/from", "is not the header's")
+		return envelope.Refuse("content/text/from", "is not the header's")
 	case t.To != h.To:
-		return refuse("content/text/to", "is not the header's")
+		return envelope.Refuse("content/text/to", "is not the header's")
 	case t.Lane != h.Lane:
-		return refuse("content/text/lane", "is not the header's")
+		return envelope.Refuse("content/text/lane", "is not the header's")
 	case c != h.Text:
-		return refuse("text", "is not the commitment to the text inside")
+		return envelope.Refuse("text", "is not the commitment to the text inside")
 	}
 	return nil
 }
@@ -83,7 +83,7 @@ func (h *Header) matches(t *statement.Text, c statement.Commitment) error {
 // checkRoot reads the sealed bytes segment by segment and compares them with the header.
 func checkRoot(src io.ReaderAt, h *Header) error {
 	if h.Length < 1 || h.Segments != segments(h.Length) {
-		return refuse("segments", "are not those of the length")
+		return envelope.Refuse("segments", "are not those of the length")
 	}
 	var tree envelope.RootBuilder
 	segment := make([]byte, min(h.Length, envelope.SegmentSize))
@@ -95,7 +95,7 @@ func checkRoot(src io.ReaderAt, h *Header) error {
 		tree.Add(envelope.SegmentHash(segment[:n]))
 	}
 	if tree.Root() != h.Root {
-		return refuse("root", "is not that of the segments")
+		return envelope.Refuse("root", "is not that of the segments")
 	}
 	return nil
 }
@@ -111,9 +111,9 @@ func SealFile(r envelope.Registry, dst io.Writer, plain io.Reader, to []envelope
 func OpenFile(r envelope.Registry, dst io.Writer, src io.ReaderAt, h *Header, f statement.File, o envelope.Opener) error {
 	switch {
 	case h.File == nil:
-		return refuse("file", "is missing: not a file's parcel")
+		return envelope.Refuse("file", "is missing: not a file's parcel")
 	case h.ID != f.Parcel:
-		return refuse("id", "is not the parcel that the statement names for this file")
+		return envelope.Refuse("id", "is not the parcel that the statement names for this file")
 	}
 	if err := checkRoot(src, h); err != nil {
 		return err
@@ -123,14 +123,14 @@ func OpenFile(r envelope.Registry, dst io.Writer, src io.ReaderAt, h *Header, f 
 		return fmt.Errorf("opening file: %w", err)
 	}
 	if plain.Size() != f.Size {
-		return refuse("file", "has %d bytes, while the statement says %d", plain.Size(), f.Size)
+		return envelope.Refuse("file", "has %d bytes, while the statement says %d", plain.Size(), f.Size)
 	}
 	digest := sha256.New()
 	if _, err := io.Copy(io.MultiWriter(dst, digest), plain); err != nil {
 		return fmt.Errorf("opening file: %w", err)
 	}
 	if envelope.Hash(digest.Sum(nil)) != f.SHA256 {
-		return refuse("file", "has not the digest that the statement gives")
+		return envelope.Refuse("file", "has not the digest that the statement gives")
 	}
 	return nil
 }

@@ -1,8 +1,6 @@
 package parcel
 
 import (
-	"errors"
-	"fmt"
 	"regexp"
 
 	"entente/envelope"
@@ -15,46 +13,23 @@ const maxVersion = 1 << 20
 
 var codePattern = regexp.MustCompile(`^[a-z][a-z0-9_.]{0,63}$`)
 
-// refuse makes the error for one field, named by its path ("layers/0/stanza"; "" is the whole).
-func refuse(where, format string, args ...any) error {
-	return &envelope.FormatError{What: fmt.Sprintf(format, args...), Where: pointer(where)}
-}
-
-// within places an error below where.
-func within(where string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if e, ok := errors.AsType[*envelope.FormatError](err); ok {
-		return &envelope.FormatError{What: e.What, Where: pointer(where) + e.Where, Err: e.Err}
-	}
-	return &envelope.FormatError{What: "is malformed", Where: pointer(where), Err: err}
-}
-
-func pointer(path string) string {
-	if path == "" {
-		return ""
-	}
-	return "/" + path
-}
-
 // checkParties is what header, receipt and grant have in common.
 func checkParties(v int, link statement.LinkID, from, to party.ID, identity int, lane statement.Lane) error {
 	switch {
 	case v != 1:
-		return refuse("v", "is %d, not 1", v)
+		return envelope.Refuse("v", "is %d, not 1", v)
 	case link.IsZero():
-		return refuse("link", "is zero")
+		return envelope.Refuse("link", "is zero")
 	case from.IsZero():
-		return refuse("from", "is zero")
+		return envelope.Refuse("from", "is zero")
 	case to.IsZero():
-		return refuse("to", "is zero")
+		return envelope.Refuse("to", "is zero")
 	case from == to:
-		return refuse("to", "is the sender")
+		return envelope.Refuse("to", "is the sender")
 	case identity < 1 || identity > maxVersion:
-		return refuse("identity", "is not a version")
+		return envelope.Refuse("identity", "is not a version")
 	case !lane.Valid():
-		return refuse("lane", "%.40q is not a lane", string(lane))
+		return envelope.Refuse("lane", "%.40q is not a lane", string(lane))
 	}
 	return nil
 }
@@ -63,32 +38,32 @@ func checkParties(v int, link statement.LinkID, from, to party.ID, identity int,
 func checkPlace(seq uint64, prev *envelope.Hash) error {
 	switch {
 	case seq < 1 || seq > statement.MaxInteger:
-		return refuse("seq", "is not within 1 to 2^53 − 1")
+		return envelope.Refuse("seq", "is not within 1 to 2^53 − 1")
 	case seq == 1 && prev != nil:
-		return refuse("prev", "stands in a lane's first header")
+		return envelope.Refuse("prev", "stands in a lane's first header")
 	case seq > 1 && (prev == nil || prev.IsZero()):
-		return refuse("prev", "is missing")
+		return envelope.Refuse("prev", "is missing")
 	}
 	return nil
 }
 
 func checkSeen(s Seen) error {
 	if s.Seq > statement.MaxInteger {
-		return refuse("seen/seq", "is over 2^53 − 1")
+		return envelope.Refuse("seen/seq", "is over 2^53 − 1")
 	}
 	return nil
 }
 
 func checkTime(where string, t int64) error {
 	if t <= 0 || t > statement.MaxInteger {
-		return refuse(where, "%d is not a time in UTC microseconds", t)
+		return envelope.Refuse(where, "%d is not a time in UTC microseconds", t)
 	}
 	return nil
 }
 
 func checkIndex(where string, index int64) error {
 	if index < 0 || index > statement.MaxInteger {
-		return refuse(where, "%d is not an index", index)
+		return envelope.Refuse(where, "%d is not an index", index)
 	}
 	return nil
 }
@@ -103,14 +78,14 @@ func encode(what string, v interface{ Validate() error }, max int) ([]byte, erro
 		return nil, err
 	}
 	if len(data) > max {
-		return nil, refuse(what, "is over %d bytes", max)
+		return nil, envelope.Refuse(what, "is over %d bytes", max)
 	}
 	return data, nil
 }
 
 func decode(what string, data []byte, v interface{ Validate() error }, max int) error {
 	if len(data) > max {
-		return refuse(what, "is over %d bytes", max)
+		return envelope.Refuse(what, "is over %d bytes", max)
 	}
 	if err := envelope.Unmarshal(data, v); err != nil {
 		return err

@@ -77,11 +77,11 @@ func (f Frame) check() error {
 	max, ok := f.Kind.limit()
 	switch {
 	case !ok:
-		return refuse("kind", "%d is not a kind of frame", f.Kind)
+		return envelope.Refuse("kind", "%d is not a kind of frame", f.Kind)
 	case len(f.Payload) == 0:
-		return refuse("payload", "is empty")
+		return envelope.Refuse("payload", "is empty")
 	case len(f.Payload) > max:
-		return refuse("payload", "of kind %d is over %d bytes", f.Kind, max)
+		return envelope.Refuse("payload", "of kind %d is over %d bytes", f.Kind, max)
 	}
 	return nil
 }
@@ -121,11 +121,11 @@ func (f *FrameReader) Next() (Frame, error) {
 	max, ok := kind.limit()
 	switch {
 	case !ok:
-		return Frame{}, refuse("kind", "%d is not a kind of frame", kind)
+		return Frame{}, envelope.Refuse("kind", "%d is not a kind of frame", kind)
 	case length == 0:
-		return Frame{}, refuse("payload", "is empty")
+		return Frame{}, envelope.Refuse("payload", "is empty")
 	case length > int64(max):
-		return Frame{}, refuse("payload", "of kind %d is over %d bytes", kind, max)
+		return Frame{}, envelope.Refuse("payload", "of kind %d is over %d bytes", kind, max)
 	}
 	// The buffer grows with what arrives, not with what is declared.
 	var payload bytes.Buffer

@@ -50,15 +50,15 @@ func (g *Grant) Validate() error {
 	}
 	switch {
 	case g.Header.IsZero():
-		return refuse("header", "is zero")
+		return envelope.Refuse("header", "is zero")
 	case g.Receipt.IsZero():
-		return refuse("receipt", "is zero")
+		return envelope.Refuse("receipt", "is zero")
 	case len(g.Stanzas) == 0 || len(g.Stanzas) > envelope.MaxLayers:
-		return refuse("stanzas", "are none or over %d", envelope.MaxLayers)
+		return envelope.Refuse("stanzas", "are none or over %d", envelope.MaxLayers)
 	}
 	for i, s := range g.Stanzas {
 		if len(s) == 0 || len(s) > maxStanza {
-			return refuse(fmt.Sprintf("stanzas/%d", i), "is empty or over %d bytes", maxStanza)
+			return envelope.Refuse(fmt.Sprintf("stanzas/%d", i), "is empty or over %d bytes", maxStanza)
 		}
 	}
 	if err := checkPlace(g.Seq, g.Prev); err != nil {
@@ -82,15 +82,15 @@ func (g *Grant) Unlock(header []byte) (*Header, error) {
 	}
 	switch {
 	case envelope.Sum(header) != g.Header:
-		return nil, refuse("header", "is another parcel's")
+		return nil, envelope.Refuse("header", "is another parcel's")
 	case !h.Registered:
-		return nil, refuse("header", "is not a registered parcel's")
+		return nil, envelope.Refuse("header", "is not a registered parcel's")
 	case h.Link != g.Link || h.From != g.From || h.To != g.To || h.Epoch != g.Epoch || h.Lane != g.Lane:
-		return nil, refuse("header", "has another link, sender, recipient, epoch or lane")
+		return nil, envelope.Refuse("header", "has another link, sender, recipient, epoch or lane")
 	case len(h.Layers) != len(g.Stanzas):
-		return nil, refuse("stanzas", "are not those of the layers")
+		return nil, envelope.Refuse("stanzas", "are not those of the layers")
 	case g.Seq <= h.Seq:
-		return nil, refuse("seq", "is not after the parcel's")
+		return nil, envelope.Refuse("seq", "is not after the parcel's")
 	}
 	for i := range h.Layers {
 		h.Layers[i].Stanza = g.Stanzas[i]

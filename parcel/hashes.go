@@ -30,11 +30,11 @@ func DecodeSegmentHashesFrame(f Frame) (SegmentHashesFrame, error) {
 		return SegmentHashesFrame{}, err
 	}
 	if len(f.Payload) <= 16 || len(f.Payload)%32 != 16 {
-		return SegmentHashesFrame{}, refuse("hashes", "are missing or cut")
+		return SegmentHashesFrame{}, envelope.Refuse("hashes", "are missing or cut")
 	}
 	s := SegmentHashesFrame{Parcel: envelope.ID(f.Payload[:16])}
 	if s.Parcel.IsZero() {
-		return SegmentHashesFrame{}, refuse("parcel", "is zero")
+		return SegmentHashesFrame{}, envelope.Refuse("parcel", "is zero")
 	}
 	for rest := f.Payload[16:]; len(rest) > 0; rest = rest[32:] {
 		s.Leaves = append(s.Leaves, envelope.Hash(rest[:32]))

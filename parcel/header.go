@@ -90,21 +90,21 @@ func (h *Header) Validate() error {
 	}
 	switch {
 	case h.ID.IsZero():
-		return refuse("id", "is zero")
+		return envelope.Refuse("id", "is zero")
 	case h.Recipient < 1 || h.Recipient > maxVersion:
-		return refuse("recipient", "is not a version")
+		return envelope.Refuse("recipient", "is not a version")
 	case h.Text.IsZero():
-		return refuse("text", "is zero")
+		return envelope.Refuse("text", "is zero")
 	case h.Root.IsZero():
-		return refuse("root", "is zero")
+		return envelope.Refuse("root", "is zero")
 	case h.Padding != PaddingNone && h.Padding != PaddingP1:
-		return refuse("padding", "%.40q is not a padding class", h.Padding)
+		return envelope.Refuse("padding", "%.40q is not a padding class", h.Padding)
 	case h.Length < 1 || h.Length > MaxLength:
-		return refuse("length", "is not within 1 to %d", int64(MaxLength))
+		return envelope.Refuse("length", "is not within 1 to %d", int64(MaxLength))
 	case h.Segments != segments(h.Length):
-		return refuse("segments", "are not those of the length")
+		return envelope.Refuse("segments", "are not those of the length")
 	case h.Expires <= h.Created:
-		return refuse("expires", "is not after created")
+		return envelope.Refuse("expires", "is not after created")
 	}
 	if err := checkTime("created", h.Created); err != nil {
 		return err
@@ -130,55 +130,55 @@ func segments(length int64) int64 {
 func (h *Header) checkSort() error {
 	if h.File == nil {
 		if h.Seen == nil {
-			return refuse("seen", "is missing")
+			return envelope.Refuse("seen", "is missing")
 		}
 		if err := checkSeen(*h.Seen); err != nil {
 			return err
 		}
 		if h.Length > maxSealedContent {
-			return refuse("length", "is over what a statement's content can have")
+			return envelope.Refuse("length", "is over what a statement's content can have")
 		}
 		return checkPlace(h.Seq, h.Prev)
 	}
 	switch {
 	case h.File.Position < 0 || h.File.Position >= statement.MaxFiles:
-		return refuse("file/position", "is not within 0 to %d", statement.MaxFiles-1)
+		return envelope.Refuse("file/position", "is not within 0 to %d", statement.MaxFiles-1)
 	case h.Seq != 0:
-		return refuse("seq", "stands in a file's header")
+		return envelope.Refuse("seq", "stands in a file's header")
 	case h.Prev != nil:
-		return refuse("prev", "stands in a file's header")
+		return envelope.Refuse("prev", "stands in a file's header")
 	case h.Seen != nil:
-		return refuse("seen", "stands in a file's header")
+		return envelope.Refuse("seen", "stands in a file's header")
 	case h.Registered:
-		return refuse("registered", "stands in a file's header: files of a registered statement follow its grant")
+		return envelope.Refuse("registered", "stands in a file's header: files of a registered statement follow its grant")
 	case h.Padding != PaddingNone:
-		return refuse("padding", "stands in a file's header")
+		return envelope.Refuse("padding", "stands in a file's header")
 	}
 	return nil
 }
 
 func (h *Header) checkLayers() error {
 	if len(h.Layers) == 0 || len(h.Layers) > envelope.MaxLayers {
-		return refuse("layers", "are none or over %d", envelope.MaxLayers)
+		return envelope.Refuse("layers", "are none or over %d", envelope.MaxLayers)
 	}
 	if len(h.Suites) != len(h.Layers) {
-		return refuse("suites", "are not those of the layers")
+		return envelope.Refuse("suites", "are not those of the layers")
 	}
 	for i, l := range h.Layers {
 		where := fmt.Sprintf("layers/%d", i)
 		switch {
 		case l.Suite == "" || len(l.Suite) > maxSuiteLen || l.Suite != h.Suites[i]:
-			return refuse(fmt.Sprintf("suites/%d", i), "is not that of the layer")
+			return envelope.Refuse(fmt.Sprintf("suites/%d", i), "is not that of the layer")
 		case slices.Contains(h.Suites[:i], l.Suite):
-			return refuse(fmt.Sprintf("suites/%d", i), "stands twice")
+			return envelope.Refuse(fmt.Sprintf("suites/%d", i), "stands twice")
 		case l.DEM == "" || len(l.DEM) > maxDEM:
-			return refuse(where+"/dem", "is empty or over %d bytes", maxDEM)
+			return envelope.Refuse(where+"/dem", "is empty or over %d bytes", maxDEM)
 		case len(l.Hdr) == 0 || len(l.Hdr) > maxHdr:
-			return refuse(where+"/hdr", "is missing or over %d bytes", maxHdr)
+			return envelope.Refuse(where+"/hdr", "is missing or over %d bytes", maxHdr)
 		case h.Registered && len(l.Stanza) != 0:
-			return refuse(where+"/stanza", "stands in a registered header")
+			return envelope.Refuse(where+"/stanza", "stands in a registered header")
 		case !h.Registered && (len(l.Stanza) == 0 || len(l.Stanza) > maxStanza):
-			return refuse(where+"/stanza", "is missing or over %d bytes", maxStanza)
+			return envelope.Refuse(where+"/stanza", "is missing or over %d bytes", maxStanza)
 		}
 	}
 	return nil

@@ -3,6 +3,8 @@ package parcel
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"entente/envelope"
 )
 
 // The padding classes. A file is sealed as it is. A statement's content is padded, so that its sealed length tells a class of
@@ -59,21 +61,21 @@ func pad(content []byte) []byte {
 func unpad(class string, padded []byte) ([]byte, error) {
 	if class == PaddingNone {
 		if PaddingClass(len(padded)) != PaddingNone {
-			return nil, refuse("padding", "is none, where the content is of class %s", PaddingP1)
+			return nil, envelope.Refuse("padding", "is none, where the content is of class %s", PaddingP1)
 		}
 		return padded, nil
 	}
 	if len(padded) < prefixSize || len(padded) > largestClass {
-		return nil, refuse("content", "has no length of class %s", class)
+		return nil, envelope.Refuse("content", "has no length of class %s", class)
 	}
 	n := binary.BigEndian.Uint64(padded)
 	if n > uint64(len(padded)-prefixSize) || paddedSize(int(n)) != len(padded) {
-		return nil, refuse("content", "has not the padded length of its class")
+		return nil, envelope.Refuse("content", "has not the padded length of its class")
 	}
 	content, zeros := padded[prefixSize:prefixSize+n], padded[prefixSize+n:]
 	for _, b := range zeros {
 		if b != 0 {
-			return nil, refuse("content", "has padding that is not zero")
+			return nil, envelope.Refuse("content", "has padding that is not zero")
 		}
 	}
 	return content, nil

@@ -49,14 +49,14 @@ func DecodeParcelFrame(f Frame) (ParcelFrame, error) {
 		return ParcelFrame{}, err
 	}
 	if len(f.Payload) < 4 {
-		return ParcelFrame{}, refuse("header", "is missing")
+		return ParcelFrame{}, envelope.Refuse("header", "is missing")
 	}
 	n, rest := int64(binary.BigEndian.Uint32(f.Payload)), f.Payload[4:]
 	switch {
 	case n == 0 || n > MaxSigned || n > int64(len(rest)):
-		return ParcelFrame{}, refuse("header", "is empty, cut or over %d bytes", MaxSigned)
+		return ParcelFrame{}, envelope.Refuse("header", "is empty, cut or over %d bytes", MaxSigned)
 	case int64(len(rest))-n > MaxInline:
-		return ParcelFrame{}, refuse("content", "is over %d bytes", MaxInline)
+		return ParcelFrame{}, envelope.Refuse("content", "is over %d bytes", MaxInline)
 	}
 	return ParcelFrame{Header: rest[:n:n], Content: rest[n:]}, nil
 }
@@ -82,15 +82,15 @@ func DecodeSegmentFrame(f Frame) (SegmentFrame, error) {
 		return SegmentFrame{}, err
 	}
 	if len(f.Payload) <= segmentHead {
-		return SegmentFrame{}, refuse("bytes", "are missing")
+		return SegmentFrame{}, envelope.Refuse("bytes", "are missing")
 	}
 	s := SegmentFrame{Parcel: envelope.ID(f.Payload[:16]), Bytes: f.Payload[segmentHead:]}
 	number := binary.BigEndian.Uint64(f.Payload[16:segmentHead])
 	switch {
 	case s.Parcel.IsZero():
-		return SegmentFrame{}, refuse("parcel", "is zero")
+		return SegmentFrame{}, envelope.Refuse("parcel", "is zero")
 	case number >= uint64(segments(MaxLength)):
-		return SegmentFrame{}, refuse("number", "is over what a parcel can have")
+		return SegmentFrame{}, envelope.Refuse("number", "is over what a parcel can have")
 	}
 	s.Number = int64(number)
 	return s, nil
@@ -99,7 +99,7 @@ func DecodeSegmentFrame(f Frame) (SegmentFrame, error) {
 // is checks a frame that is to be taken apart, also one that no reader has checked.
 func (f Frame) is(kind FrameKind) error {
 	if f.Kind != kind {
-		return refuse("kind", "is %d, not %d", f.Kind, kind)
+		return envelope.Refuse("kind", "is %d, not %d", f.Kind, kind)
 	}
 	return f.check()
 }
@@ -121,11 +121,11 @@ type Document struct {
 // Validate bounds leaves and documents.
 func (l *LeavesFrame) Validate() error {
 	if len(l.Leaves) > maxLeaves || len(l.Docs) > maxDocuments || len(l.Leaves)+len(l.Docs) == 0 {
-		return refuse("leaves", "and documents are none, or too many")
+		return envelope.Refuse("leaves", "and documents are none, or too many")
 	}
 	for i, leaf := range l.Leaves {
 		if len(leaf) == 0 || len(leaf) > maxLeaf {
-			return refuse(fmt.Sprintf("leaves/%d", i), "is empty or over %d bytes", maxLeaf)
+			return envelope.Refuse(fmt.Sprintf("leaves/%d", i), "is empty or over %d bytes", maxLeaf)
 		}
 	}
 	for i, d := range l.Docs {
@@ -135,10 +135,10 @@ func (l *LeavesFrame) Validate() error {
 		case "identity":
 			max = envelope.MaxEnvelope
 		default:
-			return refuse(where+"/type", "%.40q is not a document's type", d.Type)
+			return envelope.Refuse(where+"/type", "%.40q is not a document's type", d.Type)
 		}
 		if len(d.Envelope) == 0 || len(d.Envelope) > max {
-			return refuse(where+"/envelope", "is empty or over %d bytes", max)
+			return envelope.Refuse(where+"/envelope", "is empty or over %d bytes", max)
 		}
 	}
 	return checkIndex("first", l.First)
@@ -157,21 +157,21 @@ type WantFrame struct {
 func (w *WantFrame) Validate() error {
 	switch {
 	case w.Parcel == nil && len(w.Segments) > 0:
-		return refuse("segments", "are of no parcel")
+		return envelope.Refuse("segments", "are of no parcel")
 	case w.Parcel != nil && w.Parcel.IsZero():
-		return refuse("parcel", "is zero")
+		return envelope.Refuse("parcel", "is zero")
 	case w.Parcel == nil && len(w.Docs) == 0 && w.Leaves == nil:
-		return refuse("", "asks for nothing")
+		return envelope.Refuse("", "asks for nothing")
 	case len(w.Segments) > maxRanges:
-		return refuse("segments", "are over %d ranges", maxRanges)
+		return envelope.Refuse("segments", "are over %d ranges", maxRanges)
 	case len(w.Docs) > maxWanted:
-		return refuse("docs", "are over %d", maxWanted)
+		return envelope.Refuse("docs", "are over %d", maxWanted)
 	case w.Leaves == nil && w.Epoch != 0:
-		return refuse("epoch", "is of no leaves")
+		return envelope.Refuse("epoch", "is of no leaves")
 	}
 	for i, g := range w.Segments {
 		if g.To < g.From || g.To >= uint64(segments(MaxLength)) || i > 0 && g.From <= w.Segments[i-1].To {
-			return refuse(fmt.Sprintf("segments/%d", i), "is empty, out of order or out of range")
+			return envelope.Refuse(fmt.Sprintf("segments/%d", i), "is empty, out of order or out of range")
 		}
 	}
 	if w.Leaves == nil {
@@ -190,12 +190,12 @@ type RefusalFrame struct {
 // Validate checks the code, and that the sentence is one line.
 func (r *RefusalFrame) Validate() error {
 	if !codePattern.MatchString(r.Code) {
-		return refuse("code", "%.40q is not a code", r.Code)
+		return envelope.Refuse("code", "%.40q is not a code", r.Code)
 	}
 	if r.Parcel != nil && r.Parcel.IsZero() {
-		return refuse("parcel", "is zero")
+		return envelope.Refuse("parcel", "is zero")
 	}
-	return within("sentence", statement.CheckLine(r.Sentence, maxSentence))
+	return envelope.Within("sentence", statement.CheckLine(r.Sentence, maxSentence))
 }
 
 // CosignatureFrame answers a checkpoint: with signature lines, or with the size that the witness holds.
@@ -211,13 +211,13 @@ type CosignatureFrame struct {
 func (c *CosignatureFrame) Validate() error {
 	switch {
 	case !originPattern.MatchString(c.Origin):
-		return refuse("origin", "is not a log's origin")
+		return envelope.Refuse("origin", "is not a log's origin")
 	case (c.Lines == "") != (c.OldSize != nil):
-		return refuse("lines", "stand where the old size stands, or neither does")
+		return envelope.Refuse("lines", "stand where the old size stands, or neither does")
 	case len(c.Lines) > maxCosigned || !utf8.ValidString(c.Lines):
-		return refuse("lines", "are over %d bytes or not UTF-8", maxCosigned)
+		return envelope.Refuse("lines", "are over %d bytes or not UTF-8", maxCosigned)
 	case c.Lines != "" && !strings.HasSuffix(c.Lines, "\n"):
-		return refuse("lines", "do not end with a line feed")
+		return envelope.Refuse("lines", "do not end with a line feed")
 	}
 	if c.OldSize != nil {
 		if err := checkIndex("old_size", *c.OldSize); err != nil {
@@ -243,10 +243,10 @@ func EncodeFrame(kind FrameKind, v any) (Frame, error) {
 	case payload:
 		body = v
 	default:
-		return Frame{}, refuse("", "%T is not a frame's payload", v)
+		return Frame{}, envelope.Refuse("", "%T is not a frame's payload", v)
 	}
 	if body.kind() != kind {
-		return Frame{}, refuse("kind", "%d has no payload of %T", kind, v)
+		return Frame{}, envelope.Refuse("kind", "%d has no payload of %T", kind, v)
 	}
 	if err := body.Validate(); err != nil {
 		return Frame{}, err
@@ -266,10 +266,10 @@ func DecodeFrame(f Frame, kind FrameKind, v any) error {
 	}
 	body, ok := v.(payload)
 	if !ok || body.kind() != kind {
-		return refuse("kind", "%d has no payload of %T", kind, v)
+		return envelope.Refuse("kind", "%d has no payload of %T", kind, v)
 	}
 	if bytes.Count(f.Payload, []byte{','}) > maxFrameCommas {
-		return refuse("payload", "has too many values")
+		return envelope.Refuse("payload", "has too many values")
 	}
 	if err := envelope.Unmarshal(f.Payload, v); err != nil {
 		return err

@@ -81,15 +81,15 @@ func (r *Receipt) Validate() error {
 	}
 	switch {
 	case r.Header.IsZero():
-		return refuse("header", "is zero")
+		return envelope.Refuse("header", "is zero")
 	case r.Parcel.IsZero():
-		return refuse("parcel", "is zero")
+		return envelope.Refuse("parcel", "is zero")
 	case r.Root.IsZero():
-		return refuse("root", "is zero")
+		return envelope.Refuse("root", "is zero")
 	case r.Seq > statement.MaxInteger:
-		return refuse("seq", "is over 2^53 − 1")
+		return envelope.Refuse("seq", "is over 2^53 − 1")
 	case r.ContiguousTo > statement.MaxInteger:
-		return refuse("contiguous_to", "is over 2^53 − 1")
+		return envelope.Refuse("contiguous_to", "is over 2^53 − 1")
 	}
 	if err := checkTime("at", r.At); err != nil {
 		return err
@@ -110,16 +110,16 @@ func (r *Receipt) Validate() error {
 // whatever the receipt says.
 func (r *Receipt) checkGaps() error {
 	if len(r.Gaps) > MaxGaps {
-		return refuse("gaps", "are over %d", MaxGaps)
+		return envelope.Refuse("gaps", "are over %d", MaxGaps)
 	}
 	below := r.ContiguousTo
 	for i, g := range r.Gaps {
 		where := fmt.Sprintf("gaps/%d", i)
 		switch {
 		case g.From <= below || g.To < g.From || g.To > statement.MaxInteger:
-			return refuse(where, "is empty or out of order")
+			return envelope.Refuse(where, "is empty or out of order")
 		case r.Seq >= g.From && r.Seq <= g.To:
-			return refuse(where, "holds the parcel's own number")
+			return envelope.Refuse(where, "holds the parcel's own number")
 		}
 		below = g.To + 1 // between two gaps there is a number that came in
 	}
@@ -130,20 +130,20 @@ func (r *Receipt) checkKind() error {
 	switch r.Kind {
 	case Received, Opened:
 		if r.Reason != "" {
-			return refuse("reason", "stands in a receipt that says %s", r.Kind)
+			return envelope.Refuse("reason", "stands in a receipt that says %s", r.Kind)
 		}
 	case Refused, Rejected:
 		if !codePattern.MatchString(r.Reason) {
-			return refuse("reason", "%.40q is not a code", r.Reason)
+			return envelope.Refuse("reason", "%.40q is not a code", r.Reason)
 		}
 	default:
-		return refuse("kind", "%.40q is not a kind of receipt", string(r.Kind))
+		return envelope.Refuse("kind", "%.40q is not a kind of receipt", string(r.Kind))
 	}
 	if r.Stale == nil {
 		return nil
 	}
 	if r.Kind != Received || r.Seq == 0 || r.Stale.IsZero() {
-		return refuse("stale", "is zero, or stands elsewhere than in a statement's received receipt")
+		return envelope.Refuse("stale", "is zero, or stands elsewhere than in a statement's received receipt")
 	}
 	return nil
 }

@@ -53,21 +53,21 @@ func DefaultAgreement() Agreement {
 func (a Agreement) Validate() error {
 	switch {
 	case a.V != 1:
-		return refuse("v", "is %d, not 1", a.V)
+		return envelope.Refuse("v", "is %d, not 1", a.V)
 	case len(a.Suites) == 0 || len(a.Suites) > maxSuites:
-		return refuse("suites", "are none or over %d", maxSuites)
+		return envelope.Refuse("suites", "are none or over %d", maxSuites)
 	case len(a.Modes) == 0:
-		return refuse("modes", "are none")
+		return envelope.Refuse("modes", "are none")
 	case a.Limits.FileBytes < 0 || a.Limits.FileBytes > MaxFileSize:
-		return refuse("limits/file_bytes", "is not within 0 to %d", int64(MaxFileSize))
+		return envelope.Refuse("limits/file_bytes", "is not within 0 to %d", int64(MaxFileSize))
 	case a.Limits.Pending < 1 || a.Limits.Pending > maxPending:
-		return refuse("limits/pending", "is not within 1 to %d", maxPending)
+		return envelope.Refuse("limits/pending", "is not within 1 to %d", maxPending)
 	case a.Limits.Expiry < 60 || a.Limits.Expiry > maxExpiry:
-		return refuse("limits/expiry", "is not within 60 to %d seconds", maxExpiry)
+		return envelope.Refuse("limits/expiry", "is not within 60 to %d seconds", maxExpiry)
 	}
 	for i, s := range a.Suites {
 		if !suitePattern.MatchString(s) || slices.Contains(a.Suites[:i], s) {
-			return refuse("suites", "%.40q is not a suite's name, or stands twice", s)
+			return envelope.Refuse("suites", "%.40q is not a suite's name, or stands twice", s)
 		}
 	}
 	for i, m := range a.Modes {
@@ -75,10 +75,10 @@ func (a Agreement) Validate() error {
 			return err
 		}
 		if slices.Contains(a.Modes[:i], m) {
-			return refuse("modes", "%s stands twice", m)
+			return envelope.Refuse("modes", "%s stands twice", m)
 		}
 	}
-	return within("rules", a.Rules.Validate())
+	return envelope.Within("rules", a.Rules.Validate())
 }
 
 // Encode validates a and returns its bytes. Equal agreements have equal bytes.
@@ -92,7 +92,7 @@ func (a Agreement) Encode() ([]byte, error) {
 		return nil, err
 	}
 	if len(data) > MaxAgreement {
-		return nil, refuse("agreement", "is over %d bytes", MaxAgreement)
+		return nil, envelope.Refuse("agreement", "is over %d bytes", MaxAgreement)
 	}
 	return data, nil
 }
@@ -101,7 +101,7 @@ func (a Agreement) Encode() ([]byte, error) {
 // hashes.
 func DecodeAgreement(data []byte) (*Agreement, error) {
 	if len(data) > MaxAgreement {
-		return nil, refuse("agreement", "is over %d bytes", MaxAgreement)
+		return nil, envelope.Refuse("agreement", "is over %d bytes", MaxAgreement)
 	}
 	var a Agreement
 	if err := envelope.Unmarshal(data, &a); err != nil {
@@ -112,7 +112,7 @@ func DecodeAgreement(data []byte) (*Agreement, error) {
 		return nil, err
 	}
 	if !bytes.Equal(again, data) {
-		return nil, refuse("agreement", "is not in its only encoding")
+		return nil, envelope.Refuse("agreement", "is not in its only encoding")
 	}
 	return &a, nil
 }

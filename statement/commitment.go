@@ -75,13 +75,13 @@ func (f File) Commitment() Commitment {
 func (f File) Validate() error {
 	switch {
 	case f.SHA256.IsZero():
-		return refuse("sha256", "is zero")
+		return envelope.Refuse("sha256", "is zero")
 	case f.Size < 0 || f.Size > MaxFileSize:
-		return refuse("size", "%d is not within 0 to %d", f.Size, int64(MaxFileSize))
+		return envelope.Refuse("size", "%d is not within 0 to %d", f.Size, int64(MaxFileSize))
 	case f.Parcel == envelope.ID{}:
-		return refuse("parcel", "is zero")
+		return envelope.Refuse("parcel", "is zero")
 	case !mediaPattern.MatchString(f.Media):
-		return refuse("media", "is not a media type")
+		return envelope.Refuse("media", "is not a media type")
 	}
-	return within("name", CheckFileName(f.Name))
+	return envelope.Within("name", CheckFileName(f.Name))
 }

@@ -38,7 +38,7 @@ type Content struct {
 func Compose(t Text, body any, files []File) (*Content, Commitment, error) {
 	encoded, err := envelope.Marshal(body)
 	if err != nil {
-		return nil, Commitment{}, within("body", err)
+		return nil, Commitment{}, envelope.Within("body", err)
 	}
 	c := &Content{V: 1, TextSalt: NewSalt(), Body: encoded, BodySalt: NewSalt(), Files: files}
 	t.V = 1
@@ -69,7 +69,7 @@ func (c *Content) Encode() ([]byte, error) {
 		return nil, err
 	}
 	if len(data) > MaxContent {
-		return nil, refuse("content", "is over %d bytes", MaxContent)
+		return nil, envelope.Refuse("content", "is over %d bytes", MaxContent)
 	}
 	return data, nil
 }
@@ -79,10 +79,10 @@ func (c *Content) Encode() ([]byte, error) {
 // asked by Check, the officers' signatures by Rules.CheckOfficerSignatures.
 func DecodeContent(data []byte) (*Content, *Text, Commitment, error) {
 	if len(data) > MaxContent {
-		return nil, nil, Commitment{}, refuse("content", "is over %d bytes", MaxContent)
+		return nil, nil, Commitment{}, envelope.Refuse("content", "is over %d bytes", MaxContent)
 	}
 	if bytes.Count(data, []byte{','}) > maxContentCommas {
-		return nil, nil, Commitment{}, refuse("content", "has too many values")
+		return nil, nil, Commitment{}, envelope.Refuse("content", "has too many values")
 	}
 	var c Content
 	if err := envelope.Unmarshal(data, &c); err != nil {
@@ -90,7 +90,7 @@ func DecodeContent(data []byte) (*Content, *Text, Commitment, error) {
 	}
 	t, err := DecodeText(c.Text)
 	if err != nil {
-		return nil, nil, Commitment{}, within("text", err)
+		return nil, nil, Commitment{}, envelope.Within("text", err)
 	}
 	if err := c.check(t); err != nil {
 		return nil, nil, Commitment{}, err
@@ -101,32 +101,32 @@ func DecodeContent(data []byte) (*Content, *Text, Commitment, error) {
 func (c *Content) check(t *Text) error {
 	switch {
 	case c.V != 1:
-		return refuse("v", "is %d, not 1", c.V)
+		return envelope.Refuse("v", "is %d, not 1", c.V)
 	case len(c.Body) == 0 || len(c.Body) > MaxBody:
-		return refuse("body", "is empty or over %d bytes", MaxBody)
+		return envelope.Refuse("body", "is empty or over %d bytes", MaxBody)
 	case len(c.Signatures) > maxSignatures:
-		return refuse("signatures", "are over %d", maxSignatures)
+		return envelope.Refuse("signatures", "are over %d", maxSignatures)
 	case Commit(BodyLabel(), c.BodySalt, c.Body) != t.Body:
-		return refuse("body", "is not what the text commits to")
+		return envelope.Refuse("body", "is not what the text commits to")
 	case len(c.Files) != len(t.Files):
-		return refuse("files", "are %d, while the text commits to %d", len(c.Files), len(t.Files))
+		return envelope.Refuse("files", "are %d, while the text commits to %d", len(c.Files), len(t.Files))
 	}
 	for i, s := range c.Signatures {
 		if s.KeyID == "" || len(s.KeyID) > maxKeyID || len(s.Sig) == 0 || len(s.Sig) > maxSignatureSize {
-			return refuse(fmt.Sprintf("signatures/%d", i), "has no key id or signature, or too long a one")
+			return envelope.Refuse(fmt.Sprintf("signatures/%d", i), "has no key id or signature, or too long a one")
 		}
 	}
 	parcels := make(map[envelope.ID]bool, len(c.Files))
 	for i, f := range c.Files {
 		where := fmt.Sprintf("files/%d", i)
-		if err := within(where, f.Validate()); err != nil {
+		if err := envelope.Within(where, f.Validate()); err != nil {
 			return err
 		}
 		if f.Commitment() != t.Files[i] {
-			return refuse(where, "is not what the text commits to")
+			return envelope.Refuse(where, "is not what the text commits to")
 		}
 		if parcels[f.Parcel] {
-			return refuse(where, "names another file's parcel")
+			return envelope.Refuse(where, "names another file's parcel")
 		}
 		parcels[f.Parcel] = true
 	}

@@ -52,12 +52,12 @@ func (f DeskFace) Validate() error {
 	}
 	if f.ValidTo == 0 {
 		if f.Standing == "interim" {
-			return refuse("valid_to", "is missing: an interim desk must end")
+			return envelope.Refuse("valid_to", "is missing: an interim desk must end")
 		}
 		return nil
 	}
 	if f.ValidTo <= f.ValidFrom {
-		return refuse("valid_to", "is not after valid_from")
+		return envelope.Refuse("valid_to", "is not after valid_from")
 	}
 	return checkTime("valid_to", f.ValidTo)
 }
@@ -78,43 +78,43 @@ type DeskBody struct {
 func (b DeskBody) Validate() error {
 	switch {
 	case len(b.Names) == 0 || len(b.Names) > maxNames:
-		return refuse("names", "are none or over %d", maxNames)
+		return envelope.Refuse("names", "are none or over %d", maxNames)
 	case len(b.Hours) > maxHours:
-		return refuse("hours", "are over %d", maxHours)
+		return envelope.Refuse("hours", "are over %d", maxHours)
 	case len(b.Hours) == 0 && !b.Always:
-		return refuse("hours", "are missing")
+		return envelope.Refuse("hours", "are missing")
 	case !KnownZone(b.Zone):
-		return refuse("zone", "%.40q is not a time zone", b.Zone)
+		return envelope.Refuse("zone", "%.40q is not a time zone", b.Zone)
 	case len(b.Languages) == 0 || len(b.Languages) > maxLanguages:
-		return refuse("languages", "are none or over %d", maxLanguages)
+		return envelope.Refuse("languages", "are none or over %d", maxLanguages)
 	case len(b.Substitutes) > maxSubstitutes:
-		return refuse("substitutes", "are over %d", maxSubstitutes)
+		return envelope.Refuse("substitutes", "are over %d", maxSubstitutes)
 	case b.Mail != "" && !mailPattern.MatchString(b.Mail):
-		return refuse("mail", "is not a mail address")
+		return envelope.Refuse("mail", "is not a mail address")
 	case b.Telephone != "" && !phonePattern.MatchString(b.Telephone):
-		return refuse("telephone", "is not a telephone number")
+		return envelope.Refuse("telephone", "is not a telephone number")
 	}
 	for tag, name := range b.Names {
-		if err := within("names", CheckLanguage(tag)); err != nil {
+		if err := envelope.Within("names", CheckLanguage(tag)); err != nil {
 			return err
 		}
-		if err := within("names/"+tag, CheckLine(name, maxName)); err != nil {
+		if err := envelope.Within("names/"+tag, CheckLine(name, maxName)); err != nil {
 			return err
 		}
 	}
 	for i, h := range b.Hours {
-		if err := within(fmt.Sprintf("hours/%d", i), h.Validate()); err != nil {
+		if err := envelope.Within(fmt.Sprintf("hours/%d", i), h.Validate()); err != nil {
 			return err
 		}
 	}
 	for i, tag := range b.Languages {
 		if err := CheckLanguage(tag); err != nil || slices.Contains(b.Languages[:i], tag) {
-			return refuse(fmt.Sprintf("languages/%d", i), "is not a language tag, or stands twice")
+			return envelope.Refuse(fmt.Sprintf("languages/%d", i), "is not a language tag, or stands twice")
 		}
 	}
 	for i, s := range b.Substitutes {
 		if _, err := envelope.ParseHash(s); err != nil && !slices.Contains(DeskRoles(), s) {
-			return refuse(fmt.Sprintf("substitutes/%d", i), "is neither a desk's id nor a role")
+			return envelope.Refuse(fmt.Sprintf("substitutes/%d", i), "is neither a desk's id nor a role")
 		}
 	}
 	return nil
@@ -131,13 +131,13 @@ type Hours struct {
 func (h Hours) Validate() error {
 	switch {
 	case !daysPattern.MatchString(h.Days):
-		return refuse("days", "%.20q is not a day of the week or two joined by a hyphen", h.Days)
+		return envelope.Refuse("days", "%.20q is not a day of the week or two joined by a hyphen", h.Days)
 	case !clockPattern.MatchString(h.From) || h.From == "24:00":
-		return refuse("from", "%.20q is not a time of day", h.From)
+		return envelope.Refuse("from", "%.20q is not a time of day", h.From)
 	case !clockPattern.MatchString(h.To):
-		return refuse("to", "%.20q is not a time of day", h.To)
+		return envelope.Refuse("to", "%.20q is not a time of day", h.To)
 	case h.From >= h.To: // both are HH:MM, so they compare as text
-		return refuse("to", "is not after from")
+		return envelope.Refuse("to", "is not after from")
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ type DeskCountersignFace struct {
 // Validate wants a desk.
 func (f DeskCountersignFace) Validate() error {
 	if f.Desk.IsZero() {
-		return refuse("desk", "is zero")
+		return envelope.Refuse("desk", "is zero")
 	}
 	return nil
 }

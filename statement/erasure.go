@@ -16,7 +16,7 @@ type ErasureFace struct {
 // Validate checks statement, reason and time.
 func (f ErasureFace) Validate() error {
 	if f.Statement.IsZero() {
-		return refuse("statement", "is zero")
+		return envelope.Refuse("statement", "is zero")
 	}
 	if err := oneOf("reason", f.Reason, ErasureReasons()...); err != nil {
 		return err

@@ -25,29 +25,29 @@ var faceString = regexp.MustCompile(`^[A-Za-z0-9_.:+/@-]{0,80}$`)
 // [a-z][a-z0-9_]{0,31}, no two alike.
 func CheckFace(face []byte) error {
 	if len(face) > maxFace {
-		return refuse("face", "is over %d bytes", maxFace)
+		return envelope.Refuse("face", "is over %d bytes", maxFace)
 	}
 	d := jsontext.NewDecoder(bytes.NewReader(face)) // refuses duplicate names and bad UTF-8
 	open, err := d.ReadToken()
 	if err != nil {
-		return within("face", err)
+		return envelope.Within("face", err)
 	}
 	if open.Kind() != '{' {
-		return refuse("face", "is not an object")
+		return envelope.Refuse("face", "is not an object")
 	}
 	for n := 0; d.PeekKind() != '}'; n++ {
 		if n == maxFaceMembers {
-			return refuse("face", "has over %d members", maxFaceMembers)
+			return envelope.Refuse("face", "has over %d members", maxFaceMembers)
 		}
 		if err := checkFaceMember(d); err != nil {
 			return err
 		}
 	}
 	if _, err := d.ReadToken(); err != nil {
-		return within("face", err)
+		return envelope.Within("face", err)
 	}
 	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
-		return refuse("face", "goes on after its end")
+		return envelope.Refuse("face", "goes on after its end")
 	}
 	return nil
 }
@@ -55,15 +55,15 @@ func CheckFace(face []byte) error {
 func checkFaceMember(d *jsontext.Decoder) error {
 	t, err := d.ReadToken()
 	if err != nil {
-		return within("face", err)
+		return envelope.Within("face", err)
 	}
 	name := t.String()
 	if !codePattern.MatchString(name) {
-		return refuse("face", "%.40q is not a member's name", name)
+		return envelope.Refuse("face", "%.40q is not a member's name", name)
 	}
 	where := "face/" + name
 	if t, err = d.ReadToken(); err != nil {
-		return within(where, err)
+		return envelope.Within(where, err)
 	}
 	switch t.Kind() {
 	case '"':
@@ -75,22 +75,22 @@ func checkFaceMember(d *jsontext.Decoder) error {
 	case '[':
 		return checkFaceArray(d, where)
 	}
-	return refuse(where, "is neither string, integer, boolean nor an array of strings")
+	return envelope.Refuse(where, "is neither string, integer, boolean nor an array of strings")
 }
 
 func checkFaceArray(d *jsontext.Decoder, where string) error {
 	for n := 0; ; n++ {
 		t, err := d.ReadToken()
 		if err != nil {
-			return within(where, err)
+			return envelope.Within(where, err)
 		}
 		switch {
 		case t.Kind() == ']':
 			return nil
 		case n == maxFaceArray:
-			return refuse(where, "has over %d values", maxFaceArray)
+			return envelope.Refuse(where, "has over %d values", maxFaceArray)
 		case t.Kind() != '"':
-			return refuse(where, "holds something else than strings")
+			return envelope.Refuse(where, "holds something else than strings")
 		}
 		if err := checkFaceString(where, t); err != nil {
 			return err
@@ -100,7 +100,7 @@ func checkFaceArray(d *jsontext.Decoder, where string) error {
 
 func checkFaceString(where string, t jsontext.Token) error {
 	if !faceString.MatchString(t.String()) {
-		return refuse(where, "is free text: only codes of at most 80 of A-Z a-z 0-9 _ . : + / @ - may stand here")
+		return envelope.Refuse(where, "is free text: only codes of at most 80 of A-Z a-z 0-9 _ . : + / @ - may stand here")
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func checkFaceString(where string, t jsontext.Token) error {
 func checkFaceInteger(where, literal string) error {
 	n, err := strconv.ParseInt(literal, 10, 64)
 	if err != nil || n > MaxInteger || n < -MaxInteger || literal == "-0" {
-		return refuse(where, "%.40s is not an integer within ±(2^53 − 1)", literal)
+		return envelope.Refuse(where, "%.40s is not an integer within ±(2^53 − 1)", literal)
 	}
 	return nil
 }

@@ -1,8 +1,6 @@
 package statement
 
 import (
-	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,33 +25,10 @@ var (
 	devicePattern   = regexp.MustCompile(`(?i)^(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9¹²³])[ ]*(\..*)?$`)
 )
 
-// refuse makes the error for one field, named by its path ("files/0/name"; "" is the whole).
-func refuse(where, format string, args ...any) error {
-	return &envelope.FormatError{What: fmt.Sprintf(format, args...), Where: pointer(where)}
-}
-
-// within places an error below where.
-func within(where string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if e, ok := errors.AsType[*envelope.FormatError](err); ok {
-		return &envelope.FormatError{What: e.What, Where: pointer(where) + e.Where, Err: e.Err}
-	}
-	return &envelope.FormatError{What: "is malformed", Where: pointer(where), Err: err}
-}
-
-func pointer(path string) string {
-	if path == "" {
-		return ""
-	}
-	return "/" + path
-}
-
 // checkTime takes UTC microseconds after 1970 that every reader reads alike.
 func checkTime(where string, t int64) error {
 	if t <= 0 || t > MaxInteger {
-		return refuse(where, "%d is not a time in UTC microseconds", t)
+		return envelope.Refuse(where, "%d is not a time in UTC microseconds", t)
 	}
 	return nil
 }
@@ -61,7 +36,7 @@ func checkTime(where string, t int64) error {
 // oneOf takes a code of a closed list.
 func oneOf(where, code string, list ...string) error {
 	if !slices.Contains(list, code) {
-		return refuse(where, "%.40q is none of %s", code, strings.Join(list, ", "))
+		return envelope.Refuse(where, "%.40q is none of %s", code, strings.Join(list, ", "))
 	}
 	return nil
 }
@@ -70,7 +45,7 @@ func oneOf(where, code string, list ...string) error {
 // form alone is checked, so that a register's next edition changes nothing here.
 func CheckLanguage(tag string) error {
 	if !languagePattern.MatchString(tag) {
-		return refuse("language", "%.40q is not a language tag", tag)
+		return envelope.Refuse("language", "%.40q is not a language tag", tag)
 	}
 	return nil
 }
@@ -80,17 +55,17 @@ func CheckLanguage(tag string) error {
 func CheckLine(s string, max int) error {
 	switch {
 	case s == "":
-		return refuse("", "is empty")
+		return envelope.Refuse("", "is empty")
 	case len(s) > max:
-		return refuse("", "is over %d bytes", max)
+		return envelope.Refuse("", "is over %d bytes", max)
 	case !utf8.ValidString(s):
-		return refuse("", "is not UTF-8")
+		return envelope.Refuse("", "is not UTF-8")
 	case s != strings.TrimSpace(s):
-		return refuse("", "begins or ends with space")
+		return envelope.Refuse("", "begins or ends with space")
 	}
 	for _, r := range s {
 		if isControl(r) || isDirection(r) || isInvisible(r) {
-			return refuse("", "holds the character %U", r)
+			return envelope.Refuse("", "holds the character %U", r)
 		}
 	}
 	return nil
@@ -102,17 +77,17 @@ func CheckLine(s string, max int) error {
 func CheckProse(s string, max int) error {
 	switch {
 	case strings.TrimSpace(s) == "":
-		return refuse("", "is empty")
+		return envelope.Refuse("", "is empty")
 	case len(s) > max:
-		return refuse("", "is over %d bytes", max)
+		return envelope.Refuse("", "is over %d bytes", max)
 	case !utf8.ValidString(s):
-		return refuse("", "is not UTF-8")
+		return envelope.Refuse("", "is not UTF-8")
 	}
 	for _, r := range s {
 		switch {
 		case r == '\n' || r == '\t':
 		case isControl(r) || isInvisible(r) || r >= 0x202A && r <= 0x202E:
-			return refuse("", "holds the character %U", r)
+			return envelope.Refuse("", "holds the character %U", r)
 		}
 	}
 	return nil
@@ -128,13 +103,13 @@ func CheckFileName(name string) error {
 	}
 	switch {
 	case strings.ContainsAny(name, `/\:*?"<>|`):
-		return refuse("", `holds one of / \ : * ? " < > |`)
+		return envelope.Refuse("", `holds one of / \ : * ? " < > |`)
 	case name == "." || name == "..":
-		return refuse("", "is a directory")
+		return envelope.Refuse("", "is a directory")
 	case strings.HasSuffix(name, "."):
-		return refuse("", "ends with a dot")
+		return envelope.Refuse("", "ends with a dot")
 	case devicePattern.MatchString(name):
-		return refuse("", "is the name of a device")
+		return envelope.Refuse("", "is the name of a device")
 	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package statement
 
-import "slices"
+import (
+	"slices"
+
+	"entente/envelope"
+)
 
 // KindsEdition names the edition of kinds that this build speaks; a rule set names one.
 const KindsEdition = "2026-1"
@@ -61,19 +65,19 @@ func Check(edition string, t *Text, body []byte) error {
 	k, ok := LookUp(edition, t.Kind)
 	switch {
 	case !ok:
-		return refuse("kind", "%.40q is not a kind of edition %.40q", t.Kind, edition)
+		return envelope.Refuse("kind", "%.40q is not a kind of edition %.40q", t.Kind, edition)
 	case !k.StandsIn(t.Lane):
-		return refuse("lane", "%s may not stand in lane %s", k.Name, t.Lane)
+		return envelope.Refuse("lane", "%s may not stand in lane %s", k.Name, t.Lane)
 	case t.Thread == nil && !k.Starts:
-		return refuse("thread", "%s does not start a thread", k.Name)
+		return envelope.Refuse("thread", "%s does not start a thread", k.Name)
 	case t.Thread != nil && !k.Follows:
-		return refuse("thread", "%s does not continue a thread", k.Name)
+		return envelope.Refuse("thread", "%s does not continue a thread", k.Name)
 	}
 	if err := k.CheckFace(t.Face); err != nil {
-		return within("face", err)
+		return envelope.Within("face", err)
 	}
 	if err := k.CheckBody(body); err != nil {
-		return within("body", err)
+		return envelope.Within("body", err)
 	}
 	if k.CheckBoth == nil {
 		return nil

@@ -20,7 +20,7 @@ func (f LinkConfirmFace) Validate() error {
 		return err
 	}
 	if f.Agreement.IsZero() {
-		return refuse("agreement", "is zero")
+		return envelope.Refuse("agreement", "is zero")
 	}
 	return checkTime("at", f.At)
 }
@@ -35,19 +35,19 @@ type LinkConfirmBody struct {
 
 // Validate checks names, note and agreement.
 func (b LinkConfirmBody) Validate() error {
-	if err := within("person", CheckLine(b.Person, maxName)); err != nil {
+	if err := envelope.Within("person", CheckLine(b.Person, maxName)); err != nil {
 		return err
 	}
-	if err := within("function", CheckLine(b.Function, maxName)); err != nil {
+	if err := envelope.Within("function", CheckLine(b.Function, maxName)); err != nil {
 		return err
 	}
 	if b.Note != "" {
-		if err := within("note", CheckProse(b.Note, maxNote)); err != nil {
+		if err := envelope.Within("note", CheckProse(b.Note, maxNote)); err != nil {
 			return err
 		}
 	}
 	_, err := DecodeAgreement(b.Agreement)
-	return within("agreement", err)
+	return envelope.Within("agreement", err)
 }
 
 // LinkAgreeFace proposes or signs another edition of the agreement: it is in force when both have said the same hash.
@@ -58,7 +58,7 @@ type LinkAgreeFace struct {
 // Validate wants a hash.
 func (f LinkAgreeFace) Validate() error {
 	if f.Agreement.IsZero() {
-		return refuse("agreement", "is zero")
+		return envelope.Refuse("agreement", "is zero")
 	}
 	return nil
 }
@@ -71,7 +71,7 @@ type LinkAgreeBody struct {
 // Validate decodes the agreement.
 func (b LinkAgreeBody) Validate() error {
 	_, err := DecodeAgreement(b.Agreement)
-	return within("agreement", err)
+	return envelope.Within("agreement", err)
 }
 
 func confirmAgrees(face, body []byte) error {
@@ -100,7 +100,7 @@ func agreeAgrees(face, body []byte) error {
 
 func sameAgreement(named envelope.Hash, agreement []byte) error {
 	if envelope.Sum(agreement) != named {
-		return refuse("face/agreement", "is not the hash of the agreement in the body")
+		return envelope.Refuse("face/agreement", "is not the hash of the agreement in the body")
 	}
 	return nil
 }

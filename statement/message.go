@@ -26,7 +26,7 @@ func checkDeskID(where, id string) error {
 		return nil
 	}
 	_, err := envelope.ParseHash(id)
-	return within(where, err)
+	return envelope.Within(where, err)
 }
 
 // MessageBody is a message between people.
@@ -38,13 +38,13 @@ type MessageBody struct {
 
 // Validate checks subject, language and text.
 func (b MessageBody) Validate() error {
-	if err := within("subject", CheckLine(b.Subject, maxSubject)); err != nil {
+	if err := envelope.Within("subject", CheckLine(b.Subject, maxSubject)); err != nil {
 		return err
 	}
 	if err := CheckLanguage(b.Language); err != nil {
 		return err
 	}
-	return within("text", CheckProse(b.Text, maxMessage))
+	return envelope.Within("text", CheckProse(b.Text, maxMessage))
 }
 
 // EmptyBody carries nothing: the body of kinds that say all in their face, and face and body of a test.

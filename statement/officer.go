@@ -15,16 +15,16 @@ import (
 func (r Rules) CheckOfficerSignatures(reg envelope.Registry, text []byte, sigs []envelope.Signature, cards []party.Card) error {
 	t, err := DecodeText(text)
 	if err != nil {
-		return within("text", err)
+		return envelope.Within("text", err)
 	}
 	if len(sigs) == 0 {
 		if slices.Contains(r.OfficerSignatures, t.Kind) {
-			return refuse("signatures", "are missing: the rule set asks for an officer's on %s", t.Kind)
+			return envelope.Refuse("signatures", "are missing: the rule set asks for an officer's on %s", t.Kind)
 		}
 		return nil
 	}
 	if len(sigs) > maxSignatures {
-		return refuse("signatures", "are over %d", maxSignatures)
+		return envelope.Refuse("signatures", "are over %d", maxSignatures)
 	}
 	set := envelope.KeySet{Name: "officers"}
 	for i, s := range sigs {
@@ -32,13 +32,13 @@ func (r Rules) CheckOfficerSignatures(reg envelope.Registry, text []byte, sigs [
 		where := fmt.Sprintf("signatures/%d", i)
 		switch {
 		case card < 0:
-			return refuse(where, "is by nobody who has a card")
+			return envelope.Refuse(where, "is by nobody who has a card")
 		case cards[card].Link != t.Link:
-			return refuse(where, "is by an officer of another link")
+			return envelope.Refuse(where, "is by an officer of another link")
 		case !cards[card].ValidAt(t.Authored):
-			return refuse(where, "is by a card that was not valid when the text was authored")
+			return envelope.Refuse(where, "is by a card that was not valid when the text was authored")
 		case cards[card].Format == party.FormatWebAuthn:
-			return refuse(where, "is a WebAuthn assertion")
+			return envelope.Refuse(where, "is a WebAuthn assertion")
 		}
 		set.Keys = append(set.Keys, cards[card].Key)
 	}

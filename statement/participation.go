@@ -1,6 +1,10 @@
 package statement
 
-import "slices"
+import (
+	"slices"
+
+	"entente/envelope"
+)
 
 // ParticipationReasons returns the codes for suspending lanes and for withdrawing from a link. A party that does not wish to
 // give its reason says "withheld": that is an answer, too.
@@ -50,22 +54,22 @@ func (b ParticipationBody) Validate() error {
 	if b.Words == "" {
 		return nil
 	}
-	return within("words", CheckProse(b.Words, maxNote))
+	return envelope.Within("words", CheckProse(b.Words, maxNote))
 }
 
 // checkSuspendable refuses the control lane: identity, recall and the duties that remain go through it.
 func checkSuspendable(lanes []Lane) error {
 	if len(lanes) == 0 {
-		return refuse("lanes", "are none")
+		return envelope.Refuse("lanes", "are none")
 	}
 	for i, l := range lanes {
 		switch {
 		case l == Control:
-			return refuse("lanes", "name control, which is never suspended")
+			return envelope.Refuse("lanes", "name control, which is never suspended")
 		case !l.Valid():
-			return refuse("lanes", "%.40q is not a lane", string(l))
+			return envelope.Refuse("lanes", "%.40q is not a lane", string(l))
 		case slices.Contains(lanes[:i], l):
-			return refuse("lanes", "%s stands twice", l)
+			return envelope.Refuse("lanes", "%s stands twice", l)
 		}
 	}
 	return nil

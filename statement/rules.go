@@ -120,7 +120,7 @@ func (r Rules) Encode() ([]byte, error) {
 		return nil, err
 	}
 	if len(data) > MaxRules {
-		return nil, refuse("rules", "are over %d bytes", MaxRules)
+		return nil, envelope.Refuse("rules", "are over %d bytes", MaxRules)
 	}
 	return data, nil
 }
@@ -146,23 +146,23 @@ func (r Rules) Edition() envelope.Hash {
 // does not have, a step that has two deadlines.
 func (r Rules) Validate() error {
 	if r.V != 1 {
-		return refuse("v", "is %d, not 1", r.V)
+		return envelope.Refuse("v", "is %d, not 1", r.V)
 	}
 	if _, ok := Kinds(r.Kinds); !ok {
-		return refuse("kinds", "edition %.40q is not known here", r.Kinds)
+		return envelope.Refuse("kinds", "edition %.40q is not known here", r.Kinds)
 	}
 	if r.Zones != ZonesEdition {
-		return refuse("zones", "edition %.40q is not known here", r.Zones)
+		return envelope.Refuse("zones", "edition %.40q is not known here", r.Zones)
 	}
 	for _, e := range [][2]string{{"schemas", r.Schemas}, {"folds", r.Folds}, {"measures", r.Measures}} {
 		if !editionPattern.MatchString(e[1]) {
-			return refuse(e[0], "%.40q is not an edition", e[1])
+			return envelope.Refuse(e[0], "%.40q is not an edition", e[1])
 		}
 	}
 	if err := oneOf("officer", r.Officer, "name", "role", "nothing"); err != nil {
 		return err
 	}
-	if err := within("policy", r.Policy.Validate()); err != nil {
+	if err := envelope.Within("policy", r.Policy.Validate()); err != nil {
 		return err
 	}
 	if err := r.checkDeadlines(); err != nil {
@@ -176,17 +176,17 @@ func (r Rules) Validate() error {
 
 func (r Rules) checkDeadlines() error {
 	if len(r.Deadlines) > maxDeadlines {
-		return refuse("deadlines", "are over %d", maxDeadlines)
+		return envelope.Refuse("deadlines", "are over %d", maxDeadlines)
 	}
 	type step struct{ step, kind, urgency string }
 	seen := make(map[step]bool, len(r.Deadlines))
 	for i, d := range r.Deadlines {
 		where := fmt.Sprintf("deadlines/%d", i)
-		if err := within(where, r.checkDeadline(d)); err != nil {
+		if err := envelope.Within(where, r.checkDeadline(d)); err != nil {
 			return err
 		}
 		if seen[step{d.Step, d.Kind, d.Urgency}] {
-			return refuse(where, "is the second for its step")
+			return envelope.Refuse(where, "is the second for its step")
 		}
 		seen[step{d.Step, d.Kind, d.Urgency}] = true
 	}
@@ -202,30 +202,30 @@ func (r Rules) checkDeadline(d Deadline) error {
 	}
 	switch {
 	case !codePattern.MatchString(d.Step):
-		return refuse("step", "%.40q is not a code", d.Step)
+		return envelope.Refuse("step", "%.40q is not a code", d.Step)
 	case d.Amount < 0 || d.Amount > maxAmount:
-		return refuse("amount", "is not within 0 to %d", maxAmount)
+		return envelope.Refuse("amount", "is not within 0 to %d", maxAmount)
 	}
 	return r.checkKind(d.Kind)
 }
 
 func (r Rules) checkHolidays() error {
 	if len(r.Holidays) > maxCalendars {
-		return refuse("holidays", "are of over %d parties", maxCalendars)
+		return envelope.Refuse("holidays", "are of over %d parties", maxCalendars)
 	}
 	for id, dates := range r.Holidays {
 		if _, err := envelope.ParseHash(id); err != nil {
-			return within("holidays", err)
+			return envelope.Within("holidays", err)
 		}
 		if len(dates) > maxHolidays {
-			return refuse("holidays/"+id, "are over %d", maxHolidays)
+			return envelope.Refuse("holidays/"+id, "are over %d", maxHolidays)
 		}
 		for i, date := range dates {
 			if _, err := time.Parse(time.DateOnly, date); err != nil {
-				return refuse("holidays/"+id, "%.20q is not a date", date)
+				return envelope.Refuse("holidays/"+id, "%.20q is not a date", date)
 			}
 			if i > 0 && dates[i-1] >= date {
-				return refuse("holidays/"+id, "are not ascending")
+				return envelope.Refuse("holidays/"+id, "are not ascending")
 			}
 		}
 	}
@@ -234,23 +234,23 @@ func (r Rules) checkHolidays() error {
 
 func (r Rules) checkKinds() error {
 	if len(r.Retention) > maxRetentions {
-		return refuse("retention", "has over %d entries", maxRetentions)
+		return envelope.Refuse("retention", "has over %d entries", maxRetentions)
 	}
 	for i, k := range r.Retention {
 		where := fmt.Sprintf("retention/%d", i)
 		if k.Days < 1 || k.Days > maxRetainDays {
-			return refuse(where, "is not within 1 to %d days", maxRetainDays)
+			return envelope.Refuse(where, "is not within 1 to %d days", maxRetainDays)
 		}
-		if err := within(where, r.checkKind(k.Kind)); err != nil {
+		if err := envelope.Within(where, r.checkKind(k.Kind)); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(r.Retention[:i], func(o Retention) bool { return o.Kind == k.Kind }) {
-			return refuse(where, "is the second for its kind")
+			return envelope.Refuse(where, "is the second for its kind")
 		}
 	}
 	for i, name := range r.OfficerSignatures {
 		if _, ok := LookUp(r.Kinds, name); !ok || slices.Contains(r.OfficerSignatures[:i], name) {
-			return refuse("officer_signatures", "%.40q is not a kind of the edition, or stands twice", name)
+			return envelope.Refuse("officer_signatures", "%.40q is not a kind of the edition, or stands twice", name)
 		}
 	}
 	return nil
@@ -261,7 +261,7 @@ func (r Rules) checkKind(name string) error {
 		return nil
 	}
 	if _, ok := LookUp(r.Kinds, name); !ok {
-		return refuse("kind", "%.40q is not a kind of edition %s", name, r.Kinds)
+		return envelope.Refuse("kind", "%.40q is not a kind of edition %s", name, r.Kinds)
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func (t *Text) Encode() ([]byte, error) {
 		return nil, err
 	}
 	if len(data) > MaxText {
-		return nil, refuse("text", "is over %d bytes", MaxText)
+		return nil, envelope.Refuse("text", "is over %d bytes", MaxText)
 	}
 	return data, nil
 }
@@ -70,7 +70,7 @@ func (t *Text) Encode() ([]byte, error) {
 // is kept, also by builds that know no kind of its edition; Check does.
 func DecodeText(data []byte) (*Text, error) {
 	if len(data) > MaxText {
-		return nil, refuse("text", "is over %d bytes", MaxText)
+		return nil, envelope.Refuse("text", "is over %d bytes", MaxText)
 	}
 	var t Text
 	if err := envelope.Unmarshal(data, &t); err != nil {
@@ -86,27 +86,27 @@ func DecodeText(data []byte) (*Text, error) {
 func (t *Text) Validate() error {
 	switch {
 	case t.V != 1:
-		return refuse("v", "is %d, not 1", t.V)
+		return envelope.Refuse("v", "is %d, not 1", t.V)
 	case t.Link.IsZero():
-		return refuse("link", "is zero")
+		return envelope.Refuse("link", "is zero")
 	case t.From.IsZero():
-		return refuse("from", "is zero")
+		return envelope.Refuse("from", "is zero")
 	case t.To.IsZero():
-		return refuse("to", "is zero")
+		return envelope.Refuse("to", "is zero")
 	case t.From == t.To:
-		return refuse("to", "is the author")
+		return envelope.Refuse("to", "is the author")
 	case !t.Lane.Valid():
-		return refuse("lane", "%.40q is not a lane", string(t.Lane))
+		return envelope.Refuse("lane", "%.40q is not a lane", string(t.Lane))
 	case !kindPattern.MatchString(t.Kind):
-		return refuse("kind", "%.40q is not a kind's name", t.Kind)
+		return envelope.Refuse("kind", "%.40q is not a kind's name", t.Kind)
 	case t.Edition.IsZero():
-		return refuse("edition", "is zero")
+		return envelope.Refuse("edition", "is zero")
 	case t.Thread != nil && t.Thread.IsZero():
-		return refuse("thread", "is zero")
+		return envelope.Refuse("thread", "is zero")
 	case !KnownZone(t.Zone):
-		return refuse("zone", "%.40q is not a time zone", t.Zone)
+		return envelope.Refuse("zone", "%.40q is not a time zone", t.Zone)
 	case t.Body.IsZero():
-		return refuse("body", "is zero")
+		return envelope.Refuse("body", "is zero")
 	}
 	if err := oneOf("urgency", t.Urgency, Urgencies()...); err != nil {
 		return err
@@ -119,10 +119,10 @@ func (t *Text) Validate() error {
 			return err
 		}
 		if *t.ReplyBy <= t.Authored {
-			return refuse("reply_by", "is not after the time of authoring")
+			return envelope.Refuse("reply_by", "is not after the time of authoring")
 		}
 	}
-	if err := within("marking", t.Marking.Validate()); err != nil {
+	if err := envelope.Within("marking", t.Marking.Validate()); err != nil {
 		return err
 	}
 	if err := CheckFace(t.Face); err != nil {
@@ -138,12 +138,12 @@ func (t *Text) Validate() error {
 // commitments, so choosing salts to have a small one wins nothing.
 func checkCommitments(where string, list []Commitment, max int) error {
 	if len(list) > max {
-		return refuse(where, "has over %d entries", max)
+		return envelope.Refuse(where, "has over %d entries", max)
 	}
 	seen := make(map[Commitment]bool, len(list))
 	for i, c := range list {
 		if c.IsZero() || seen[c] {
-			return refuse(fmt.Sprintf("%s/%d", where, i), "is zero or stands twice")
+			return envelope.Refuse(fmt.Sprintf("%s/%d", where, i), "is zero or stands twice")
 		}
 		seen[c] = true
 	}

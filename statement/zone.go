@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"entente/envelope"
 )
 
 // ZonesEdition names the edition of the IANA time-zone data that this build carries. Clocks that count days count them by this
@@ -32,20 +34,20 @@ func KnownZone(name string) bool {
 // Zone loads a time zone of ZonesEdition. It reads the archive's directory each time: keep what it returns.
 func Zone(name string) (*time.Location, error) {
 	if !KnownZone(name) {
-		return nil, refuse("zone", "%.40q is not a time zone of edition %s", name, ZonesEdition)
+		return nil, envelope.Refuse("zone", "%.40q is not a time zone of edition %s", name, ZonesEdition)
 	}
 	archive, err := zip.NewReader(bytes.NewReader(zoneArchive), int64(len(zoneArchive)))
 	if err != nil {
-		return nil, within("zone", err)
+		return nil, envelope.Within("zone", err)
 	}
 	f, err := archive.Open(name)
 	if err != nil {
-		return nil, within("zone", err)
+		return nil, envelope.Within("zone", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(f)
 	if err != nil {
-		return nil, within("zone", err)
+		return nil, envelope.Within("zone", err)
 	}
 	return time.LoadLocationFromTZData(name, data)
 }
