@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"entente/internal/node"
 )
 
 // usageError is a mistake in how the command was called.
@@ -58,7 +60,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	name := unknown.GetSpecifiedName()
 	var near []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if !f.Hidden && slips(name, f.Name) <= min(maxSlips, len(name)/3) {
+		if !f.Hidden && node.EditDistance(name, f.Name) <= min(maxSlips, len(name)/3) {
 			near = append(near, f.Name)
 		}
 	})
@@ -69,27 +71,6 @@ func flagError(cmd *cobra.Command, err error) error {
 		}
 		return usage("There is no flag %s%s; this is called as: %s", dashes, name, cmd.UseLine())
 	}
-	nearest := slices.MinFunc(near, func(a, b string) int { return slips(name, a) - slips(name, b) })
+	nearest := slices.MinFunc(near, func(a, b string) int { return node.EditDistance(name, a) - node.EditDistance(name, b) })
 	return usage("There is no flag --%s; did you mean --%s?", name, nearest)
-}
-
-// slips is the Levenshtein distance of two names, byte by byte.
-func slips(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

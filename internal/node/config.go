@@ -158,12 +158,12 @@ func parseConfig(path, text string) (map[string]configValue, error) {
 // nearest is the known setting with the least edit distance from a name.
 func nearest(name string) string {
 	return slices.MinFunc(settings(), func(a, b setting) int {
-		return cmp.Compare(distance(name, a.name), distance(name, b.name))
+		return cmp.Compare(EditDistance(name, a.name), EditDistance(name, b.name))
 	}).name
 }
 
-// distance is the Levenshtein distance of two names, byte by byte.
-func distance(a, b string) int {
+// EditDistance is the Levenshtein distance of two names, byte by byte.
+func EditDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
