@@ -153,8 +153,14 @@ func (w *accepting) one(ctx context.Context, a *arrival) error {
 			rejected = refusedUnverified
 		}
 	}
+	terms, err := w.h.terms(w.l)
+	if err != nil {
+		return err
+	}
+	// By our own clock it waits no longer than agreed, whatever the author's clock says.
+	expires := min(hd.Expires, w.h.now()+terms.Limits.Expiry*1e6)
 	row := exchange.Parcel{ID: hd.ID, Link: hd.Link, Author: hd.From, Epoch: hd.Epoch, Lane: hd.Lane, Seq: hd.Seq, File: -1, Header: a.hash,
-		Text: hd.Text, State: exchange.Arriving, SentIndex: hd.Index, GotIndex: -1, Created: hd.Created, Expires: hd.Expires,
+		Text: hd.Text, State: exchange.Arriving, SentIndex: hd.Index, GotIndex: -1, Created: hd.Created, Expires: expires,
 		Segments: hd.Segments, Length: hd.Length}
 	if hd.File != nil {
 		row.File = hd.File.Position

@@ -347,7 +347,7 @@ func (h *House) outgoingSegments(ctx context.Context, s *linkState, d *Delivery,
 		}
 		err = h.readSegments(ctx, d, p, numbers(gaps, p.Segments, left))
 		if notFound(err) { // its last receipt came meanwhile, or the disk lost it
-			h.cfg.Log.Warn("the segments of a parcel are not here", "link", d.Link, "parcel", id)
+			h.warn(d.Link, "the segments of a parcel are not here", "parcel", id)
 			s.forget(id)
 			continue
 		}
@@ -422,7 +422,7 @@ func (h *House) answered(ctx context.Context, link statement.LinkID, answers []p
 	back, err := h.receive(ctx, link, answers, func(id envelope.ID) { done[id] = true })
 	for _, f := range back {
 		if f.Kind == parcel.FrameRefusal {
-			h.cfg.Log.Warn("an answer of the peer was refused", "link", link, "refusal", string(f.Payload))
+			h.warn(link, "an answer of the peer was refused", "refusal", string(f.Payload))
 		}
 	}
 	return done, err

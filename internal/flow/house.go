@@ -70,6 +70,7 @@ type linkState struct {
 	leftover   []string                            // sealed bytes of parcels at their end, still to be removed
 	fruitless  int                                 // rounds that ended in a row without a new cosignature
 	fails      int                                 // deliveries failed in a row
+	warned     map[string]warned                   // what a peer had us log, by message
 	unsaved    map[envelope.Hash]exchange.Document // signed, and not stored with their signatures yet
 }
 
@@ -93,7 +94,7 @@ func (h *House) link(id statement.LinkID) *linkState {
 	s, _ := h.links.LoadOrStore(id, &linkState{
 		wake: make(chan struct{}, 1), old: -1, have: -1,
 		leaves: map[envelope.ID][]envelope.Hash{}, wants: map[envelope.ID][]parcel.Gap{},
-		unsaved: map[envelope.Hash]exchange.Document{}, docs: map[envelope.Hash]bool{}, flying: map[envelope.ID]bool{},
+		unsaved: map[envelope.Hash]exchange.Document{}, docs: map[envelope.Hash]bool{}, flying: map[envelope.ID]bool{}, warned: map[string]warned{},
 	})
 	return s.(*linkState)
 }

@@ -75,6 +75,7 @@ type side struct {
 	tally *tally
 	link  statement.LinkID
 	dir   string // of the database
+	log   slog.Handler
 }
 
 // world is two parties with their link.
@@ -115,7 +116,7 @@ func newSide(t testing.TB, name string, c *clock, store flow.Store) *side {
 		t.Cleanup(func() { s.Close() })
 		store = s
 	}
-	s := &side{name: name, keys: keys, store: store, blobs: newMemoryBlobs(), clock: c, tally: &tally{}, dir: dir}
+	s := &side{name: name, keys: keys, store: store, blobs: newMemoryBlobs(), clock: c, tally: &tally{}, dir: dir, log: slog.NewTextHandler(io.Discard, nil)}
 	s.House = s.open(t, chain)
 	return s
 }
@@ -124,7 +125,7 @@ func newSide(t testing.TB, name string, c *clock, store flow.Store) *side {
 func (s *side) open(t testing.TB, chain *party.Chain) *flow.House {
 	t.Helper()
 	h, err := flow.New(flow.Config{Store: s.store, Blobs: s.blobs, Keys: s.keys, Registry: envelope.Default(), Self: chain, Now: s.clock.now,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Endpoint: "https://" + s.name + ".localhost:7443", Count: s.tally})
+		Log: slog.New(s.log), Endpoint: "https://" + s.name + ".localhost:7443", Count: s.tally})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,6 +280,8 @@ type memoryBlobs struct {
 	partials map[envelope.ID][]byte
 	full     bool
 	stuck    bool // nothing can be removed
+
+	unreadable bool // nothing can be opened
 }
 
 func newMemoryBlobs() *memoryBlobs {
@@ -301,6 +304,9 @@ func (m *memoryBlobs) Create(context.Context) (flow.BlobWriter, error) {
 func (m *memoryBlobs) Open(_ context.Context, name string) (flow.Blob, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.unreadable {
+		return nil, fault.New(fault.Unavailable, "blob", "The disk does not answer.")
+	}
 	data, ok := m.blobs[name]
 	if !ok {
 		return nil, fault.New(fault.NotFound, "blob", "no such blob")

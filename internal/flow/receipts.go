@@ -308,7 +308,7 @@ func (in *intake) refusal(ctx context.Context, f parcel.Frame) error {
 		in.h.cfg.Count.Refused("peer", "refusal")
 		return nil
 	}
-	in.h.cfg.Log.Warn("the peer could not take a frame", "link", in.l.Alias, "code", r.Code, "sentence", r.Sentence)
+	in.h.warn(in.l.ID, "the peer could not take a frame", "code", r.Code, "sentence", r.Sentence)
 	if r.Parcel == nil {
 		return nil
 	}

@@ -35,7 +35,7 @@ func (h *House) receive(ctx context.Context, link statement.LinkID, frames []par
 	if err != nil {
 		return nil, err
 	}
-	in := &intake{h: h, l: l, peer: peer, state: h.link(link), ended: ended}
+	in := &intake{h: h, l: l, peer: peer, state: h.link(link), looked: map[look]bool{}, ended: ended}
 	if err := in.take(ctx, frames); err != nil {
 		return nil, err
 	}
@@ -52,8 +52,15 @@ type intake struct {
 	peer    *party.Chain
 	state   *linkState
 	answers []parcel.Frame
-	woke    bool // something for the sender to do
+	looked  map[look]bool // at what is missing of these parcels: a peer that repeats itself costs one look
+	woke    bool          // something for the sender to do
 	ended   func(envelope.ID)
+}
+
+// look is what a frame of a kind had us look at.
+type look struct {
+	kind   parcel.FrameKind
+	parcel envelope.ID
 }
 
 // take sorts frames by kind and takes each kind in an order in which nothing waits for a later one.
@@ -193,9 +200,10 @@ func (in *intake) parcels(ctx context.Context, batch []*arrival) error {
 				return err
 			}
 		}
-		if len(a.receipts) > 0 {
+		if len(a.receipts) > 0 || in.looked[look{parcel.FrameParcel, a.header.ID}] {
 			continue
 		}
+		in.looked[look{parcel.FrameParcel, a.header.ID}] = true
 		in.state.pieces.Lock()
 		err := in.answerMissing(ctx, a.header)
 		in.state.pieces.Unlock()
@@ -301,6 +309,8 @@ func (in *intake) policy(a *arrival) {
 		a.broken = fault.Wrap(fault.Internal, "agreement", "The link's agreement cannot be read here.", err)
 	case hd.Expires <= in.h.now():
 		a.refusal = "expired"
+	case hd.Expires-hd.Created > agreement.Limits.Expiry*1e6:
+		a.refusal = "expiry"
 	case !sameSuites(hd.Suites, agreement.Suites):
 		a.refusal = "suites"
 	case hd.File != nil && hd.Length > agreement.Limits.FileBytes+agreement.Limits.FileBytes/1024+(4<<20):

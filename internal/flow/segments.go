@@ -21,6 +21,10 @@ func (in *intake) segmentHashes(ctx context.Context, f parcel.Frame) error {
 		in.refuse(nil, "segment_hashes", "The segments' hashes are malformed: "+plain(err)+".")
 		return nil
 	}
+	if in.looked[look{parcel.FrameSegmentHashes, s.Parcel}] {
+		return nil
+	}
+	in.looked[look{parcel.FrameSegmentHashes, s.Parcel}] = true
 	p, hd, err := in.arriving(ctx, s.Parcel)
 	if err != nil || hd == nil {
 		return err
@@ -30,7 +34,7 @@ func (in *intake) segmentHashes(ctx context.Context, f parcel.Frame) error {
 		return nil
 	}
 	if err := in.h.cfg.Blobs.Reserve(hd.Length); err != nil {
-		in.h.cfg.Log.Warn("there is no room for a parcel that arrives", "link", in.l.Alias, "bytes", hd.Length, "err", err)
+		in.h.warn(in.l.ID, "there is no room for a parcel that arrives", "bytes", hd.Length, "err", err)
 		in.refuse(&s.Parcel, "disk_full", "There is no room here for this parcel now; it is taken when there is.")
 		return nil // the rest of the batch needs no room
 	}

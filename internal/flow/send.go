@@ -461,7 +461,8 @@ func (s *segmentHasher) finish() []envelope.Hash {
 var errUnsettled = errors.New("what came in is not settled yet")
 
 // reserve gives a batch of statements their places in one transaction: sequence, previous header, ledger leaf, and what
-// we have seen. It settles first, so that seen admits everything that we receipted.
+// we have seen. It settles first, so that seen admits everything that we receipted. Where some of it cannot be opened, as while a
+// disk fails, seen admits it all the same: what begins a thread reads nothing of it, and what continues one is refused for now.
 func (h *House) reserve(ctx context.Context, batch []*reservation) []error {
 	errs := make([]error, len(batch))
 	link := batch[0].link
@@ -471,15 +472,15 @@ func (h *House) reserve(ctx context.Context, batch []*reservation) []error {
 			priority = Urgent
 		}
 	}
+	var closed error // why some of what came in cannot be opened now
 	for range 100 {
 		err := h.cfg.Store.Update(ctx, priority, func(tx Tx) error {
 			clear(errs)
-			return h.reserveAll(ctx, tx, link, batch, errs)
+			return h.reserveAll(ctx, tx, link, batch, errs, closed)
 		})
 		if errors.Is(err, errUnsettled) {
-			if err = h.settle(ctx, link.ID, false); err == nil {
-				continue
-			}
+			closed = h.settle(ctx, link.ID, func(p exchange.Parcel) bool { return p.File < 0 })
+			continue
 		}
 		if err != nil {
 			for i := range errs {
@@ -494,7 +495,7 @@ func (h *House) reserve(ctx context.Context, batch []*reservation) []error {
 	return errs
 }
 
-func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []*reservation, errs []error) error {
+func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []*reservation, errs []error, closed error) error {
 	l, err := tx.Link(ctx, l.ID)
 	if err != nil {
 		return err
@@ -534,12 +535,16 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 			if err != nil {
 				return err
 			}
-			if theirs.Settled < theirs.Contiguous {
+			if theirs.Settled < theirs.Contiguous && closed == nil {
 				return errUnsettled
 			}
 			lanes[lane], seen[lane] = &own, theirs
 		}
 		own := lanes[lane]
+		if r.text.Thread != nil && seen[lane].Settled < seen[lane].Contiguous {
+			errs[i] = fault.Wrap(fault.Unavailable, "unsettled", "Something that came in before this cannot be opened here now, and may bear on it; try again when the node's log tells of no failing disk.", closed)
+			continue
+		}
 		if errs[i] = h.checkGuard(ctx, tx, l, r, *own, seen[lane]); errs[i] != nil {
 			continue
 		}
@@ -609,7 +614,7 @@ func (h *House) place(b *book, own *exchange.LaneState, seen exchange.LaneState,
 	if hd.File == nil {
 		seq = own.Last + 1
 		hd.Seq = seq
-		hd.Seen = &parcel.Seen{Epoch: l.PeerEpoch, Seq: seen.Settled}
+		hd.Seen = &parcel.Seen{Epoch: l.PeerEpoch, Seq: seen.Contiguous}
 		hd.Prev = nil
 		if own.Last > 0 {
 			prev := own.LastHeader
@@ -622,7 +627,7 @@ func (h *House) place(b *book, own *exchange.LaneState, seen exchange.LaneState,
 	}
 	out.payload = payload
 	out.row.Epoch, out.row.Seq, out.row.Header = l.OwnEpoch, seq, envelope.Sum(payload)
-	out.row.SeenEpoch, out.row.SeenSeq = l.PeerEpoch, seen.Settled
+	out.row.SeenEpoch, out.row.SeenSeq = l.PeerEpoch, seen.Contiguous
 	if hd.File == nil {
 		own.Last, own.LastHeader = seq, out.row.Header
 	}
@@ -661,17 +666,23 @@ func (h *House) Resume(ctx context.Context) error {
 
 // sendAgain makes parcels due that were delivered and have no receipt. Those whose delivery failed keep their back-off.
 func (h *House) sendAgain(ctx context.Context, tx Tx, l exchange.Link) error {
-	rows, err := tx.ParcelsIn(ctx, l.ID, h.self, exchange.Sending, settleBatch)
-	if err != nil {
-		return err
-	}
-	var ids []envelope.ID
-	for _, p := range rows {
-		if p.Attempts == 0 {
-			ids = append(ids, p.ID)
+	var last exchange.Parcel
+	for {
+		rows, err := tx.ParcelsIn(ctx, l.ID, h.self, exchange.Sending, last, pageOfParcels)
+		if err != nil {
+			return err
+		}
+		var ids []envelope.ID
+		for _, p := range rows {
+			if p.Attempts == 0 {
+				ids = append(ids, p.ID)
+			}
+			last = p
+		}
+		if err := tx.SetTries(ctx, ids, 0, 0); err != nil || len(rows) < pageOfParcels {
+			return err
 		}
 	}
-	return tx.SetTries(ctx, ids, 0, 0)
 }
 
 // fileLabel separates the keys of a statement's files at rest.

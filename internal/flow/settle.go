@@ -33,7 +33,7 @@ func (h *House) open(_ context.Context, l exchange.Link, hd *parcel.Header, src 
 		return nil, nil, "", fault.Wrap(fault.Unavailable, "open", "The statement could not be opened now; nothing was lost.", err)
 	}
 	if err != nil {
-		h.cfg.Log.Warn("a parcel could not be opened", "link", l.Alias, "parcel", hd.ID, "err", err)
+		h.warn(l.ID, "a parcel could not be opened", "parcel", hd.ID, "err", err)
 		return nil, nil, "not_opened", nil
 	}
 	rules, err := h.editions(l)
@@ -105,14 +105,14 @@ func (h *House) SettleLoop(ctx context.Context) error {
 }
 
 // Settle opens everything of a link that was received and not opened yet: large statements, and files whose statement is
-// known. It is idempotent; a crash in the middle is settled by the next call.
+// known. What cannot be opened now keeps nothing else back. It is idempotent; a crash in the middle is settled by the next call.
 func (h *House) Settle(ctx context.Context, link statement.LinkID) error {
-	return h.settle(ctx, link, true)
+	return h.settle(ctx, link, func(exchange.Parcel) bool { return true })
 }
 
-// settle is Settle, without files where only what was said matters.
-func (h *House) settle(ctx context.Context, link statement.LinkID, files bool) error {
-	l, rows, err := h.unsettled(ctx, link)
+// settle is Settle, of some parcels only.
+func (h *House) settle(ctx context.Context, link statement.LinkID, which func(exchange.Parcel) bool) error {
+	l, err := h.linkRow(ctx, link)
 	if err != nil {
 		return err
 	}
@@ -124,22 +124,56 @@ func (h *House) settle(ctx context.Context, link statement.LinkID, files bool) e
 	for _, blob := range leftover {
 		h.drop(ctx, link, blob)
 	}
-	var errs []error // what cannot be opened now keeps nothing else back
-	for _, p := range rows {
-		switch {
-		case p.File < 0:
-			err = h.settleStatement(ctx, l, p)
-		case files:
-			err = h.settleFile(ctx, l, p)
-		default:
-			continue
+	failed := 0
+	var first error
+	err = h.eachIn(ctx, l, exchange.Received, func(p exchange.Parcel) error {
+		if !which(p) {
+			return nil
 		}
-		if err != nil && !h.settledMeanwhile(ctx, p.ID) {
-			errs = append(errs, fmt.Errorf("settling parcel %s: %w", p.ID, err))
+		open := h.settleFile
+		if p.File < 0 {
+			open = h.settleStatement
+		}
+		if err := open(ctx, l, p); err != nil && !h.settledMeanwhile(ctx, p.ID) {
+			if failed++; first == nil {
+				first = fmt.Errorf("settling parcel %s: %w", p.ID, err)
+			}
+		}
+		return ctx.Err()
+	})
+	if failed > 1 {
+		first = fmt.Errorf("%w; and %d more", first, failed-1)
+	}
+	return errors.Join(first, err)
+}
+
+// eachIn goes through the peer's parcels on a link in a state, most urgent first, a page at a time: however many wait, none is
+// left out. do may move them on.
+func (h *House) eachIn(ctx context.Context, l exchange.Link, state exchange.ParcelState, do func(exchange.Parcel) error) error {
+	var last exchange.Parcel
+	for {
+		var rows []exchange.Parcel
+		err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+			rows, err = tx.ParcelsIn(ctx, l.ID, l.Peer, state, last, pageOfParcels)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, p := range rows {
+			if err := do(p); err != nil {
+				return err
+			}
+			last = p
+		}
+		if len(rows) < pageOfParcels {
+			return nil
 		}
 	}
-	return errors.Join(errs...)
 }
+
+// pageOfParcels is how many rows are read at a time.
+const pageOfParcels = 256
 
 // settledMeanwhile says whether another call of Settle was faster: then what it took away is not missing.
 func (h *House) settledMeanwhile(ctx context.Context, id envelope.ID) bool {
@@ -149,20 +183,6 @@ func (h *House) settledMeanwhile(ctx context.Context, id envelope.ID) bool {
 		return err
 	})
 	return err == nil && p.State != exchange.Received
-}
-
-// settleBatch bounds one pass of settling.
-const settleBatch = 1024
-
-func (h *House) unsettled(ctx context.Context, link statement.LinkID) (l exchange.Link, rows []exchange.Parcel, err error) {
-	err = h.cfg.Store.View(ctx, func(tx Tx) error {
-		if l, err = tx.Link(ctx, link); err != nil {
-			return err
-		}
-		rows, err = tx.ParcelsIn(ctx, link, l.Peer, exchange.Received, settleBatch)
-		return err
-	})
-	return l, rows, err
 }
 
 // content reads a parcel's sealed content from its row or the blob store.
@@ -404,7 +424,7 @@ func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Hea
 		if !authors(err) {
 			return row, "", err
 		}
-		h.cfg.Log.Warn("a file could not be opened", "parcel", p.ID, "err", err)
+		h.warn(p.Link, "a file could not be opened", "parcel", p.ID, "err", err)
 		return row, "not_opened", nil
 	}
 	if row.Blob, row.FLOE, err = rest.commit(); err != nil {
@@ -422,23 +442,17 @@ func (h *House) Expire(ctx context.Context) error {
 	}
 	for _, l := range links {
 		h.dirty.Store(l.ID, true)
-		var late []exchange.Parcel
-		err := h.cfg.Store.View(ctx, func(tx Tx) error {
-			rows, err := tx.ParcelsIn(ctx, l.ID, l.Peer, exchange.Arriving, settleBatch)
-			for _, p := range rows {
-				if p.Expires <= h.now() {
-					late = append(late, p)
-				}
+		err := h.eachIn(ctx, l, exchange.Arriving, func(p exchange.Parcel) error {
+			if p.Expires > h.now() {
+				return nil
 			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, p := range late {
 			if err := h.expireOne(ctx, l, p); err != nil {
 				return fmt.Errorf("expiring parcel %s: %w", p.ID, err)
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

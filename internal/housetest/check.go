@@ -132,7 +132,7 @@ func (w *world) checkBlobs(n *node) {
 		for _, l := range n.links {
 			for _, author := range []*node{n, l.other(n)} {
 				for _, state := range []exchange.ParcelState{exchange.Sending, exchange.Arriving, exchange.Received, exchange.Opened} {
-					rows, err := tx.ParcelsIn(ctx, l.id, author.chain.ID, state, 10_000)
+					rows, err := tx.ParcelsIn(ctx, l.id, author.chain.ID, state, exchange.Parcel{}, 10_000)
 					if err != nil {
 						return err
 					}

@@ -257,14 +257,18 @@ func (t *tx) ParcelRun(ctx context.Context, link statement.LinkID, author party.
 
 // ParcelsIn implements exchange.LaneTx. Only parcels that have not ended are indexed by state, since those alone are
 // asked for again and again; to list ended ones reads all parcels.
-func (t *tx) ParcelsIn(ctx context.Context, link statement.LinkID, author party.ID, state exchange.ParcelState, limit int) ([]exchange.Parcel, error) {
+func (t *tx) ParcelsIn(ctx context.Context, link statement.LinkID, author party.ID, state exchange.ParcelState, after exchange.Parcel, limit int) ([]exchange.Parcel, error) {
 	query := `SELECT ` + parcelColumns + ` FROM parcels WHERE link = $1 AND author = $2 AND state = $3 AND live = 1
-		ORDER BY lane_rank, created, id LIMIT $4`
+		AND (lane_rank, created, id) > ($4, $5, $6) ORDER BY lane_rank, created, id LIMIT $7`
 	if ended(state) {
 		query = `SELECT ` + parcelColumns + ` FROM parcels WHERE link = $1 AND author = $2 AND state = $3 AND live = 0
-			ORDER BY lane_rank, created, id LIMIT $4`
+			AND (lane_rank, created, id) > ($4, $5, $6) ORDER BY lane_rank, created, id LIMIT $7`
 	}
-	return list(ctx, t, scanParcel, query, link[:], author[:], string(state), int64(limit))
+	from := int64(-1)
+	if !after.ID.IsZero() {
+		from = rank(after.Lane)
+	}
+	return list(ctx, t, scanParcel, query, link[:], author[:], string(state), from, after.Created, after.ID[:], int64(limit))
 }
 
 // DueParcels implements exchange.LaneTx. The first look is at an index of times, so that a long queue that waits

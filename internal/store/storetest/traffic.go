@@ -166,12 +166,21 @@ func parcelLists(b *bench) {
 	in := func(state exchange.ParcelState, limit int) []exchange.Parcel {
 		b.Helper()
 		return read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Parcel, error) {
-			return tx.ParcelsIn(ctx, theLink(), arvenia(), state, limit)
+			return tx.ParcelsIn(ctx, theLink(), arvenia(), state, exchange.Parcel{}, limit)
 		})
 	}
 	same(b, "most urgent lane first, then by creation", in(exchange.Sending, 10),
 		[]exchange.Parcel{listed(all[3]), listed(all[2]), listed(all[1]), listed(all[0])})
 	same(b, "with a limit", in(exchange.Sending, 1), []exchange.Parcel{listed(all[3])})
+	after := func(p exchange.Parcel) []exchange.Parcel {
+		b.Helper()
+		return read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Parcel, error) {
+			return tx.ParcelsIn(ctx, theLink(), arvenia(), exchange.Sending, p, 2)
+		})
+	}
+	same(b, "after the first", after(all[3]), []exchange.Parcel{listed(all[2]), listed(all[1])})
+	same(b, "after one of the same lane", after(all[2]), []exchange.Parcel{listed(all[1]), listed(all[0])})
+	same(b, "after the last", after(all[0]), nil)
 	same(b, "in an ended state", in(exchange.Opened, 10), []exchange.Parcel{all[5]})
 	same(b, "in a state that none has", in(exchange.Arriving, 10), nil)
 
