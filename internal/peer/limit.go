@@ -2,7 +2,9 @@ package peer
 
 import (
 	"net"
+	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,49 +13,124 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// gate counts exchanges under way and refuses more than are allowed, without queueing.
+// gate counts exchanges under way and refuses more than are allowed, without queueing. It is fair: when all places are taken, a
+// link that has fewer than another gets one of the other's, of an exchange that waits for its peer. So neither one peer nor many
+// that are slow together keep a place from the rest.
 type gate struct {
 	total, perLink int
+	now            func() time.Time
 
 	mu    sync.Mutex
-	all   int                      // guarded by mu
-	links map[statement.LinkID]int // guarded by mu
+	all   int                          // that count among all; guarded by mu
+	links map[statement.LinkID][]*pass // guarded by mu
 }
 
-// pass is one exchange under way.
+// fairShare is how long an exchange may wait for its peer before a link with one place fewer takes its place; a link with fewer
+// still takes it at once.
+const fairShare = 10 * time.Second
+
+// pass is one exchange under way. All but the first three members are guarded by the gate's mu.
 type pass struct {
 	gate    *gate
 	link    statement.LinkID
-	resting bool // it counts for its link alone
+	control *http.ResponseController
+
+	stage   passStage
+	since   time.Time // of the stage
+	resting bool      // it counts for its link alone
+	ended   bool      // its place was given to another
 }
 
-func (g *gate) enter(link statement.LinkID) (*pass, bool) {
+type passStage int
+
+const (
+	reading passStage = iota // the request's body comes in
+	serving                  // it is ours to go on
+	writing                  // the answer goes out
+)
+
+func newGate(total, perLink int, now func() time.Time) *gate {
+	return &gate{total: total, perLink: perLink, now: now, links: map[statement.LinkID][]*pass{}}
+}
+
+// enter takes a place for an exchange; control can end its reading and writing.
+func (g *gate) enter(link statement.LinkID, stage passStage, control *http.ResponseController) (*pass, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.all >= g.total || g.links[link] >= g.perLink {
+	if len(g.links[link]) >= g.perLink || g.all >= g.total && !g.makeRoom(link) {
 		return nil, false
 	}
+	p := &pass{gate: g, link: link, control: control, stage: stage, since: g.now()}
 	g.all++
-	g.links[link]++
-	return &pass{gate: g, link: link}, true
+	g.links[link] = append(g.links[link], p)
+	return p, true
+}
+
+// places is how many of a link count among all; the caller holds mu.
+func (g *gate) places(link statement.LinkID) (n int) {
+	for _, p := range g.links[link] {
+		if !p.resting && !p.ended {
+			n++
+		}
+	}
+	return n
+}
+
+// makeRoom ends the exchange that has waited longest for its peer, of a link with the most places; the caller holds mu.
+func (g *gate) makeRoom(link statement.LinkID) bool {
+	own, most, now := g.places(link), 0, g.now()
+	var victim *pass
+	for other, passes := range g.links {
+		n := g.places(other)
+		for _, p := range passes {
+			waits := p.stage != serving && !p.resting && !p.ended && (n > own+1 || n == own+1 && now.Sub(p.since) >= fairShare)
+			if waits && (n > most || n == most && p.since.Before(victim.since)) {
+				most, victim = n, p
+			}
+		}
+	}
+	if victim == nil {
+		return false
+	}
+	victim.ended = true
+	g.all--
+	past := time.Unix(1, 0)
+	if victim.stage == reading {
+		victim.control.SetReadDeadline(past) // what cannot be ended so ends by its own timeout
+	} else {
+		victim.control.SetWriteDeadline(past)
+	}
+	return true
+}
+
+// enters notes the stage that an exchange comes to, and says whether it still has its place.
+func (p *pass) enters(stage passStage) bool {
+	p.gate.mu.Lock()
+	defer p.gate.mu.Unlock()
+	p.stage, p.since = stage, p.gate.now()
+	return !p.ended
 }
 
 // rest gives the place among all back, and keeps that of the link: who only waits takes nothing from others.
 func (p *pass) rest() {
 	p.gate.mu.Lock()
 	defer p.gate.mu.Unlock()
-	p.gate.all--
+	if !p.ended {
+		p.gate.all--
+	}
 	p.resting = true
 }
 
+// leave gives the place back. After it, nobody ends the exchange any more.
 func (p *pass) leave() {
 	g := p.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !p.resting {
+	if !p.resting && !p.ended {
 		g.all--
 	}
-	if g.links[p.link]--; g.links[p.link] == 0 {
+	g.links[p.link] = slices.DeleteFunc(g.links[p.link], func(q *pass) bool { return q == p })
+	if len(g.links[p.link]) == 0 {
 		delete(g.links, p.link)
 	}
 }

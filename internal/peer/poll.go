@@ -29,6 +29,8 @@ const (
 	pollBytes   = 4 << 20     // of a delivery in an answer
 	maxAnswers  = 512         // frames that answer, beside which a delivery still goes
 	takenWithin = time.Minute // of a delivery, after which it counts as lost
+
+	pollsWritten = 2 // deliveries of a link at once: one that is given up may still be written when the next is made
 )
 
 var deliveryName = regexp.MustCompile(`^[A-Z2-7]{26}$`)
@@ -43,7 +45,7 @@ func gone() error { return httpError{http.StatusRequestTimeout, "gone", "The pol
 type polls struct {
 	closing chan struct{} // closed when the server ends: nobody waits any longer
 	close   func()
-	slots   chan struct{} // deliveries that are made or written at once; others wait in line
+	gate    *gate // of deliveries that are made or written
 
 	mu    sync.Mutex
 	links map[statement.LinkID]*poller // guarded by mu
@@ -60,8 +62,8 @@ type poller struct {
 	timer *time.Timer    // ends out, once its answer is written; guarded by mu
 }
 
-func newPolls(atOnce int) *polls {
-	p := &polls{closing: make(chan struct{}), slots: make(chan struct{}, atOnce), links: map[statement.LinkID]*poller{}}
+func newPolls(g *gate) *polls {
+	p := &polls{closing: make(chan struct{}), gate: g, links: map[statement.LinkID]*poller{}}
 	p.close = sync.OnceFunc(func() { close(p.closing) })
 	return p
 }
@@ -151,16 +153,17 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request, pass *pass, frames
 		wait = 0
 	}
 	pass.rest()
-	d, release, err := s.due(ctx, link, newer, wait, len(answers))
+	d, slot, err := s.due(ctx, link, newer, wait, len(answers), http.NewResponseController(w))
 	if err != nil {
 		return err
 	}
-	defer release()
-	if len(d.Frames) == 0 {
+	if slot == nil {
 		taking()
 		s.give(w, r, link, answers)
 		return nil
 	}
+	defer slot.leave()
+	slot.enters(writing)
 	name := p.park(d)
 	taking()
 	w.Header().Set(deliveryField, name)
@@ -214,57 +217,53 @@ func (s *Server) lost(p *poller, name string, cause error) {
 	}
 }
 
-// due waits for something due for a link, and takes it. A newer poll, the end of the server or the time ends the wait with
-// an empty delivery. The database is asked when the house says that something may be due, and at the time that it named.
-// release must be called when the delivery was written.
-func (s *Server) due(ctx context.Context, link statement.LinkID, newer <-chan struct{}, wait time.Duration, answers int) (d flow.Delivery, release func(), err error) {
-	none := func() {}
+// due waits for something due for a link, and takes it, with a place for it that is to be left when it was written. A newer
+// poll, the end of the server or the time ends the wait with nothing, and no place. The database is asked when the house says
+// that something may be due, and at the time that it named.
+func (s *Server) due(ctx context.Context, link statement.LinkID, newer <-chan struct{}, wait time.Duration, answers int, control *http.ResponseController) (d flow.Delivery, slot *pass, err error) {
 	endpoint, err := s.cfg.House.PeerEndpoint(ctx, link)
 	if err != nil || endpoint != "" || answers > maxAnswers { // who can be reached is pushed to
-		return d, none, err
+		return d, nil, err
 	}
 	over, again := time.NewTimer(wait), time.NewTimer(wait)
 	defer over.Stop()
 	defer again.Stop()
 	for {
-		if d, release, err = s.take(ctx, link); err != nil || len(d.Frames) > 0 {
-			return d, release, err
+		if d, slot, err = s.take(ctx, link, control); err != nil || slot != nil {
+			return d, slot, err
 		}
 		next, err := s.cfg.House.NextDue(ctx, link)
 		if err != nil {
-			return d, none, err
+			return d, nil, err
 		}
 		if !next.IsZero() {
 			again.Reset(max(next.Sub(s.cfg.Now()), minWait))
 		}
 		select {
 		case <-over.C:
-			return d, none, nil
+			return d, nil, nil
 		case <-again.C:
 		case <-s.cfg.House.Wake(link):
 		case <-newer:
-			return d, none, nil
+			return d, nil, nil
 		case <-s.polls.closing:
-			return d, none, nil
+			return d, nil, nil
 		case <-ctx.Done():
-			return d, none, gone()
+			return d, nil, gone()
 		}
 	}
 }
 
-// take makes a delivery, when there is a slot for it: the memory of all of them together is bounded. An empty one gives its
-// slot back at once.
-func (s *Server) take(ctx context.Context, link statement.LinkID) (flow.Delivery, func(), error) {
-	select {
-	case s.polls.slots <- struct{}{}:
-	case <-ctx.Done():
-		return flow.Delivery{}, func() {}, gone()
+// take makes a delivery, if there is a place for it: the memory of all of them together is bounded. An empty one has none.
+func (s *Server) take(ctx context.Context, link statement.LinkID, control *http.ResponseController) (flow.Delivery, *pass, error) {
+	slot, ok := s.polls.gate.enter(link, serving, control)
+	if !ok {
+		return flow.Delivery{}, nil, busy()
 	}
-	release := func() { <-s.polls.slots }
 	d, err := s.cfg.House.Outgoing(ctx, link, pollBytes)
 	if err != nil || len(d.Frames) == 0 {
-		release()
-		release = func() {}
+		slot.leave()
+		return d, nil, err
 	}
-	return d, release, err
+	return d, slot, nil
 }

@@ -45,8 +45,8 @@ type Server struct {
 func NewServer(c ServerConfig) *Server {
 	return &Server{
 		cfg:       c,
-		gate:      &gate{total: c.Limits.Requests, perLink: c.Limits.RequestsPerLink, links: map[statement.LinkID]int{}},
-		polls:     newPolls(c.Limits.Requests),
+		gate:      newGate(c.Limits.Requests, c.Limits.RequestsPerLink, c.Now),
+		polls:     newPolls(newGate(c.Limits.Requests, pollsWritten, c.Now)),
 		strangers: newStrangers(c.Limits),
 	}
 }
@@ -139,9 +139,9 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	pass, ok := s.gate.enter(link)
+	pass, ok := s.gate.enter(link, reading, http.NewResponseController(w))
 	if !ok {
-		return fault.New(fault.Exhausted, "busy", "Too many requests are under way; try again in a moment.")
+		return busy()
 	}
 	defer pass.leave()
 
@@ -152,6 +152,9 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return slow(err)
 	}
+	if !pass.enters(serving) {
+		return busy()
+	}
 	if isPoll {
 		return s.poll(w, r, pass, frames, wait)
 	}
@@ -159,8 +162,13 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	pass.enters(writing)
 	s.give(w, r, link, answers)
 	return nil
+}
+
+func busy() error {
+	return fault.New(fault.Exhausted, "busy", "Too many requests are under way; try again in a moment.")
 }
 
 // give writes frames as the answer. When that fails, the header is out, and nothing more can be said.
