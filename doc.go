@@ -16,8 +16,8 @@
 //	stix        STIX 2.1 objects
 //
 // The house stands under internal: what this node does. Its rooms are pure rules, and no room imports another. The
-// package flow carries out what rooms decide. Doors parse, call flow and render: node to node, the API, the pages. In
-// the cellar stands the store, and the package node builds the house from its configuration.
+// package flow carries out what rooms decide. Doors parse, call flow and render: node to node, witnesses, the API, the
+// pages. In the cellar stands the store, and the package node builds the house from its configuration.
 //
 // It promises that this plan is true, because a package that is not in the plan, or an import that points up, fails the
 // tests. It refuses rooms without work in them.

@@ -29,6 +29,7 @@ var (
 	}
 	doors = []string{
 		"internal/peer", "internal/taxii", "internal/mailgate", "internal/api", "internal/notify", "internal/console",
+		"internal/witness",
 	}
 	// words are what everything above the treaty may speak: the kinds of failure, and who acts.
 	words = []string{"internal/fault", "internal/actor"}
@@ -102,7 +103,7 @@ func bars() []bar {
 		{"database/sql", sql, "all SQL stands in one package"},
 		{"github.com/jackc/pgx", sql, "all SQL stands in one package"},
 		{"modernc.org/sqlite", sql, "all SQL stands in one package"},
-		{"net/http", join([]string{"internal/peer", "internal/taxii", "internal/api", "internal/console", "internal/mailgate"}, edges[:2], []string{"internal/bench"}),
+		{"net/http", join([]string{"internal/peer", "internal/taxii", "internal/api", "internal/console", "internal/mailgate", "internal/witness"}, edges[:2], []string{"internal/bench"}),
 			"only doors speak HTTP"}, // bench, because a plain copy over HTTP is what it measures a transfer beside
 		{"os", join([]string{"internal/keyring"}, cellar, edges), "files and the environment are the business of the edges and of the cellar"},
 	}

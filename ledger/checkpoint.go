@@ -200,8 +200,26 @@ func Cosign(c *Checkpoint, signers ...note.Signer) (lines []byte, err error) {
 // same keys. Lines of other keys are dropped. time is the later of the two timestamps, in UTC seconds: the witness says
 // that it had seen this head by then. Errors wrap ErrCosignature or ErrCheckpoint; c is unchanged.
 func AddCosignatures(c *Checkpoint, lines []byte, name string, keys party.NoteKeys) (cosigned *Checkpoint, time int64, err error) {
-	answer := append(append(c.body(), '\n'), lines...)
-	time, sigs, err := cosignatures(answer, name, keys)
+	verifiers, err := witnessVerifiers(name, keys)
+	if err != nil {
+		return nil, 0, err
+	}
+	return c.add(lines, verifiers...)
+}
+
+// Cosigned verifies that both keys of the witness of this name have cosigned c; time is as in AddCosignatures. Errors
+// wrap ErrCosignature or ErrCheckpoint.
+func (c *Checkpoint) Cosigned(name string, keys party.NoteKeys) (time int64, err error) {
+	verifiers, err := witnessVerifiers(name, keys)
+	if err != nil {
+		return 0, err
+	}
+	return c.cosignedBy(verifiers...)
+}
+
+// add verifies that lines are cosignatures of c by all of these keys, and adds them.
+func (c *Checkpoint) add(lines []byte, verifiers ...note.Verifier) (cosigned *Checkpoint, time int64, err error) {
+	time, sigs, err := cosignatures(append(append(c.body(), '\n'), lines...), verifiers)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -224,9 +242,8 @@ func AddCosignatures(c *Checkpoint, lines []byte, name string, keys party.NoteKe
 	return &Checkpoint{Origin: c.Origin, Size: c.Size, Root: c.Root, Note: out}, time, nil
 }
 
-// Cosigned verifies that both keys of the witness of this name have cosigned c; time is as in AddCosignatures. Errors
-// wrap ErrCosignature or ErrCheckpoint.
-func (c *Checkpoint) Cosigned(name string, keys party.NoteKeys) (time int64, err error) {
+// cosignedBy verifies that all of these keys have cosigned c.
+func (c *Checkpoint) cosignedBy(verifiers ...note.Verifier) (time int64, err error) {
 	text, _, err := splitNote(c.Note)
 	if err != nil {
 		return 0, err
@@ -234,16 +251,12 @@ func (c *Checkpoint) Cosigned(name string, keys party.NoteKeys) (time int64, err
 	if !bytes.Equal(text, c.body()) {
 		return 0, fmt.Errorf("note has another text than its checkpoint: %w", ErrCheckpoint)
 	}
-	time, _, err = cosignatures(c.Note, name, keys)
+	time, _, err = cosignatures(c.Note, verifiers)
 	return time, err
 }
 
-// cosignatures verifies both cosignatures of a witness in a note.
-func cosignatures(data []byte, name string, keys party.NoteKeys) (time int64, sigs []note.Signature, err error) {
-	verifiers, err := witnessVerifiers(name, keys)
-	if err != nil {
-		return 0, nil, err
-	}
+// cosignatures verifies the cosignatures of all of these keys in a note; time is the latest timestamp.
+func cosignatures(data []byte, verifiers []note.Verifier) (time int64, sigs []note.Signature, err error) {
 	_, sigs, err = openNote(data, ErrCosignature, verifiers...)
 	if err != nil {
 		return 0, nil, err

@@ -52,6 +52,7 @@ const (
 	Opened     Code = "opened"     // the recipient's node could decrypt and verify it
 	Rejected   Code = "rejected"   // the recipient's node could not
 	Arrived    Code = "arrived"    // the recipient recorded the arrival in its log
+	Witnessed  Code = "witnessed"  // a third party cosigned a log up to an entry
 )
 
 // Fact is one thing that the file shows: what was checked, what that proves, and what it does not.
@@ -89,6 +90,7 @@ func (v *verifier) report(pinned bool) *Report {
 			r.Facts = append(r.Facts, arrivalFact(r, c))
 		}
 	}
+	r.Facts = append(r.Facts, v.witnessFacts(r)...)
 	r.Remarks = v.remarks(r)
 	return r
 }
@@ -204,6 +206,31 @@ func arrivalFact(r *Report, c receipt) Fact {
 		Proves: "The receipt names this entry, and the entry names this header: both were in the recipient's log by the cosignature's time.",
 		Not:    "The instant of arrival, which is the recipient's claim.",
 	}
+}
+
+// witnessFacts tell of each entry up to which a third party that the verifier named has cosigned.
+func (v *verifier) witnessFacts(r *Report) []Fact {
+	var facts []Fact
+	for _, w := range v.witnesses {
+		for _, p := range v.places() {
+			at, ok := p.third[w.ID()]
+			if !ok {
+				continue
+			}
+			owner := r.Sender
+			if p.author.ID == r.Recipient.ID {
+				owner = r.Recipient
+			}
+			facts = append(facts, Fact{
+				Code: Witnessed,
+				Shows: fmt.Sprintf("The witness %s, a third party, cosigned the log of %s at %d leaves, leaf %d of epoch %d among them, at %s.",
+					w.ID(), owner, p.size, p.leaf.Index, p.leaf.Epoch, seconds(at)),
+				Proves: "This entry stood in the log by then, as the witness's clock has it, and the witness knew no other history of it; both parties together cannot have made it later without the witness.",
+				Not:    "That the entry is true, or complete: a witness sees sizes and hashes, and nothing of what is said.",
+			})
+		}
+	}
+	return facts
 }
 
 // remarks tell of what weakens or explains the facts without refuting them.

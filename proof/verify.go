@@ -26,6 +26,7 @@ var (
 	ErrCheckpoint  = errors.New("checkpoint is not one of this party's log for this link")
 	ErrCosignature = errors.New("checkpoint is not cosigned by the other party")
 	ErrInclusion   = errors.New("leaf does not stand in the log")
+	ErrWitness     = errors.New("no checkpoint is cosigned by this witness")
 )
 
 // Error is a check that failed.
@@ -48,6 +49,12 @@ func failedf(part string, check error, format string, args ...any) error {
 // parties must be among them; without any, the report says of both ids that they are the file's own word.
 // Errors are *Error. f is unchanged.
 func Verify(r envelope.Registry, f *File, pins ...party.ID) (*Report, error) {
+	return VerifyWitnessed(r, f, nil, pins...)
+}
+
+// VerifyWitnessed verifies as Verify does, and that each of these third parties has cosigned at least one of the file's
+// checkpoints; the report says which.
+func VerifyWitnessed(r envelope.Registry, f *File, witnesses []ledger.Witness, pins ...party.ID) (*Report, error) {
 	if err := f.check(); err != nil {
 		part := ""
 		if e, ok := errors.AsType[*envelope.FormatError](err); ok {
@@ -55,7 +62,7 @@ func Verify(r envelope.Registry, f *File, pins ...party.ID) (*Report, error) {
 		}
 		return nil, failed(part, ErrFormat, err)
 	}
-	v := &verifier{registry: r, file: f}
+	v := &verifier{registry: r, file: f, witnesses: witnesses}
 	if err := v.parties(pins); err != nil {
 		return nil, err
 	}
@@ -70,6 +77,9 @@ func Verify(r envelope.Registry, f *File, pins ...party.ID) (*Report, error) {
 			return nil, err
 		}
 	}
+	if err := v.checkWitnesses(); err != nil {
+		return nil, err
+	}
 	return v.report(len(pins) > 0), nil
 }
 
@@ -77,6 +87,7 @@ func Verify(r envelope.Registry, f *File, pins ...party.ID) (*Report, error) {
 type verifier struct {
 	registry          envelope.Registry
 	file              *File
+	witnesses         []ledger.Witness
 	sender, recipient *party.Chain
 	header            *parcel.Header
 	headerHash        envelope.Hash
@@ -95,9 +106,11 @@ type receipt struct {
 // place is a verified entry.
 type place struct {
 	leaf      *ledger.Leaf
+	author    *party.Chain // whose log it is
 	size      int64
-	cosigned  int64 // UTC seconds, by the witness's clock
-	witnessed int   // newest version of the other party with the witness keys that cosigned
+	cosigned  int64            // UTC seconds, by the witness's clock
+	witnessed int              // newest version of the other party with the witness keys that cosigned
+	third     map[string]int64 // by id: UTC seconds, by the clock of each third party that cosigned
 }
 
 func (v *verifier) parties(pins []party.ID) error {
@@ -310,7 +323,7 @@ func (v *verifier) checkEntry(part string, e *Entry, want record) (place, error)
 	case l.Lane != string(want.lane) || l.Seq != want.seq:
 		return place{}, failedf(part+"/leaf", ErrLeaf, "leaf of %s %d, the document is of %s %d", l.Lane, l.Seq, want.lane, want.seq)
 	}
-	p := place{leaf: l}
+	p := place{leaf: l, author: want.author}
 	note := []byte(e.Checkpoint)
 	origin := ledger.Origin(v.header.Link, want.author.ID, l.Epoch)
 	var c *ledger.Checkpoint
@@ -329,7 +342,42 @@ func (v *verifier) checkEntry(part string, e *Entry, want record) (place, error)
 		return place{}, failed(part+"/path", ErrInclusion, err)
 	}
 	p.size = c.Size
+	for _, w := range v.witnesses {
+		at, err := c.WitnessedBy(w)
+		if errors.Is(err, ledger.ErrCosignature) {
+			continue
+		}
+		if err != nil {
+			return place{}, failed(part+"/checkpoint", ErrCheckpoint, err)
+		}
+		if p.third == nil {
+			p.third = map[string]int64{}
+		}
+		p.third[w.ID()] = at
+	}
 	return p, nil
+}
+
+// checkWitnesses demands of each third party that it has cosigned a checkpoint of the file.
+func (v *verifier) checkWitnesses() error {
+	for _, w := range v.witnesses {
+		if !slices.ContainsFunc(v.places(), func(p place) bool { return p.third[w.ID()] != 0 }) {
+			return failedf("", ErrWitness, "key %s", w.ID())
+		}
+	}
+	return nil
+}
+
+// places are all verified entries, in the file's order.
+func (v *verifier) places() []place {
+	places := []place{v.sent}
+	for _, r := range v.receipts {
+		places = append(places, r.out)
+		if r.got != nil {
+			places = append(places, *r.got)
+		}
+	}
+	return places
 }
 
 // openWith tries the keys of a party's identity versions, newest first and down to the lowest allowed: a checkpoint does

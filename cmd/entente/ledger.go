@@ -28,7 +28,7 @@ func (a *app) ledgerCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.leavesCommand(), a.verifyLedgerCommand(), a.proofCommand())
+	cmd.AddCommand(a.leavesCommand(), a.verifyLedgerCommand(), a.witnessesCommand(), a.proofCommand())
 	return cmd
 }
 
@@ -130,6 +130,53 @@ func showVerification(w io.Writer, v node.Verification) {
 	}
 }
 
+func (a *app) witnessesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "witnesses LINK",
+		Short: "Show what third parties cosigned of our ledger of a link",
+		Long: `Show what third parties cosigned of our ledger of a link, and what to give to the operator of a witness: the ledger's
+origin and its verifier keys, of which a witness needs one. Witnesses are named in the setting "witnesses".`,
+		Args: cobra.ExactArgs(1),
+		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+			v, err := c.Witnesses(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return a.print(v, func(w io.Writer) { showWitnesses(w, v) })
+		}),
+	}
+}
+
+func showWitnesses(w io.Writer, v node.Witnessing) {
+	if len(v.Witnesses) == 0 {
+		fmt.Fprintln(w, "No third party is asked to cosign; the setting \"witnesses\" names some.")
+	} else {
+		t := newTable("WITNESS", "COSIGNED", "OF", "AT", "STATE")
+		for _, x := range v.Witnesses {
+			state := "ok"
+			switch {
+			case x.Code != "":
+				state = x.Code
+			case x.URL == "":
+				state = "asked no more"
+			case x.Cosigned < v.Size:
+				state = "not asked yet"
+			}
+			t.row(line(x.ID), fmt.Sprint(x.Cosigned), fmt.Sprint(v.Size), maybe(x.CosignedAt), state)
+		}
+		t.write(w)
+		for _, x := range v.Witnesses {
+			if x.Trouble != "" {
+				fmt.Fprintf(w, "\n%s: %s\n", line(x.ID), line(x.Trouble))
+			}
+		}
+	}
+	fmt.Fprintf(w, "\nA witness knows this ledger by its origin\n\n  %s\n\nand by one of its verifier keys, Ed25519 or ML-DSA-44:\n", v.Origin)
+	for _, key := range v.Keys {
+		fmt.Fprintf(w, "\n  %s\n", key)
+	}
+}
+
 func (a *app) proofCommand() *cobra.Command {
 	var body bool
 	var out string
@@ -167,13 +214,14 @@ type factFound struct {
 }
 
 func (a *app) verifyCommand() *cobra.Command {
-	var known []string
+	var known, witnesses []string
 	cmd := &cobra.Command{
 		Use:   "verify FILE",
 		Short: "Verify a proof file, without a node",
 		Long: `Verify a proof file, from a file or from standard input (-), and say what it proves and what it does not. Nothing else is
 needed: no node, no network, and no trust in whoever made it. With --party it also demands that the parties are those that
-you know. The exit status is 1 if the file does not prove what it claims, and 4 if it is no proof file at all.`,
+you know, and with --witness-key that a third party has cosigned. The exit status is 1 if the file does not prove what it
+claims, and 4 if it is no proof file at all.`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.run(func(_ context.Context, args []string) error {
 			var pins []envelope.Hash
@@ -184,6 +232,14 @@ you know. The exit status is 1 if the file does not prove what it claims, and 4 
 				}
 				pins = append(pins, h)
 			}
+			var thirds []ledger.Witness
+			for _, key := range witnesses {
+				w, err := ledger.ParseWitness(key)
+				if err != nil {
+					return usage("Name --witness-key by a whole verifier key, name+id+key: %v.", err)
+				}
+				thirds = append(thirds, w)
+			}
 			data, err := a.read(args[0], maxProof)
 			if err != nil {
 				return err
@@ -192,7 +248,7 @@ you know. The exit status is 1 if the file does not prove what it claims, and 4 
 			if err != nil {
 				return fault.Wrap(fault.Invalid, "proof_file", "This is not a proof file.", err)
 			}
-			r, err := proof.Verify(envelope.Default(), f, pins...)
+			r, err := proof.VerifyWitnessed(envelope.Default(), f, thirds, pins...)
 			if err != nil {
 				return fault.Wrap(fault.Internal, "proof", "The proof does not hold.", err)
 			}
@@ -200,6 +256,7 @@ you know. The exit status is 1 if the file does not prove what it claims, and 4 
 		}),
 	}
 	cmd.Flags().StringArrayVar(&known, "party", nil, "the id of a party that you know; repeat for both")
+	cmd.Flags().StringArrayVar(&witnesses, "witness-key", nil, "verifier key of a third party that must have cosigned; repeat for several")
 	return cmd
 }
 

@@ -91,6 +91,8 @@ type Operator interface {
 	// Backup writes a backup to a path on the node's machine, which must not exist yet.
 	Backup(ctx context.Context, who actor.Actor, to string, p flow.Progress) (Backup, error)
 	Doctor(ctx context.Context, who actor.Actor) ([]Check, error)
+	// Witnesses is what third parties are told of our ledger of a link, and what they cosigned.
+	Witnesses(ctx context.Context, who actor.Actor, link statement.LinkID) (Witnessing, error)
 	// Spool keeps an uploaded file until it is removed; nothing of it lies readable on the disk.
 	Spool(r io.Reader) (Spooled, error)
 }

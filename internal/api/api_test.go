@@ -116,6 +116,7 @@ func calls(t *testing.T) map[string]request {
 		"unpackCourier":   {method: "POST", path: "/api/v1/courier", body: "file", header: http.Header{"Content-Type": {"application/vnd.entente.courier"}}},
 		"leaves":          get("/links/kestria/ledgers/own?from=0&limit=1"),
 		"verify":          get("/links/kestria/verification"),
+		"witnesses":       get("/links/kestria/witnesses"),
 		"cut":             get("/links/kestria/cut"),
 		"fold":            get("/links/kestria/fold?sizes=" + arvenia.String() + ":3," + kestria.String() + ":4"),
 		"desks":           get("/desks?link=kestria"),

@@ -250,6 +250,10 @@ func (f *fake) Backup(_ context.Context, _ actor.Actor, to string, p flow.Progre
 	return api.Backup{To: to, Bytes: 9, Files: 1}, f.fail
 }
 
+func (f *fake) Witnesses(context.Context, actor.Actor, statement.LinkID) (api.Witnessing, error) {
+	return api.Witnessing{Origin: "entente/1", Keys: []string{"key"}, Size: 7, Witnesses: []api.Witness{{ID: "w", URL: "https://w.example", Cosigned: 5}}}, f.fail
+}
+
 func (f *fake) Doctor(context.Context, actor.Actor) ([]api.Check, error) {
 	return []api.Check{{Name: "database", OK: true, Detail: "writable"}}, f.fail
 }

@@ -91,6 +91,14 @@ func (d *Door) verify(ctx context.Context, who actor.Actor, in linkIn, p flow.Pr
 	return out, nil
 }
 
+func (d *Door) witnesses(ctx context.Context, who actor.Actor, in linkIn) (Witnessing, error) {
+	id, err := d.house.LinkID(ctx, who, in.Link)
+	if err != nil {
+		return Witnessing{}, err
+	}
+	return d.op.Witnesses(ctx, who, id)
+}
+
 func (d *Door) cut(ctx context.Context, who actor.Actor, in linkIn) (Cut, error) {
 	link, err := d.house.FindLink(ctx, who, in.Link)
 	if err != nil {

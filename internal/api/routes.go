@@ -25,6 +25,7 @@ func table() []operation {
 		unpackRoute(),
 		read("/links/{link}/ledgers/{party}", "leaves", "List the leaves of a ledger", (*Door).leaves),
 		long(http.MethodGet, "/links/{link}/verification", "verify", "Verify both ledgers of a link", http.StatusOK, (*Door).verify),
+		read("/links/{link}/witnesses", "witnesses", "Show what third parties cosigned of our ledger", (*Door).witnesses),
 		read("/links/{link}/cut", "cut", "Name the newest common cut", (*Door).cut),
 		read("/links/{link}/fold", "fold", "Hash what lies under a cut", (*Door).fold),
 

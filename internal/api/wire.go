@@ -295,6 +295,24 @@ type LogReport struct {
 	Faults     []string      `json:"faults"`
 }
 
+// Witnessing is what third parties are told of our ledger of a link, and what they cosigned.
+type Witnessing struct {
+	Origin    string    `json:"origin" doc:"The ledger's name, by which a witness knows it."`
+	Keys      []string  `json:"keys" doc:"The ledger's verifier keys, Ed25519 and ML-DSA-44; a witness needs one of them."`
+	Size      int64     `json:"size" doc:"Leaves that the other party has cosigned: no witness is shown more."`
+	Witnesses []Witness `json:"witnesses"`
+}
+
+// Witness is a third party that is asked to cosign our ledgers, or was.
+type Witness struct {
+	ID         string     `json:"id" doc:"Its name and the id of its key."`
+	URL        string     `json:"url" doc:"Where it is asked; empty when it is asked no more."`
+	Cosigned   int64      `json:"cosigned" doc:"Leaves that it has cosigned."`
+	CosignedAt *time.Time `json:"cosigned_at,omitzero" doc:"When, by our clock."`
+	Code       string     `json:"code,omitempty" doc:"Of what went wrong last."`
+	Trouble    string     `json:"trouble,omitempty" doc:"The same in a sentence."`
+}
+
 // Difference is an entry in one ledger that lacks its counterpart in the other.
 type Difference struct {
 	Author party.ID      `json:"author"`

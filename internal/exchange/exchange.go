@@ -153,6 +153,16 @@ type Log struct {
 	CosignedAt   int64
 }
 
+// Witnessed is the newest checkpoint of our own ledger of a link that a third party has cosigned.
+type Witnessed struct {
+	Link    statement.LinkID
+	Epoch   uint32
+	Witness string // ledger.Witness.ID
+	Size    int64
+	Note    []byte // with the log's signatures, the peer's cosignatures and the third party's
+	At      int64
+}
+
 // LeafRow is one leaf with the tree hashes that it completes.
 type LeafRow struct {
 	Index  int64

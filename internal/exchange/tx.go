@@ -126,6 +126,11 @@ type LedgerTx interface {
 	// HashReader reads tree hashes by stored-hash index (ledger.HashPlace), many in one query.
 	HashReader(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) tlog.HashReader
 
+	// Unwitnessed are the links whose own ledger (p's) the peer has cosigned further than this witness, by name.
+	Unwitnessed(ctx context.Context, p party.ID, witness string) ([]Link, error)
+	PutWitnessed(ctx context.Context, w Witnessed) error
+	Witnessed(ctx context.Context, link statement.LinkID, epoch uint32) ([]Witnessed, error) // by witness
+
 	PutDocuments(ctx context.Context, ds ...Document) error // idempotent by Hash; signatures fill in a row that lacks them
 	Document(ctx context.Context, h envelope.Hash) (Document, error)
 	Documents(ctx context.Context, hs []envelope.Hash) (map[envelope.Hash]Document, error)

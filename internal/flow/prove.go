@@ -398,7 +398,7 @@ func (h *House) Entry(ctx context.Context, who actor.Actor, link statement.LinkI
 	return e, err
 }
 
-// entry is a leaf with its path to the newest cosigned checkpoint of its log.
+// entry is a leaf with its path to a cosigned checkpoint of its log: one that third parties have cosigned too, or the newest.
 func (h *House) entry(ctx context.Context, tx Tx, l exchange.Link, p party.ID, kind string, doc envelope.Hash) (proof.Entry, error) {
 	epoch, row, err := tx.LeafOfDoc(ctx, l.ID, p, kind, doc)
 	if notFound(err) {
@@ -413,6 +413,11 @@ func (h *House) entry(ctx context.Context, tx Tx, l exchange.Link, p party.ID, k
 	}
 	if row.Index >= log.CosignedSize {
 		return proof.Entry{}, notCosigned()
+	}
+	if p == h.self {
+		if e, ok, err := witnessedEntry(ctx, tx, l, log, row); ok || err != nil {
+			return e, err
+		}
 	}
 	var path []tlog.Hash
 	if path, err = ledger.ProveInclusion(log.CosignedSize, row.Index, tx.HashReader(ctx, l.ID, p, epoch)); err != nil {

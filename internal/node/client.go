@@ -48,6 +48,7 @@ type (
 	Receipt        = api.Receipt
 	Leaf           = api.Leaf
 	Verification   = api.Verification
+	Witnessing     = api.Witnessing
 	Cut            = api.Cut
 	Fold           = api.Fold
 	Audit          = api.Audit
@@ -330,6 +331,11 @@ func (c *Client) Leaves(ctx context.Context, link, whose string, from int64, lim
 // Verify verifies both ledgers of a link.
 func (c *Client) Verify(ctx context.Context, link string, p Progress) (Verification, error) {
 	return stream[Verification](ctx, c, http.MethodGet, "/links/"+url.PathEscape(link)+"/verification", "", nil, p)
+}
+
+// Witnesses shows what third parties cosigned of our ledger of a link.
+func (c *Client) Witnesses(ctx context.Context, link string) (Witnessing, error) {
+	return get[Witnessing](ctx, c, "/links/"+url.PathEscape(link)+"/witnesses", nil)
 }
 
 // Cut names the newest common cut of a link.

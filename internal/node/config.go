@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/internal/witness"
 )
 
 // Names of what lies in a data directory.
@@ -40,6 +42,10 @@ type Config struct {
 	LogLevel    slog.Level    // debug | info | warn | error
 	Checkpoint  time.Duration // how often ledger heads are signed
 	DiskReserve int64         // bytes that must stay free on the disk
+
+	Witnesses      []witness.Witness // third parties that are asked to cosign ledger heads
+	WitnessEvery   time.Duration     // how often
+	WitnessTimeout time.Duration     // of one request to a witness
 }
 
 // setting is one line of the table of settings.
@@ -69,9 +75,15 @@ func settings() []setting {
 		{"log_level", "debug, info, warn or error", "info",
 			func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{"checkpoint", "how often ledger heads are signed, from 1s to 1h", "10s",
-			func(c *Config, v string) (err error) { c.Checkpoint, err = checkpointEvery(v); return err }},
+			func(c *Config, v string) (err error) { c.Checkpoint, err = between(v, "1s", "1h"); return err }},
 		{"disk_reserve", "bytes that must stay free on the disk; K, M and G may follow the number", "512M",
 			func(c *Config, v string) (err error) { c.DiskReserve, err = parseBytes(v); return err }},
+		{"witnesses", "third parties that are asked to cosign ledger heads: verifier key and URL of each, with spaces between; empty for none", "",
+			func(c *Config, v string) (err error) { c.Witnesses, err = witness.Parse(v); return err }},
+		{"witness_every", "how often they are asked, from 1s to 24h", "10m",
+			func(c *Config, v string) (err error) { c.WitnessEvery, err = between(v, "1s", "24h"); return err }},
+		{"witness_timeout", "how long a request to one may take, from 1s to 5m", "10s",
+			func(c *Config, v string) (err error) { c.WitnessTimeout, err = between(v, "1s", "5m"); return err }},
 	}
 }
 
@@ -214,10 +226,13 @@ func checkDatabase(v string) error {
 	return fmt.Errorf("it must be a postgres:// URL, or empty for SQLite")
 }
 
-func checkpointEvery(v string) (time.Duration, error) {
+// between reads a time within bounds, which are times themselves.
+func between(v, least, most string) (time.Duration, error) {
 	d, err := time.ParseDuration(v)
-	if err != nil || d < time.Second || d > time.Hour {
-		return 0, fmt.Errorf("it must be a time from 1s to 1h")
+	low, err1 := time.ParseDuration(least)
+	high, err2 := time.ParseDuration(most)
+	if errors.Join(err, err1, err2) != nil || d < low || d > high {
+		return 0, fmt.Errorf("it must be a time from %s to %s, such as 90s", least, most)
 	}
 	return d, nil
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -61,6 +62,7 @@ func (o operator) Doctor(ctx context.Context, who actor.Actor) ([]api.Check, err
 	for _, l := range links {
 		checks = append(checks, checkLink(l, o.now()))
 	}
+	checks = append(checks, o.checkWitnesses()...)
 	evidence, err := o.house.Evidence(ctx, who, nil, 1)
 	if err != nil {
 		return nil, err
@@ -70,6 +72,40 @@ func (o operator) Doctor(ctx context.Context, who actor.Actor) ([]api.Check, err
 		lies = api.Check{Name: "evidence", Detail: "a peer said two things that cannot both be true", Advice: "Ask for GET /api/v1/evidence, and talk to the other party."}
 	}
 	return append(checks, lies), nil
+}
+
+// Witnesses is what third parties are told of our ledger of a link, and what they cosigned.
+func (o operator) Witnesses(ctx context.Context, who actor.Actor, link statement.LinkID) (api.Witnessing, error) {
+	v, err := o.house.Witnesses(ctx, who, link)
+	if err != nil {
+		return api.Witnessing{}, err
+	}
+	out := api.Witnessing{Origin: v.Origin, Keys: v.Keys, Size: v.Size, Witnesses: []api.Witness{}}
+	for _, s := range o.asker.Standings(&link) {
+		out.Witnesses = append(out.Witnesses, api.Witness{ID: s.Witness.Key.ID(), URL: s.Witness.URL, Code: s.Code, Trouble: s.Trouble})
+	}
+	for _, held := range v.Held {
+		i := slices.IndexFunc(out.Witnesses, func(w api.Witness) bool { return w.ID == held.Witness })
+		if i < 0 {
+			i = len(out.Witnesses)
+			out.Witnesses = append(out.Witnesses, api.Witness{ID: held.Witness})
+		}
+		at := time.UnixMicro(held.At).UTC()
+		out.Witnesses[i].Cosigned, out.Witnesses[i].CosignedAt = held.Size, &at
+	}
+	return out, nil
+}
+
+// checkWitnesses tells of each third party how it does.
+func (o operator) checkWitnesses() (checks []api.Check) {
+	for _, s := range o.asker.Standings(nil) {
+		c := api.Check{Name: "witness " + s.Witness.Key.Name(), OK: s.Code == "", Detail: "it cosigns what it is asked for"}
+		if !c.OK {
+			c.Detail, c.Advice = s.Trouble, "Nothing waits for it. \"entente ledger witnesses LINK\" shows each ledger; a witness that nobody needs is taken out of the setting witnesses."
+		}
+		checks = append(checks, c)
+	}
+	return checks
 }
 
 // check is a check that holds if there is no error.

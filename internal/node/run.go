@@ -22,6 +22,7 @@ import (
 	"entente/internal/keyring"
 	"entente/internal/peer"
 	"entente/internal/store"
+	"entente/internal/witness"
 	"entente/party"
 )
 
@@ -44,6 +45,7 @@ type Node struct {
 	client  *peer.Client
 	sender  *peer.Sender
 	server  *peer.Server
+	asker   *witness.Asker
 	spool   *spool
 	self    *party.Chain
 
@@ -51,8 +53,8 @@ type Node struct {
 	loops atomic.Int32 // that run
 }
 
-// wantLoops is how many loops a node has: settle, checkpoint, retention, send.
-const wantLoops = 4
+// wantLoops is how many loops a node has: settle, checkpoint, retention, send, witness.
+const wantLoops = 5
 
 // retainEvery is how often is looked for what is kept no longer.
 const retainEvery = time.Hour
@@ -117,6 +119,10 @@ func (n *Node) join(keys *keyring.Keyring, registry envelope.Registry) error {
 	limits := peer.DefaultLimits()
 	n.client = peer.NewClient(peer.ClientConfig{Cert: cert, Registry: registry, Now: n.now, Limits: limits})
 	n.sender = peer.NewSender(n.house, n.client, n.now, n.log)
+	n.asker = witness.New(witness.Config{
+		Witnesses: n.cfg.Witnesses, House: n.house, Every: n.cfg.WitnessEvery, Timeout: n.cfg.WitnessTimeout,
+		Transport: witness.NewTransport(n.cfg.WitnessTimeout), Now: n.now, Log: n.log, Count: n.metrics,
+	})
 	n.server = peer.NewServer(peer.ServerConfig{
 		House: n.house, Cert: cert, Now: n.now, Log: n.log, Count: n.metrics, Limits: limits, Paired: n.sender.Rescan,
 	})
@@ -200,6 +206,7 @@ func (n *Node) Serve(ctx context.Context) error {
 		func(ctx context.Context) error { return n.house.CheckpointLoop(ctx, n.cfg.Checkpoint) },
 		func(ctx context.Context) error { return n.house.RetentionLoop(ctx, retainEvery) },
 		n.sender.Run,
+		n.asker.Run,
 	} {
 		loops.Go(func() error { return n.loop(loopsCtx, run) })
 	}

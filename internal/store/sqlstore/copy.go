@@ -57,6 +57,7 @@ func Tables() []Table {
 		table("files", "statement b, position i, link b, parcel b, size i, state t, blob t, floe b, reason t"),
 		table("columns", "link b, thread b, author b, epoch i, seq i, lane t, room t, data b"),
 		table("logs", "link b, party b, epoch i, size i, last_time i, signed_size i, signed_at i, cosigned_size i, cosigned_note b, cosigned_at i"),
+		table("witnessed", "link b, epoch i, witness t, size i, note b, at i"),
 		table("leaves", "link b, party b, epoch i, idx i, leaf b, doc b, kind t, hashes b"),
 		table("documents", "hash b, link b, type t, payload b, signatures b"),
 		table("evidence", "id i, link b, kind t, at i, note t, data b, digest b"),

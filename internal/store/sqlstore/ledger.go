@@ -45,6 +45,30 @@ func (t *tx) Logs(ctx context.Context, link statement.LinkID) ([]exchange.Log, e
 	return list(ctx, t, scanLog, `SELECT `+logColumns+` FROM logs WHERE link = $1 ORDER BY party, epoch`, link[:])
 }
 
+// Unwitnessed implements exchange.LedgerTx.
+func (t *tx) Unwitnessed(ctx context.Context, p party.ID, witness string) ([]exchange.Link, error) {
+	return list(ctx, t, scanLink, `SELECT `+linkColumns+` FROM links WHERE EXISTS (SELECT 1 FROM logs
+		WHERE logs.link = links.id AND logs.party = $1 AND logs.epoch = links.own_epoch AND logs.cosigned_size > COALESCE((
+			SELECT witnessed.size FROM witnessed
+			WHERE witnessed.link = links.id AND witnessed.epoch = links.own_epoch AND witnessed.witness = $2), 0))
+		ORDER BY alias`, p[:], witness)
+}
+
+// PutWitnessed implements exchange.LedgerTx.
+func (t *tx) PutWitnessed(ctx context.Context, w exchange.Witnessed) error {
+	return t.write(ctx, `
+		INSERT INTO witnessed (link, epoch, witness, size, note, at) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (link, epoch, witness) DO UPDATE SET size = excluded.size, note = excluded.note, at = excluded.at`,
+		w.Link[:], int64(w.Epoch), w.Witness, w.Size, w.Note, w.At)
+}
+
+// Witnessed implements exchange.LedgerTx.
+func (t *tx) Witnessed(ctx context.Context, link statement.LinkID, epoch uint32) ([]exchange.Witnessed, error) {
+	return list(ctx, t, func(r rows, w *exchange.Witnessed) error {
+		return r.Scan(fixed{w.Link[:]}, &w.Epoch, &w.Witness, &w.Size, loose{&w.Note}, &w.At)
+	}, `SELECT link, epoch, witness, size, note, at FROM witnessed WHERE link = $1 AND epoch = $2 ORDER BY witness`, link[:], int64(epoch))
+}
+
 // AppendLeaves implements exchange.LedgerTx. A leaf that is there already is a conflict: a ledger is not rewritten.
 func (t *tx) AppendLeaves(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, rows []exchange.LeafRow) error {
 	for i := range rows {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -333,6 +334,56 @@ func logs(b *bench) {
 	})
 	same(b, "logs of a link", read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Log, error) { return tx.Logs(ctx, theLink()) }),
 		[]exchange.Log{own, first, l})
+}
+
+func witnessed(b *bench) {
+	const one, other = "one.example+00000001", "other.example+00000002"
+	link, late := someLink(), someLink()
+	late.ID, late.Alias = otherLink(), "another"
+	put := func(ws ...exchange.Witnessed) {
+		b.Helper()
+		b.update(func(ctx context.Context, tx flow.Tx) error {
+			for _, w := range ws {
+				if err := tx.PutWitnessed(ctx, w); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	due := func(what, witness string, want ...exchange.Link) {
+		b.Helper()
+		same(b, what, read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Link, error) {
+			return tx.Unwitnessed(ctx, arvenia(), witness)
+		}), want)
+	}
+	cosigned := func(link statement.LinkID, p party.ID, epoch uint32, size int64) exchange.Log {
+		return exchange.Log{Link: link, Party: p, Epoch: epoch, Size: 9, CosignedSize: size, CosignedNote: []byte("note")}
+	}
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		return errors.Join(tx.PutLink(ctx, link), tx.PutLink(ctx, late),
+			tx.PutLog(ctx, cosigned(link.ID, arvenia(), 1, 7)), tx.PutLog(ctx, cosigned(late.ID, arvenia(), 1, 0)),
+			tx.PutLog(ctx, cosigned(late.ID, arvenia(), 2, 5)), tx.PutLog(ctx, cosigned(late.ID, kestria(), 1, 5)))
+	})
+	due("links, the peer has cosigned one", one, link)
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		return tx.PutLog(ctx, cosigned(late.ID, arvenia(), 1, 1))
+	})
+	due("links by name", one, late, link)
+	ours := []exchange.Witnessed{
+		{Link: link.ID, Epoch: 1, Witness: one, Size: 6, Note: []byte("six"), At: 3},
+		{Link: link.ID, Epoch: 1, Witness: other, Size: 7, Note: []byte("seven"), At: 4},
+	}
+	put(ours...)
+	put(exchange.Witnessed{Link: link.ID, Epoch: 2, Witness: one, Size: 9, Note: []byte("another epoch")})
+	due("one has not seen all", one, late, link)
+	due("the other has", other, late)
+	ours[0].Size, ours[0].Note, ours[0].At = 7, []byte("more"), 5
+	put(ours[0])
+	due("both have", one, late)
+	same(b, "witnessed", read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Witnessed, error) {
+		return tx.Witnessed(ctx, link.ID, 1)
+	}), ours)
 }
 
 func someLeaf(n int) exchange.LeafRow {

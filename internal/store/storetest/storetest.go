@@ -30,7 +30,7 @@ func Conformance(t *testing.T, open func(t *testing.T) flow.Store) {
 		{"Due", due}, {"Segments", segments}, {"Receipts", receipts}, {"ReceiptAbove", receiptAbove},
 		{"Statements", statements}, {"StatementLists", statementLists}, {"Bodies", bodies}, {"Files", files}, {"Aged", aged}, {"ErasingFiles", erasingFiles},
 		{"Columns", columns}, {"ColumnsInOrder", columnsInOrder}, {"DropFolded", dropFolded},
-		{"Logs", logs}, {"Leaves", leaves}, {"HashReader", hashReader}, {"Documents", documents},
+		{"Logs", logs}, {"Witnessed", witnessed}, {"Leaves", leaves}, {"HashReader", hashReader}, {"Documents", documents},
 		{"Evidence", evidence}, {"Audits", audits}, {"Figures", figures},
 		{"RollbackLeavesNothing", rollbackLeavesNothing}, {"SavepointIsolation", savepointIsolation},
 		{"Panic", panicking}, {"LostActStaysLost", lostActStaysLost}, {"CancelledBeforeStart", cancelledBeforeStart},
