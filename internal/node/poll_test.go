@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"net"
 	"testing"
 	"time"
 
@@ -130,14 +129,8 @@ func (r *running) settled() {
 
 // TestOneOpenPort: two nodes of which only one can be reached do everything that two reachable ones do.
 func TestOneOpenPort(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
 	ctx := t.Context()
-	a, b := newRunning(t, "kestria", address), newRunning(t, "arvenia", "")
+	a, b := newRunning(t, "kestria", freeAddress(t)), newRunning(t, "arvenia", "")
 
 	inv, err := a.client.Invite(ctx, a.peer, 3600)
 	a.must(err)

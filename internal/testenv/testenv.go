@@ -1,5 +1,5 @@
-// Package testenv gives tests what lies outside the repository: the folders of test data and a PostgreSQL
-// server. It is for tests only.
+// Package testenv gives tests what lies outside the repository: the folders of test data, a PostgreSQL
+// server, and a witness that others wrote. It is for tests only.
 //
 // It promises that a test which lacks what it needs skips with a sentence that names the missing variable,
 // and that the same test fails instead when ENTENTE_TEST_STRICT is 1, so that no machine that checks a change
@@ -27,6 +27,8 @@ const (
 	DataVar = "ENTENTE_TESTDATA"
 	// PostgresVar is the URL of a PostgreSQL server whose user may create databases.
 	PostgresVar = "ENTENTE_TEST_POSTGRES"
+	// LitewitnessVar is the path of the program litewitness, a C2SP witness that others wrote.
+	LitewitnessVar = "ENTENTE_TEST_LITEWITNESS"
 	// StrictVar turns every skip into a failure when it is 1.
 	StrictVar = "ENTENTE_TEST_STRICT"
 )
@@ -59,6 +61,20 @@ func Data(t testing.TB, elem ...string) string {
 	}
 	if _, err := os.Stat(path); err != nil {
 		t.Fatalf("test data promised by %s: %v", DataVar, err)
+	}
+	return path
+}
+
+// Litewitness returns the path of a witness program to run beside a node. Without the variable it ends the test as Missing
+// does.
+func Litewitness(t testing.TB) string {
+	t.Helper()
+	path := os.Getenv(LitewitnessVar)
+	if path == "" {
+		Missing(t, "%s is not set: it is the path of a witness program (see CONTRIBUTING.md)", LitewitnessVar)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("the program promised by %s: %v", LitewitnessVar, err)
 	}
 	return path
 }
