@@ -6,8 +6,11 @@ import (
 	"entente/envelope"
 )
 
-// KindsEdition names the edition of kinds that this build speaks; a rule set names one.
-const KindsEdition = "2026-1"
+// The editions of kinds that this build speaks. A rule set names one; a link keeps the one that it agreed to.
+const (
+	KindsEdition1 = "2026-1"
+	KindsEdition  = "2026-2" // the newest: that of 2026-1 and requests for assistance
+)
 
 // Kind is one thing that may be said.
 type Kind struct {
@@ -25,9 +28,21 @@ type Kind struct {
 // those of this one and its own. What is said about the link itself stands in the thread that the link's id names: the pairing is its
 // first word, so it is there from the start, for both. So are the threads of erasures; see ErasureThread.
 func Kinds(edition string) ([]Kind, bool) {
-	if edition != KindsEdition {
-		return nil, false
+	switch edition {
+	case KindsEdition1:
+		return recordKinds(), true
+	case KindsEdition:
+		kinds := recordKinds()
+		for _, k := range FormKinds(edition) {
+			kinds = append(kinds, k.kind())
+		}
+		return kinds, true
 	}
+	return nil, false
+}
+
+// recordKinds are those of edition 2026-1: messages, desks, and what is said about the link itself.
+func recordKinds() []Kind {
 	control := []Lane{Control}
 	return []Kind{
 		{Name: "message", Lanes: []Lane{Hotline, Assistance, Network, Accord, Dialogue}, Starts: true, Follows: true,
@@ -46,17 +61,23 @@ func Kinds(edition string) ([]Kind, bool) {
 			CheckFace: decodes[WithdrawFace], CheckBody: decodes[ParticipationBody]},
 		{Name: "erasure.notice", Lanes: control, Follows: true, CheckFace: decodes[ErasureFace], CheckBody: decodes[EmptyBody]},
 		{Name: "test", Lanes: control, Starts: true, Unverified: true, CheckFace: decodes[EmptyBody], CheckBody: decodes[EmptyBody]},
-	}, true
+	}
 }
 
 // LookUp finds a kind of an edition by its name.
 func LookUp(edition, name string) (Kind, bool) {
-	kinds, _ := Kinds(edition)
-	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == name })
-	if i < 0 {
+	if edition != KindsEdition1 && edition != KindsEdition {
 		return Kind{}, false
 	}
-	return kinds[i], true
+	kinds := recordKinds()
+	if i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == name }); i >= 0 {
+		return kinds[i], true
+	}
+	k, ok := FormKindOf(edition, name)
+	if !ok {
+		return Kind{}, false
+	}
+	return k.kind(), true
 }
 
 // Check says whether a statement is one that the edition of kinds knows: its kind may stand in its lane and at its place in a

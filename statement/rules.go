@@ -40,7 +40,7 @@ type Rules struct {
 
 // Deadline is how long a step may take, counted from the receipt.
 type Deadline struct {
-	Step    string `json:"step"`    // code: receipt, ack, answer, countersign, clarify, escalate
+	Step    string `json:"step"`    // code: receipt, ack, decide, answer, countersign, clarify, escalate
 	Kind    string `json:"kind"`    // kind, or "*"
 	Urgency string `json:"urgency"` // emergency | urgent | routine
 	Amount  int    `json:"amount"`
@@ -95,6 +95,20 @@ func defaultDeadlines() []Deadline {
 		row("clarify", "*", "emergency", 4, "hours"), row("clarify", "*", "urgent", 3, "days"), row("clarify", "*", "routine", 14, "days"),
 		row("escalate", "*", "emergency", 0, "minutes"), row("escalate", "*", "urgent", 1, "working_days"),
 		row("escalate", "*", "routine", 5, "working_days"),
+		// Requests. A decision on preservation follows Directive 2014/41/EU, article 32; an answer to an emergency, and the times
+		// of subscriber information and traffic data, the Second Additional Protocol: 45 days to serve, and 20 or 45 to answer.
+		row("decide", "preservation.request", "emergency", 4, "hours"), row("decide", "preservation.request", "urgent", 24, "hours"),
+		row("decide", "preservation.request", "routine", 24, "hours"),
+		row("decide", "emergency.request", "emergency", 4, "hours"), row("answer", "emergency.request", "emergency", 8, "hours"),
+		row("answer", "mitigation.request", "urgent", 24, "hours"), row("answer", "mitigation.request", "routine", 24, "hours"),
+		row("decide", "mla.subscriber", "urgent", 30, "days"), row("decide", "mla.subscriber", "routine", 30, "days"),
+		row("answer", "mla.subscriber", "urgent", 65, "days"), row("answer", "mla.subscriber", "routine", 65, "days"),
+		row("decide", "mla.traffic", "urgent", 30, "days"), row("decide", "mla.traffic", "routine", 30, "days"),
+		row("answer", "mla.traffic", "urgent", 90, "days"), row("answer", "mla.traffic", "routine", 90, "days"),
+		row("decide", "mla.content", "urgent", 30, "days"), row("decide", "mla.content", "routine", 30, "days"),
+		row("answer", "mla.content", "urgent", 90, "days"), row("answer", "mla.content", "routine", 90, "days"),
+		row("decide", "mla.other", "urgent", 30, "days"), row("decide", "mla.other", "routine", 30, "days"),
+		row("answer", "mla.other", "urgent", 90, "days"), row("answer", "mla.other", "routine", 90, "days"),
 	}
 }
 

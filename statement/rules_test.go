@@ -67,7 +67,7 @@ func TestRulesRefusals(t *testing.T) {
 		{"officer", func(r *statement.Rules) { r.Officer = "" }, "/officer"},
 		{"unknown kind signed", func(r *statement.Rules) { r.OfficerSignatures = []string{"decree"} }, "/officer_signatures"},
 		{"kind signed twice", func(r *statement.Rules) { r.OfficerSignatures = []string{"test", "test"} }, "/officer_signatures"},
-		{"deadline twice", func(r *statement.Rules) { r.Deadlines = append(r.Deadlines, r.Deadlines[0]) }, "/deadlines/21"},
+		{"deadline twice", func(r *statement.Rules) { r.Deadlines = append(r.Deadlines, r.Deadlines[0]) }, fmt.Sprintf("/deadlines/%d", len(statement.DefaultRules().Deadlines))},
 		{"deadline of an unknown kind", func(r *statement.Rules) { r.Deadlines[0].Kind = "decree" }, "/deadlines/0/kind"},
 		{"deadline in moons", func(r *statement.Rules) { r.Deadlines[0].Unit = "moons" }, "/deadlines/0/unit"},
 		{"deadline before its start", func(r *statement.Rules) { r.Deadlines[0].Amount = -1 }, "/deadlines/0/amount"},

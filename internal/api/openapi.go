@@ -99,6 +99,7 @@ func Describe() Description {
 		}
 		methods[strings.ToLower(o.method)] = describe(o, s)
 	}
+	s.describeForms()
 	doc.Components.Schemas = s.named
 	data, err := envelope.Marshal(doc)
 	if err != nil {

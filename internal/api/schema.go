@@ -20,6 +20,7 @@ type Schema struct {
 	Type                 string             `json:"type,omitempty"`
 	Format               string             `json:"format,omitempty"`
 	Pattern              string             `json:"pattern,omitempty"`
+	Enum                 []string           `json:"enum,omitempty"`
 	ContentEncoding      string             `json:"contentEncoding,omitempty"`
 	ContentMediaType     string             `json:"contentMediaType,omitempty"`
 	Description          string             `json:"description,omitempty"`
