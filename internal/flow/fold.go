@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"entente/envelope"
+	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/party"
 	"entente/statement"
@@ -55,6 +56,9 @@ func roomOf(kind string) (string, foldRoom, bool) {
 		return exchange.RoomErasure, adapt(exchange.FoldErasure), true
 	case "link.confirm", "link.agree", "participation.suspend", "participation.resume", "participation.withdraw", "test":
 		return exchange.RoomLink, adapt(exchange.FoldLink), true
+	}
+	if assistance.Of(kind) {
+		return assistance.Room, adapt(assistance.Fold), true
 	}
 	return "", nil, false
 }

@@ -1,9 +1,11 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
+	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/party"
@@ -29,10 +31,7 @@ func voidFault(v *statement.Void) error {
 
 		exchange.VoidNotSuspended: "We have not suspended this lane; only who suspended a lane can resume it.",
 	}[v.Reason]
-	if sentence == "" {
-		sentence = "This may not be said now."
-	}
-	return fault.New(fault.Conflict, v.Reason, sentence)
+	return fault.New(fault.Conflict, v.Reason, cmp.Or(sentence, assistance.Reason(v.Reason), "This may not be said now."))
 }
 
 type columnKey struct {
