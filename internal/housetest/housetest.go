@@ -12,17 +12,23 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
-	"testing/cryptotest"
 	"time"
+
+	"entente/envelope"
 )
 
 // Options narrow a run; the zero value lets the seed decide everything.
 type Options struct {
-	Steps int // of the stormy part; 0 for 80
-	Lie   Lie // what one party lies about; "" lets the seed choose, mostly honesty
+	Steps int  // of the stormy part; 0 for 80
+	Lie   Lie  // what one party lies about; "" lets the seed choose, mostly honesty
+	Real  bool // signatures of INT-1, whatever the seed; one in realEach has them anyway
 }
+
+// realEach is every how many seeds a run has the real signatures, which cost more than all the rest.
+const realEach = 16
 
 // Outcome is what became of a run that passed.
 type Outcome struct {
@@ -53,6 +59,8 @@ type world struct {
 	nodes []*node
 	links []*link
 
+	registry envelope.Registry
+
 	out      Outcome
 	said     []*said
 	flights  []*flight // requests under way
@@ -61,19 +69,18 @@ type world struct {
 	lieAt    int       // step from which the liar looks for its occasion
 	lied     bool
 	broken   string // a promise, found in an act that must come to its end first
+	proven   int    // number of the statement that is proven in the end
 	silenced bool   // no interleaving and no faults while the run looks at its nodes
 }
 
 // Run plays one seed and fails t if a promise is broken.
-func Run(t testing.TB, seed uint64, o Options) *Outcome {
+func Run(t testing.TB, cast *Cast, seed uint64, o Options) *Outcome {
 	t.Helper()
-	if tt, ok := t.(*testing.T); ok {
-		cryptotest.SetGlobalRandom(tt, seed)
-	}
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // what flow does in parallel is done in order
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))   // what flow does in parallel is done in order
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // a run is short and small
 	before := runtime.NumGoroutine()
-	w := &world{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 0x456e74656e7465)), now: time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)}
-	w.begin(o)
+	w := &world{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 0x456e74656e7465))}
+	w.begin(cast, o)
 	steps := o.Steps
 	if steps == 0 {
 		steps = 80
@@ -92,7 +99,7 @@ func Run(t testing.TB, seed uint64, o Options) *Outcome {
 }
 
 // begin sets the stage: parties, stores, links.
-func (w *world) begin(o Options) {
+func (w *world) begin(cast *Cast, o Options) {
 	n := 2
 	if w.r.IntN(4) == 0 {
 		n = 3
@@ -108,8 +115,11 @@ func (w *world) begin(o Options) {
 		n = 3 // the third shows that its links go on
 	}
 	w.sky = forecast(w.r)
-	for i := range n {
-		w.nodes = append(w.nodes, w.newNode(i))
+	confirmed := w.r.IntN(8) > 0 // or else it is at some time, or never
+	at := cast.open(w.t, scene{n, confirmed, o.Real || w.seed%realEach == 0}, w.seed)
+	w.now, w.registry = at.now, at.registry
+	for i, p := range at.parties {
+		w.nodes = append(w.nodes, w.newNode(i, p))
 	}
 	if w.r.IntN(3) == 0 {
 		n := w.nodes[w.r.IntN(len(w.nodes))]
@@ -118,10 +128,8 @@ func (w *world) begin(o Options) {
 	if w.lie != Honesty {
 		w.liar, w.lieAt = w.nodes[0], 5+w.r.IntN(50)
 	}
-	for i, a := range w.nodes {
-		for _, b := range w.nodes[i+1:] {
-			w.links = append(w.links, w.pair(a, b))
-		}
+	for _, l := range at.links {
+		w.links = append(w.links, join(l.id, w.nodes[l.a], w.nodes[l.b]))
 	}
 	if w.r.IntN(6) == 0 {
 		w.nodes[w.r.IntN(len(w.nodes))].mute = true
@@ -137,14 +145,8 @@ func (w *world) begin(o Options) {
 	}
 	w.calm = true
 	for _, l := range w.links {
-		if w.r.IntN(8) == 0 {
-			continue // it is confirmed at some time, or never
-		}
-		w.confirm(l.a, l)
-		w.confirm(l.b, l)
-		if w.r.IntN(4) > 0 {
-			w.send(l.a, l)
-			w.send(l.b, l)
+		if w.r.IntN(4) == 0 {
+			w.confirm(l.a, l) // which is refused the second time
 		}
 	}
 	w.calm = false

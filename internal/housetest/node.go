@@ -11,11 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"entente/envelope"
 	"entente/internal/actor"
 	"entente/internal/fault"
 	"entente/internal/flow"
-	"entente/internal/keyring"
 	"entente/internal/store/sqlstore"
 	"entente/party"
 	"entente/statement"
@@ -25,7 +23,7 @@ import (
 type node struct {
 	w     *world
 	name  string
-	keys  *keyring.Keyring
+	keys  *keys
 	chain *party.Chain
 	sql   *sqlstore.Store
 	store *store
@@ -65,27 +63,14 @@ func member() actor.Actor {
 	return actor.Actor{Kind: actor.Member, Name: "op", Roles: []actor.Role{actor.Operator, actor.Officer, actor.Auditor}}
 }
 
-// newNode makes a party with its keys and an empty store.
-func (w *world) newNode(i int) *node {
-	n := &node{w: w, name: names()[i]}
-	dir := w.dir()
-	lock := filepath.Join(dir, "key")
-	w.must(keyring.WriteKeyFile(lock, rand.Reader))
-	var err error
-	n.keys, _, err = keyring.Create(filepath.Join(dir, "keyring.json"), keyring.KeyFile(lock), rand.Reader)
-	w.must(err)
-	identity := n.keys.Identity(map[string]string{"en": n.name}, n.name+" Cyber Authority", w.now.Add(-72*time.Hour), 10*365*24*time.Hour)
-	env, err := party.Create(identity, n.keys.Signers()...)
-	w.must(err)
-	encoded, err := env.Encode()
-	w.must(err)
-	n.chain, err = party.Verify(envelope.Default(), [][]byte{encoded})
-	w.must(err)
-	n.sql, err = sqlstore.OpenSQLite(context.Background(), filepath.Join(dir, "entente.db"), 2)
-	w.must(err)
-	w.t.Cleanup(func() { n.sql.Close() })
-	n.store = &store{Store: n.sql, n: n}
-	n.blobs = newBlobs(n)
+// newNode makes a node of a party at the opening.
+func (w *world) newNode(i int, p castParty) *node {
+	n := &node{w: w, name: names()[i], keys: p.keys, chain: p.chain}
+	path := filepath.Join(w.dir(), "entente.db")
+	for end, data := range p.db {
+		w.must(os.WriteFile(path+end, data, 0o600))
+	}
+	n.open(path)
 	n.build()
 	return n
 }
@@ -107,7 +92,7 @@ func (n *node) build() {
 	if os.Getenv("ENTENTE_HOUSETEST_LOG") != "" {
 		out = os.Stderr
 	}
-	h, err := flow.New(flow.Config{Store: n.store, Blobs: n.blobs, Keys: n.keys, Registry: envelope.Default(), Self: n.chain, Now: n.now,
+	h, err := flow.New(flow.Config{Store: n.store, Blobs: n.blobs, Keys: n.keys, Registry: n.w.registry, Self: n.chain, Now: n.now,
 		Log: slog.New(slog.NewTextHandler(out, nil)).With("node", n.name), Endpoint: "https://" + n.name + ".localhost:7443", Count: &count{}})
 	n.w.must(err)
 	n.house, n.life = h, n.life+1
@@ -250,6 +235,10 @@ func (w *world) pair(a, b *node) *link {
 	w.must(err)
 	id, err := b.house.PairComplete(ctx, member(), a.name, inv, commit, nonce, answer)
 	w.must(err)
+	return join(id, a, b)
+}
+
+func join(id statement.LinkID, a, b *node) *link {
 	l := &link{id: id, name: a.name + "-" + b.name, a: a, b: b}
 	a.links, b.links = append(a.links, l), append(b.links, l)
 	return l

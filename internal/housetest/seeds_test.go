@@ -1,9 +1,12 @@
 package housetest
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,9 +14,10 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 0, "how many seeds to play; 0 for those of ENTENTE_SEEDS, or 50")
-	first = flag.Uint64("first", 1, "the first seed")
-	trace = flag.Bool("trace", false, "print the events of runs that pass, too")
+	seeds     = flag.Int("seeds", 0, "how many seeds to play; 0 for those of ENTENTE_SEEDS, or 50")
+	first     = flag.Uint64("first", 1, "the first seed")
+	trace     = flag.Bool("trace", false, "print the events of runs that pass, too")
+	processes = flag.Int("processes", 0, "how many processes share the seeds, since a run takes one processor; 0 for one each")
 )
 
 // howMany is what the flag says, else the environment, else 50.
@@ -34,11 +38,19 @@ func howMany(t *testing.T) int {
 
 // Whatever the weather, what was acknowledged arrives once, and both sides hold one record.
 func TestSeeds(t *testing.T) {
-	var sum Outcome
 	n := howMany(t)
+	if *processes == 0 {
+		*processes = runtime.NumCPU()
+	}
+	if share := (n + *processes - 1) / *processes; *processes > 1 && share >= worthAProcess {
+		inProcesses(t, n, share)
+		return
+	}
+	var sum Outcome
+	cast := NewCast()
 	for seed := *first; seed < *first+uint64(n); seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			out := Run(t, seed, Options{})
+			out := Run(t, cast, seed, Options{})
 			sum.Said, sum.Files, sum.Crashes, sum.Faults = sum.Said+out.Said, sum.Files+out.Files, sum.Crashes+out.Crashes, sum.Faults+out.Faults
 			sum.Refused, sum.Void, sum.Left = sum.Refused+out.Refused, sum.Void+out.Void, sum.Left+out.Left
 			if *trace {
@@ -50,12 +62,40 @@ func TestSeeds(t *testing.T) {
 		n, sum.Said, sum.Void, sum.Files, sum.Faults, sum.Crashes, sum.Refused, sum.Left)
 }
 
+// worthAProcess is how many seeds a process is started for.
+const worthAProcess = 10
+
+// inProcesses plays the seeds in processes of this test, each a share of them.
+func inProcesses(t *testing.T, n, share int) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("all", func(t *testing.T) {
+		for at := 0; at < n; at += share {
+			from, count := *first+uint64(at), min(share, n-at)
+			t.Run(fmt.Sprintf("%d to %d", from, from+uint64(count)-1), func(t *testing.T) {
+				t.Parallel()
+				c := exec.CommandContext(t.Context(), self, "-test.run=^TestSeeds$", "-test.timeout=0", "-test.v="+strconv.FormatBool(testing.Verbose()),
+					"-processes=1", "-first="+strconv.FormatUint(from, 10), "-seeds="+strconv.Itoa(count), "-trace="+strconv.FormatBool(*trace))
+				out, err := c.CombinedOutput()
+				if err != nil {
+					t.Errorf("%v\n%s", err, out)
+				} else if i := bytes.LastIndex(out, []byte("seeds_test.go")); i >= 0 {
+					t.Logf("%s", out[i:])
+				}
+			})
+		}
+	})
+}
+
 // A seed is a run: played twice, it gives the same events.
 func TestSameSeedSameTrace(t *testing.T) {
+	cast := NewCast()
 	for _, seed := range []uint64{*first + 4} {
 		var traces [2][]string
 		for i := range traces {
-			t.Run(fmt.Sprint(seed, " ", i), func(t *testing.T) { traces[i] = Run(t, seed, Options{}).Trace })
+			t.Run(fmt.Sprint(seed, " ", i), func(t *testing.T) { traces[i] = Run(t, cast, seed, Options{}).Trace })
 		}
 		if !slices.Equal(traces[0], traces[1]) {
 			for i := range min(len(traces[0]), len(traces[1])) {
@@ -70,11 +110,12 @@ func TestSameSeedSameTrace(t *testing.T) {
 
 // Every lie is exposed to the one to whom it is told, changes nothing that was true, and harms no other link.
 func TestLies(t *testing.T) {
+	cast := NewCast()
 	for i, lie := range Lies() {
 		t.Run(string(lie), func(t *testing.T) {
 			told := false
 			for seed := uint64(10 * i); !told && seed < uint64(10*i+5); seed++ {
-				t.Run(fmt.Sprint(seed), func(t *testing.T) { told = Run(t, seed, Options{Lie: lie, Steps: 60}).Lie == lie })
+				t.Run(fmt.Sprint(seed), func(t *testing.T) { told = Run(t, cast, seed, Options{Lie: lie, Steps: 60}).Lie == lie })
 				if t.Failed() {
 					return
 				}
