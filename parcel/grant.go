@@ -73,6 +73,22 @@ func (g *Grant) Validate() error {
 	return checkTime("created", g.Created)
 }
 
+// GrantID is the id of the grant of a registered parcel: a parcel has one grant, whatever it says, so that a second one is a
+// second document of the same id. It is the first half of SHA-256("entente/grant/v1\x00" ‖ the parcel's id).
+func GrantID(registered envelope.ID) envelope.ID {
+	digest := envelope.Sum(append([]byte("entente/grant/v1\x00"), registered[:]...))
+	return envelope.ID(digest[:16])
+}
+
+// At is a registered header as it stands at the grant's place of the lane, for receipts, folds and suspensions to look at: not one
+// to encode, and not one to open with.
+func (g *Grant) At(h *Header) *Header {
+	at, seen := *h, g.Seen
+	at.ID, at.Registered, at.Seen = GrantID(h.ID), false, &seen
+	at.Identity, at.Seq, at.Prev, at.Index, at.Created = g.Identity, g.Seq, g.Prev, g.Index, g.Created
+	return &at
+}
+
 // Unlock returns a registered header with the stanzas that g releases, for OpenContent: a header to open with, not one to encode.
 // header is the header's exact encoding.
 func (g *Grant) Unlock(header []byte) (*Header, error) {

@@ -33,12 +33,14 @@ const (
 // File is a proof file. In JSON, byte strings are base64, hashes and salts lower-case hexadecimal; leaves and
 // checkpoints stand as the text that they are.
 type File struct {
-	V         int           `json:"v"` // 1
-	Statement Statement     `json:"statement"`
-	Sender    [][]byte      `json:"sender"`    // identity chain of the header's from: encoded envelopes, oldest first
-	Recipient [][]byte      `json:"recipient"` // identity chain of the header's to
-	Header    Record        `json:"header"`    // the parcel's header, with its sent leaf in the sender's log
-	Receipts  []Acknowledge `json:"receipts,omitempty"`
+	V         int       `json:"v"` // 1
+	Statement Statement `json:"statement"`
+	Sender    [][]byte  `json:"sender"`    // identity chain of the header's from: encoded envelopes, oldest first
+	Recipient [][]byte  `json:"recipient"` // identity chain of the header's to
+	Header    Record    `json:"header"`    // the parcel's header, with its sent leaf in the sender's log
+	// Grant is there of a registered statement whose keys were released: its receipts stand among the others.
+	Grant    *Record       `json:"grant,omitzero"`
+	Receipts []Acknowledge `json:"receipts,omitempty"`
 }
 
 // Statement is what was said, as far as the file shows it. Of an erased statement, or to keep it from the reader, Body
@@ -150,6 +152,14 @@ func (f *File) check() error {
 	}
 	if err := f.Header.Entry.check("/header/entry"); err != nil {
 		return err
+	}
+	if f.Grant != nil {
+		if err := checkSize("/grant/envelope", len(f.Grant.Envelope), envelope.MaxEnvelope); err != nil {
+			return err
+		}
+		if err := f.Grant.Entry.check("/grant/entry"); err != nil {
+			return err
+		}
 	}
 	if len(f.Receipts) > MaxReceipts {
 		return malformed("/receipts", "%d receipts, at most %d allowed", len(f.Receipts), MaxReceipts)

@@ -53,6 +53,7 @@ const (
 	Rejected   Code = "rejected"   // the recipient's node could not
 	Arrived    Code = "arrived"    // the recipient recorded the arrival in its log
 	Witnessed  Code = "witnessed"  // a third party cosigned a log up to an entry
+	Granted    Code = "granted"    // the sender released the keys of a registered parcel
 )
 
 // Fact is one thing that the file shows: what was checked, what that proves, and what it does not.
@@ -84,6 +85,9 @@ func (v *verifier) report(pinned bool) *Report {
 	}
 	r.Facts = append(r.Facts, identitiesFact(r.Sender, r.Recipient, pinned), v.sentFact(r))
 	r.Facts = append(r.Facts, v.contentFacts(r)...)
+	if v.grant != nil {
+		r.Facts = append(r.Facts, v.grantFact(r))
+	}
 	for _, c := range v.receipts {
 		r.Facts = append(r.Facts, receiptFact(r, c))
 		if c.got != nil {
@@ -131,6 +135,16 @@ func (v *verifier) sentFact(r *Report) Fact {
 			r.Sender, r.Commitment, r.Recipient, seconds(v.sent.cosigned)),
 		Not: fmt.Sprintf("That the parcel reached %s. The time in the log is the sender's claim; what bounds it is the cosignature's, which is %s's.",
 			r.Recipient, r.Recipient),
+	}
+}
+
+func (v *verifier) grantFact(r *Report) Fact {
+	return Fact{
+		Code: Granted,
+		Shows: fmt.Sprintf("%s signed a grant with the keys of this parcel, as number %d of lane %s, and recorded it as %s. It cites the receipt by which %s had acknowledged the parcel.",
+			r.Sender, v.grant.Seq, v.grant.Lane, v.granted.sentence(r.Recipient), r.Recipient),
+		Proves: fmt.Sprintf("%s had acknowledged the parcel before %s released its keys.", r.Recipient, r.Sender),
+		Not:    fmt.Sprintf("That the grant reached %s: for that it has receipts of its own.", r.Recipient),
 	}
 }
 

@@ -69,6 +69,9 @@ func VerifyWitnessed(r envelope.Registry, f *File, witnesses []ledger.Witness, p
 	if err := v.checkHeader(); err != nil {
 		return nil, err
 	}
+	if err := v.checkGrant(); err != nil {
+		return nil, err
+	}
 	if err := v.checkStatement(); err != nil {
 		return nil, err
 	}
@@ -76,6 +79,9 @@ func VerifyWitnessed(r envelope.Registry, f *File, witnesses []ledger.Witness, p
 		if err := v.checkReceipt(i); err != nil {
 			return nil, err
 		}
+	}
+	if err := v.checkCitation(); err != nil {
+		return nil, err
 	}
 	if err := v.checkWitnesses(); err != nil {
 		return nil, err
@@ -91,7 +97,11 @@ type verifier struct {
 	sender, recipient *party.Chain
 	header            *parcel.Header
 	headerHash        envelope.Hash
+	headerPayload     []byte
 	sent              place
+	grant             *parcel.Grant // nil unless the file shows one
+	grantHash         envelope.Hash
+	granted           place
 	text              *statement.Text // nil if the file shows the commitment alone
 	receipts          []receipt
 }
@@ -99,8 +109,9 @@ type verifier struct {
 // receipt is a verified receipt.
 type receipt struct {
 	*parcel.Receipt
-	out place
-	got *place
+	hash envelope.Hash
+	out  place
+	got  *place
 }
 
 // place is a verified entry.
@@ -173,7 +184,7 @@ func (v *verifier) checkHeader() error {
 		return err
 	}
 	h := v.header
-	v.headerHash = envelope.Sum(payload)
+	v.headerHash, v.headerPayload = envelope.Sum(payload), payload
 	switch {
 	case h.From != v.sender.ID:
 		return failedf(part, ErrMismatch, "header is from %s, the sender's chain is that of %s", h.From, v.sender.ID)
@@ -195,6 +206,52 @@ func (v *verifier) checkHeader() error {
 			v.sent.leaf.Index, v.sent.leaf.Epoch, h.Index, h.Epoch)
 	}
 	return nil
+}
+
+// checkGrant: the grant is the sender's, of this header, and recorded at the place that it names.
+func (v *verifier) checkGrant() error {
+	if v.file.Grant == nil {
+		return nil
+	}
+	const part = "/grant/envelope"
+	payload, err := v.open(part, v.file.Grant.Envelope, parcel.GrantType, v.sender, func(payload []byte) (version int, err error) {
+		if v.grant, err = parcel.DecodeGrant(payload); err != nil {
+			return 0, err
+		}
+		return v.grant.Identity, nil
+	})
+	if err != nil {
+		return err
+	}
+	g := v.grant
+	v.grantHash = envelope.Sum(payload)
+	if _, err := g.Unlock(v.headerPayload); err != nil {
+		return failed(part, ErrMismatch, err)
+	}
+	v.granted, err = v.checkEntry("/grant/entry", &v.file.Grant.Entry, record{
+		kind: ledger.GrantLeaf, doc: v.grantHash, lane: g.Lane, seq: g.Seq, author: v.sender, other: v.recipient, version: g.Identity,
+	})
+	if err != nil {
+		return err
+	}
+	if v.granted.leaf.Epoch != g.Epoch || v.granted.leaf.Index != g.Index {
+		return failedf("/grant/entry/leaf", ErrLeaf, "leaf %d of epoch %d, while the grant names leaf %d of epoch %d",
+			v.granted.leaf.Index, v.granted.leaf.Epoch, g.Index, g.Epoch)
+	}
+	return nil
+}
+
+// checkCitation: the receipt that the grant cites is in the file, and is the recipient's for the registered parcel.
+func (v *verifier) checkCitation() error {
+	if v.grant == nil {
+		return nil
+	}
+	for _, r := range v.receipts {
+		if r.hash == v.grant.Receipt && r.Kind == parcel.Received && r.Header == v.headerHash {
+			return nil
+		}
+	}
+	return failedf("/grant/envelope", ErrMismatch, "the grant cites receipt %s, which the file does not hold", v.grant.Receipt)
 }
 
 func (v *verifier) checkStatement() error {
@@ -250,15 +307,21 @@ func (v *verifier) checkReceipt(i int) error {
 	if err != nil {
 		return err
 	}
+	about := v.headerHash
+	if v.grant != nil && r.Header == v.grantHash {
+		about, h = v.grantHash, v.grant.At(h)
+	}
 	switch {
 	case r.From != h.To || r.To != h.From || r.Link != h.Link:
 		return failedf(part+"/envelope", ErrMismatch, "receipt and header differ in link or parties")
-	case r.Header != v.headerHash || r.Parcel != h.ID:
-		return failedf(part+"/envelope", ErrMismatch, "receipt of header %s, this one is %s", r.Header, v.headerHash)
+	case r.Header != about || r.Parcel != h.ID:
+		return failedf(part+"/envelope", ErrMismatch, "receipt of header %s, this one is %s", r.Header, about)
+	case h.Registered && (r.Kind == parcel.Opened || r.Kind == parcel.Rejected):
+		return failedf(part+"/envelope", ErrMismatch, "receipt that says %s of a parcel whose keys had not been released", r.Kind)
 	case r.Root != h.Root || r.Epoch != h.Epoch || r.Lane != h.Lane || r.Seq != h.Seq:
 		return failedf(part+"/envelope", ErrMismatch, "receipt and header differ in root or place")
 	}
-	checked := receipt{Receipt: r}
+	checked := receipt{Receipt: r, hash: envelope.Sum(payload)}
 	checked.out, err = v.checkEntry(part+"/out", &a.Out, record{
 		kind: ledger.ReceiptOut, doc: envelope.Sum(payload), lane: h.Lane, seq: h.Seq, author: v.recipient, other: v.sender, version: r.Identity,
 	})
@@ -270,7 +333,7 @@ func (v *verifier) checkReceipt(i int) error {
 	}
 	if a.Got != nil {
 		got, err := v.checkEntry(part+"/got", a.Got, record{
-			kind: ledger.Got, doc: v.headerHash, lane: h.Lane, seq: h.Seq, author: v.recipient, other: v.sender, version: 1,
+			kind: ledger.Got, doc: about, lane: h.Lane, seq: h.Seq, author: v.recipient, other: v.sender, version: 1,
 		})
 		if err != nil {
 			return err
@@ -371,6 +434,9 @@ func (v *verifier) checkWitnesses() error {
 // places are all verified entries, in the file's order.
 func (v *verifier) places() []place {
 	places := []place{v.sent}
+	if v.grant != nil {
+		places = append(places, v.granted)
+	}
 	for _, r := range v.receipts {
 		places = append(places, r.out)
 		if r.got != nil {

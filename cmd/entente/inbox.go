@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,15 +16,17 @@ import (
 
 func (a *app) inboxCommand() *cobra.Command {
 	var f node.Filter
-	var sent, both bool
+	var sent, both, awaited bool
 	cmd := &cobra.Command{
 		Use:   "inbox",
 		Short: "List what the other parties said, newest first",
-		Args:  cobra.NoArgs,
+		Long: `List what the other parties said, newest first. What they sent registered, and whose key has not come yet, stands above it: this
+node has acknowledged it, and nobody can read it before the other party's node has sent the key.`,
+		Args: cobra.NoArgs,
 		RunE: a.ask(func(ctx context.Context, c *node.Client, _ []string) error {
 			f.Box = "in"
-			if sent && both {
-				return usage("Give either --sent or --all.")
+			if sent && both || awaited && (sent || both) {
+				return usage("Give one of --sent, --all and --awaited.")
 			}
 			if _, err := parseTime("before", f.Before); err != nil {
 				return err
@@ -34,9 +37,19 @@ func (a *app) inboxCommand() *cobra.Command {
 			if both {
 				f.Box = ""
 			}
+			if awaited {
+				f.Box = "awaited"
+			}
 			list, err := c.Statements(ctx, f)
 			if err != nil {
 				return err
+			}
+			if !a.json && !awaited && !sent && f.Kind == "" && f.Thread == "" && f.Before == "" {
+				held, err := c.Statements(ctx, node.Filter{Box: "awaited", Link: f.Link, Limit: f.Limit})
+				if err != nil {
+					return err
+				}
+				list.Items = append(held.Items, list.Items...)
 			}
 			return a.print(list, func(w io.Writer) {
 				if len(list.Items) == 0 {
@@ -57,6 +70,7 @@ func (a *app) inboxCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&sent, "sent", false, "list what we said instead")
 	cmd.Flags().BoolVar(&both, "all", false, "list what both sides said")
+	cmd.Flags().BoolVar(&awaited, "awaited", false, "list only what was acknowledged and waits for its key")
 	cmd.Flags().StringVar(&f.Link, "link", "", "only those of one link")
 	cmd.Flags().StringVar(&f.Kind, "kind", "", "only those of one kind")
 	cmd.Flags().StringVar(&f.Thread, "thread", "", "only those of one thread")
@@ -68,13 +82,35 @@ func (a *app) inboxCommand() *cobra.Command {
 // state is how far a statement has come, whether it took effect, and whether it was erased here.
 func state(s node.Statement) string {
 	said := s.State
-	if s.Verdict != "" && s.Verdict != "folded" {
+	if s.Registered != nil {
+		said = "registered: " + keyWords(s.Registered.Key)
+	}
+	if s.Verdict != "" && s.Verdict != "folded" && s.Verdict != "deferred" {
 		said += ", " + s.Verdict
 	}
 	if s.Erased != nil {
 		said += ", erased"
 	}
 	return line(said)
+}
+
+// keyWords says how far the key of a registered statement has come.
+func keyWords(key string) string {
+	switch key {
+	case "withheld":
+		return "not acknowledged yet, key withheld"
+	case "due":
+		return "acknowledged, key not sent yet"
+	case "sent":
+		return "acknowledged, key sent"
+	case "awaited":
+		return "acknowledged by us, waiting for the key"
+	case "taken":
+		return "acknowledged, key received"
+	case "refused":
+		return "refused, key not given"
+	}
+	return key
 }
 
 // subject is the subject of a message, which is in its body; other kinds and erased ones have none.
@@ -117,13 +153,22 @@ func showStatement(w io.Writer, s node.Statement) {
 	pair(w, "Thread", s.Thread.String())
 	pair(w, "Link", line(s.LinkAlias))
 	pair(w, "From", owner(s.Ours))
-	pair(w, "Kind", line(s.Kind)+", lane "+string(s.Lane)+fmt.Sprintf(" number %d", s.Seq))
+	pair(w, "Kind", line(cmp.Or(s.Kind, "sealed"))+", lane "+string(s.Lane)+fmt.Sprintf(" number %d", s.Seq))
 	pair(w, "Authored", instant(s.Authored))
 	if s.Zone != "UTC" {
 		pair(w, "Zone", line(s.Zone))
 	}
-	pair(w, "Received", maybe(s.Received))
+	if s.Registered != nil {
+		pair(w, "Acknowledged", maybe(s.Registered.Acknowledged))
+	}
+	if s.Registered == nil || s.State != "held" {
+		pair(w, "Received", maybe(s.Received))
+	}
 	pair(w, "State", state(s))
+	if s.Kind == "" {
+		fmt.Fprintln(w, "\nThis node has acknowledged the sealed statement. It can be read when the other party's node has sent the key.")
+		return
+	}
 	pair(w, "Marking", marking(s.Marking))
 	pair(w, "Urgency", line(s.Urgency))
 	if s.ReplyBy != nil {
@@ -204,6 +249,10 @@ func (a *app) receiptsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			said, err := c.Statement(ctx, args[0])
+			if err != nil {
+				return err
+			}
 			return a.print(receipts, func(w io.Writer) {
 				t := newTable("KIND", "AT", "BY", "LEAF", "REASON", "RECEIPT")
 				for _, r := range receipts {
@@ -211,6 +260,9 @@ func (a *app) receiptsCommand() *cobra.Command {
 						fmt.Sprintf("%d.%d", r.Receipt.Log.Epoch, r.Receipt.Log.Index), line(r.Receipt.Reason), short(r.Hash))
 				}
 				t.write(w)
+				if said.Registered != nil {
+					fmt.Fprintf(w, "\nRegistered: %s.\n", keyWords(said.Registered.Key))
+				}
 			})
 		}),
 	}

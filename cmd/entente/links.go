@@ -176,6 +176,12 @@ func showLink(w io.Writer, l node.Link) {
 		cosigned = instant(*l.Figures.CosignedAt)
 	}
 	pair(w, "Sending", sending)
+	if l.Figures.Held > 0 {
+		pair(w, "Registered", fmt.Sprintf("%d of ours were acknowledged and wait for their key to leave", l.Figures.Held))
+	}
+	if l.Figures.Awaited > 0 {
+		pair(w, "Registered", fmt.Sprintf("%d of theirs we acknowledged, and wait for the key", l.Figures.Awaited))
+	}
 	pair(w, "Cosigned", fmt.Sprintf("%s; %d of our leaves and %d of theirs wait", cosigned, l.Figures.UncosignedOwn, l.Figures.UncosignedPeer))
 	showParticipation(w, l)
 	switch l.State {

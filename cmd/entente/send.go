@@ -28,6 +28,7 @@ type sending struct {
 	fromDesk, toDesk          string
 	tlp, pap, purpose         string
 	handlingCodes, conditions []string
+	registered                bool
 }
 
 func (a *app) sendCommand() *cobra.Command {
@@ -38,8 +39,13 @@ func (a *app) sendCommand() *cobra.Command {
 		Long: `Send a statement on a link, with any number of files. Without --kind it is a message. When the command ends, the
 statement has its place in the lane and the ledger, and the node delivers it until the receipt is in.
 
+With --registered, the key is withheld until the other party's node has acknowledged the sealed statement by a signed receipt: nothing
+can be read that was not acknowledged. It folds, and its clocks start, when the key has been receipted. By courier that
+takes three trips.
+
 Other kinds take their face and body as JSON: --kind test --lane control --face '{}' --body '{}'.`,
 		Example: `  entente send kestria --lane network --subject "Indicators" --text "As agreed." indicators.json
+  entente send kestria --lane assistance --registered --subject "Request 17" --text-file request.txt
   entente send kestria --lane hotline --urgency emergency --subject "Call us" --text-file -`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
@@ -76,6 +82,7 @@ Other kinds take their face and body as JSON: --kind test --lane control --face 
 	f.StringVar(&s.zone, "zone", "UTC", "the time zone that its times are meant in")
 	f.StringVar(&s.urgency, "urgency", "routine", "emergency, urgent or routine")
 	f.StringVar(&s.replyBy, "reply-by", "", "when an answer is wanted")
+	f.BoolVar(&s.registered, "registered", false, "withhold the key until the other party has acknowledged")
 	f.StringVar(&s.tlp, "tlp", "AMBER", "CLEAR, GREEN, AMBER, AMBER+STRICT or RED")
 	f.StringVar(&s.pap, "pap", "", "CLEAR, GREEN, AMBER or RED")
 	f.StringVar(&s.purpose, "purpose", "", "a code for what it may be used for")
@@ -88,8 +95,9 @@ Other kinds take their face and body as JSON: --kind test --lane control --face 
 func (a *app) draft(link string, s sending) (node.Draft, error) {
 	d := node.Draft{
 		Link: link, Lane: statement.Lane(s.lane), Kind: s.kind, Zone: s.zone, Urgency: s.urgency,
-		Marking: handling.Marking{TLP: s.tlp, PAP: s.pap, Handling: s.handlingCodes, Conditions: s.conditions, Purpose: s.purpose},
-		Face:    []byte(cmp.Or(s.face, "{}")), Body: []byte(cmp.Or(s.body, "{}")),
+		Marking:    handling.Marking{TLP: s.tlp, PAP: s.pap, Handling: s.handlingCodes, Conditions: s.conditions, Purpose: s.purpose},
+		Registered: s.registered,
+		Face:       []byte(cmp.Or(s.face, "{}")), Body: []byte(cmp.Or(s.body, "{}")),
 	}
 	var err error
 	if d.ReplyBy, err = parseTime("reply-by", s.replyBy); err != nil {

@@ -53,6 +53,7 @@ type Linker interface {
 type Speaker interface {
 	Send(ctx context.Context, who actor.Actor, d flow.Draft, p flow.Progress) (statement.Commitment, error)
 	List(ctx context.Context, who actor.Actor, f exchange.Filter) ([]flow.StatementView, error)
+	Awaited(ctx context.Context, who actor.Actor, link *statement.LinkID) ([]flow.StatementView, error)
 	Show(ctx context.Context, who actor.Actor, c string) (flow.StatementView, error)
 	Erase(ctx context.Context, who actor.Actor, name string, o flow.EraseOrder) (flow.Erased, error)
 	WriteFile(ctx context.Context, who actor.Actor, c statement.Commitment, position int, w io.Writer) error

@@ -176,6 +176,13 @@ func (f *fake) List(_ context.Context, _ actor.Actor, filter exchange.Filter) ([
 	return []flow.StatementView{f.statement()}, f.fail
 }
 
+func (f *fake) Awaited(context.Context, actor.Actor, *statement.LinkID) ([]flow.StatementView, error) {
+	v := f.statement()
+	v.Kind, v.Text, v.Body, v.Files, v.Verdict = "", nil, nil, nil, "deferred"
+	v.Parcel.State, v.Registered = exchange.Held, &flow.RegisteredView{Parcel: envelope.ID{1}, Acknowledged: when.UnixMicro(), Key: flow.KeyAwaited}
+	return []flow.StatementView{v}, f.fail
+}
+
 func (f *fake) Show(_ context.Context, _ actor.Actor, c string) (flow.StatementView, error) {
 	if f.fail != nil {
 		return flow.StatementView{}, f.fail

@@ -17,7 +17,7 @@ import (
 )
 
 type statementsIn struct {
-	Box    string                `query:"box" doc:"in for what peers said, out for what we said; both without it."`
+	Box    string                `query:"box" doc:"in for what peers said, out for what we said, awaited for what peers sent registered and whose key has not come; the first two without it."`
 	Link   string                `query:"link" doc:"Only those of one link."`
 	Kind   string                `query:"kind" doc:"Only those of one kind."`
 	Thread *statement.Commitment `query:"thread" doc:"Only those of one thread."`
@@ -49,11 +49,15 @@ func (d *Door) statements(ctx context.Context, who actor.Actor, in statementsIn)
 		f.NotAuthor = &self
 	case "out":
 		f.Author = &self
+	case "awaited":
 	default:
-		return List[Statement]{}, fault.New(fault.Invalid, "box", "The box is in, out, or not named at all.")
+		return List[Statement]{}, fault.New(fault.Invalid, "box", "The box is in, out, awaited, or not named at all.")
 	}
 	if f.Link, err = d.linkID(ctx, who, in.Link); err != nil {
 		return List[Statement]{}, err
+	}
+	if in.Box == "awaited" {
+		return d.awaited(ctx, who, f.Link, limit)
 	}
 	if in.Before != nil {
 		f.Before = in.Before.UnixMicro()
@@ -68,6 +72,19 @@ func (d *Door) statements(ctx context.Context, who actor.Actor, in statementsIn)
 	}
 	if len(views) == limit {
 		out.Next = instant(views[limit-1].Authored).Format(time.RFC3339Nano)
+	}
+	return out, nil
+}
+
+// awaited lists what waits for its key; there is one page of it.
+func (d *Door) awaited(ctx context.Context, who actor.Actor, link *statement.LinkID, limit int) (List[Statement], error) {
+	views, err := d.house.Awaited(ctx, who, link)
+	if err != nil {
+		return List[Statement]{}, err
+	}
+	out := List[Statement]{Items: []Statement{}}
+	for _, v := range views[:min(len(views), limit)] {
+		out.Items = append(out.Items, statementOf(v))
 	}
 	return out, nil
 }
@@ -176,6 +193,9 @@ func statementOf(v flow.StatementView) Statement {
 		if t.ReplyBy != nil {
 			out.ReplyBy = maybe(*t.ReplyBy)
 		}
+	}
+	if r := v.Registered; r != nil {
+		out.Registered = &Registered{Parcel: r.Parcel, Acknowledged: maybe(r.Acknowledged), Key: r.Key}
 	}
 	for _, e := range v.Erasures {
 		out.Erasures = append(out.Erasures, Erasure{Ours: e.Ours, At: instant(e.At), Reason: e.Reason, Notice: e.Notice})

@@ -118,6 +118,8 @@ type Figures struct {
 	Reserved          int64      `json:"reserved" doc:"Parcels with a place in the ledger that are not published yet."`
 	Arriving          int64      `json:"arriving" doc:"Parcels of which segments are missing."`
 	Unsettled         int64      `json:"unsettled" doc:"Parcels received and not opened yet."`
+	Held              int64      `json:"held" doc:"Our registered statements that were acknowledged and whose key is still due."`
+	Awaited           int64      `json:"awaited" doc:"The peer's registered statements that we acknowledged and whose key has not come."`
 	UncosignedOwn     int64      `json:"uncosigned_own" doc:"Leaves of our ledger beyond the last cosigned head."`
 	UncosignedPeer    int64      `json:"uncosigned_peer" doc:"Leaves of the peer's ledger that we have not cosigned."`
 	CosignedAt        *time.Time `json:"cosigned_at,omitzero" doc:"When the peer last cosigned our ledger."`
@@ -194,6 +196,8 @@ type Draft struct {
 	Marking handling.Marking       `json:"marking"`
 	Face    jsontext.Value         `json:"face"`
 	Body    jsontext.Value         `json:"body"`
+
+	Registered bool `json:"registered,omitzero" doc:"Whether the key is withheld until the peer has acknowledged the parcel."`
 }
 
 // Statement is what one party said.
@@ -208,8 +212,8 @@ type Statement struct {
 	Seq        uint64                 `json:"seq"`
 	Thread     statement.Commitment   `json:"thread"`
 	Refs       []statement.Commitment `json:"refs,omitempty"`
-	Kind       string                 `json:"kind"`
-	Authored   time.Time              `json:"authored"`
+	Kind       string                 `json:"kind,omitempty" doc:"Absent while the key of a registered statement is awaited."`
+	Authored   time.Time              `json:"authored" doc:"Of a statement whose key is awaited: when its parcel was made."`
 	Zone       string                 `json:"zone,omitempty"`
 	Urgency    string                 `json:"urgency,omitempty"`
 	ReplyBy    *time.Time             `json:"reply_by,omitzero"`
@@ -217,13 +221,21 @@ type Statement struct {
 	Face       jsontext.Value         `json:"face,omitempty"`
 	Body       jsontext.Value         `json:"body,omitempty" doc:"Absent when it was erased, or when its key is not here."`
 	Erased     *time.Time             `json:"erased,omitzero"`
-	State      string                 `json:"state" doc:"How far its parcel has come: reserved, sending, arriving, received, opened, refused or rejected."`
+	State      string                 `json:"state" doc:"How far its parcel has come: reserved, sending, arriving, received, held (a registered one that was acknowledged), opened, refused or rejected. Of a registered statement whose key was sent: that of the grant."`
 	Reason     string                 `json:"reason,omitempty" doc:"Why it was refused or rejected; a code."`
 	Received   *time.Time             `json:"received,omitzero" doc:"The addressee's log time."`
 	Expires    *time.Time             `json:"expires,omitzero"`
-	Verdict    string                 `json:"verdict,omitempty" doc:"folded, or void with a code."`
+	Verdict    string                 `json:"verdict,omitempty" doc:"folded, deferred (registered: it folds when its key has come), or void with a code."`
+	Registered *Registered            `json:"registered,omitzero" doc:"Present if it was sent registered."`
 	Files      []File                 `json:"files,omitempty"`
 	Erasures   []Erasure              `json:"erasures,omitempty" doc:"Which parties told each other that they erased it on their own side; only when one statement is asked for."`
+}
+
+// Registered says how far the key of a registered statement has come.
+type Registered struct {
+	Parcel       envelope.ID `json:"parcel" doc:"The registered parcel."`
+	Acknowledged *time.Time  `json:"acknowledged,omitzero" doc:"When the addressee acknowledged the parcel, by its log."`
+	Key          string      `json:"key" doc:"withheld (not acknowledged yet), due (acknowledged; the key follows), sent, awaited (by us), taken or refused."`
 }
 
 // Erasure is a party's word that it erased a statement on its own side.

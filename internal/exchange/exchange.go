@@ -46,7 +46,30 @@ const (
 	Opened   ParcelState = "opened"
 	Refused  ParcelState = "refused"
 	Rejected ParcelState = "rejected"
+
+	// Of a registered statement: its parcel has been receipted, and is held until its grant has its place in the lane, when it is
+	// granted. Its files are withheld, without a place of their own, until then.
+	Held     ParcelState = "held"
+	Granted  ParcelState = "granted"
+	Withheld ParcelState = "withheld"
 )
+
+// Ended says that nothing more comes of a parcel.
+func (s ParcelState) Ended() bool { return s == Opened || s == Refused || s == Rejected }
+
+// Settled says that a parcel's place in its lane waits for nothing: what seen admits. A registered parcel has its receipt, and
+// what it says has another place.
+func (s ParcelState) Settled() bool { return s.Ended() || s == Held || s == Granted }
+
+// What a parcel's row stands for where it is not a file.
+const (
+	OfStatement  = -1
+	OfRegistered = -2 // a registered statement's parcel: a place in the lane that says nothing by itself
+	OfGrant      = -3 // its grant: the place where the statement folds
+)
+
+// VerdictDeferred is the verdict of a registered parcel's own place: the statement folds at its grant's.
+const VerdictDeferred = "deferred"
 
 // Parcel is the row of a parcel in either direction; Author tells which.
 type Parcel struct {
@@ -56,8 +79,8 @@ type Parcel struct {
 	Epoch     uint32
 	Lane      statement.Lane
 	Seq       uint64        // 0 for a file
-	File      int           // position of a file, -1 for a statement
-	Header    envelope.Hash // hash of the header payload
+	File      int           // position of a file; or OfStatement, OfRegistered, OfGrant
+	Header    envelope.Hash // hash of the payload of the header, or of the grant; zero while a file is withheld
 	Text      statement.Commitment
 	State     ParcelState
 	Reason    string // code, when refused or rejected
@@ -69,13 +92,20 @@ type Parcel struct {
 	Created   int64
 	Expires   int64
 	Stale     bool   // a cited receipt shows that seen was too low
-	Verdict   string // "" until folded, then "folded" or "void:<reason>"
+	Verdict   string // "" until folded, then "folded", VerdictDeferred or "void:<reason>"
 	Segments  int64
 	Length    int64
 	Content   []byte // sealed content when small; nil when it lies in the blob store
 	Blob      string // name in the blob store, "" when inline or not there
 	Attempts  int    // ours: deliveries tried
 	NextTry   int64  // ours: not before; UTC microseconds
+}
+
+// Withholding is what we keep back of a registered statement until its parcel has been receipted.
+type Withholding struct {
+	Parcel envelope.ID // the registered one
+	Link   statement.LinkID
+	Data   []byte
 }
 
 // Receipt is the row of a receipt in either direction.

@@ -45,6 +45,9 @@ type LaneTx interface {
 	// ParcelsIn lists an author's parcels on a link in a state, most urgent lane first, then by creation, without Content: those
 	// after the given one (zero: all).
 	ParcelsIn(ctx context.Context, link statement.LinkID, author party.ID, state ParcelState, after Parcel, limit int) ([]Parcel, error)
+	// HeldParcels lists registered parcels that others than self wrote and whose grant has not come, of one link (all: nil),
+	// newest first, without Content.
+	HeldParcels(ctx context.Context, link *statement.LinkID, self party.ID, limit int) ([]Parcel, error)
 	// FilesIn counts an author's files on a link in a state of those that have not come to an end.
 	FilesIn(ctx context.Context, link statement.LinkID, author party.ID, state ParcelState) (int, error)
 	// DueParcels is ParcelsIn(Sending) with NextTry at or before now, Content included.
@@ -56,6 +59,13 @@ type LaneTx interface {
 	// NextTry is the lowest NextTry of DueParcels at any time; NotFound if nothing is Sending.
 	NextTry(ctx context.Context, link statement.LinkID, author party.ID) (int64, error)
 	SetTries(ctx context.Context, ids []envelope.ID, attempts int, nextTry int64) error
+
+	// PutWithholding keeps what is released after a registered parcel's receipt; idempotent by Parcel.
+	PutWithholding(ctx context.Context, w Withholding) error
+	Withholding(ctx context.Context, id envelope.ID) (Withholding, error)
+	// DueWithholdings lists those whose parcels are Held, of one lane (all: ""), by sequence.
+	DueWithholdings(ctx context.Context, link statement.LinkID, lane statement.Lane, limit int) ([]Withholding, error)
+	DropWithholding(ctx context.Context, id envelope.ID) error
 
 	// PutSegment records that segment n of an arriving parcel is stored; it reports whether it was new.
 	PutSegment(ctx context.Context, id envelope.ID, n int64, leafHash envelope.Hash) (bool, error)
@@ -76,6 +86,8 @@ type LaneTx interface {
 type StatementTx interface {
 	PutStatements(ctx context.Context, ss ...Statement) error // idempotent by Commitment
 	Statement(ctx context.Context, c statement.Commitment) (Statement, error)
+	// MoveStatement gives a statement its place at its grant's.
+	MoveStatement(ctx context.Context, c statement.Commitment, parcel envelope.ID, seq uint64) error
 	StatementsByParcel(ctx context.Context, ids []envelope.ID) (map[envelope.ID]Statement, error)
 	// StatementsByPrefix finds by the first hexadecimal digits of the commitment, in its order.
 	StatementsByPrefix(ctx context.Context, prefix string, limit int) ([]Statement, error)
@@ -145,6 +157,8 @@ type LedgerTx interface {
 type Figures struct {
 	OldestUnreceipted                      int64 // Created of our oldest parcel without a received receipt; 0 if none
 	Sending, Reserved, Arriving, Unsettled int64
+	Held                                   int64 // our registered parcels that were receipted and whose grant has no place yet
+	Waiting                                int64 // the peer's registered parcels that we receipted and whose grant has not come
 	UncosignedOwn, UncosignedPeer          int64 // leaves beyond the last cosigned head
 	CosignedAt                             int64
 	Gaps                                   int64

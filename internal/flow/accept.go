@@ -26,7 +26,7 @@ func (h *House) accept(ctx context.Context, tx Tx, l exchange.Link, batch []*arr
 	if err != nil {
 		return err
 	}
-	w := &accepting{h: h, tx: tx, l: l, book: b, known: known, waiting: -1, lanes: map[statement.Lane]*arrivalLane{}}
+	w := &accepting{h: h, tx: tx, l: l, book: b, known: known, waiting: -1, held: -1, lanes: map[statement.Lane]*arrivalLane{}}
 	for _, a := range batch {
 		if err := w.one(ctx, a); err != nil {
 			return err
@@ -43,12 +43,14 @@ type accepting struct {
 	book     *book
 	known    map[envelope.ID]exchange.Parcel
 	waiting  int  // files that arrive or wait for their statement; -1: not counted yet
+	held     int  // registered parcels that wait for their grant; -1: not counted yet
 	push     bool // receipts are pushed to the peer; otherwise they go in the answer, and again when it asks again
 	lanes    map[statement.Lane]*arrivalLane
 	standing *standing // nil: not read yet
 	bars     []bar     // suspensions and withdrawals; nil: not read yet
 
 	parcels    []exchange.Parcel
+	granted    []exchange.Parcel // registered parcels whose grant came
 	documents  []exchange.Document
 	receipts   []exchange.Receipt
 	statements []exchange.Statement
@@ -95,7 +97,7 @@ func (w *accepting) lane(ctx context.Context, lane statement.Lane) (*arrivalLane
 	for _, p := range run {
 		a.placed[p.Seq] = place{header: p.Header}
 		if p.State != exchange.Arriving && p.Seq > state.Settled {
-			a.held[p.Seq] = held{p.Header, settled(p.State)}
+			a.held[p.Seq] = held{p.Header, p.State.Settled()}
 		}
 	}
 	mirror, err := w.tx.Log(ctx, w.l.ID, w.l.Peer, w.l.PeerEpoch)
@@ -105,10 +107,6 @@ func (w *accepting) lane(ctx context.Context, lane statement.Lane) (*arrivalLane
 	a.cosigned = mirror.CosignedSize
 	w.lanes[lane] = a
 	return a, nil
-}
-
-func settled(s exchange.ParcelState) bool {
-	return s == exchange.Opened || s == exchange.Refused || s == exchange.Rejected
 }
 
 // one takes one parcel.
@@ -122,8 +120,11 @@ func (w *accepting) one(ctx context.Context, a *arrival) error {
 		return err
 	}
 	check := w.sequence
-	if hd.File != nil {
+	switch {
+	case hd.File != nil:
 		check = w.room
+	case hd.Registered:
+		check = w.roomToHold
 	}
 	if stop, err := check(ctx, a, lane); stop || err != nil {
 		return err
@@ -159,21 +160,31 @@ func (w *accepting) one(ctx context.Context, a *arrival) error {
 	}
 	// By our own clock it waits no longer than agreed, whatever the author's clock says.
 	expires := min(hd.Expires, w.h.now()+terms.Limits.Expiry*1e6)
-	row := exchange.Parcel{ID: hd.ID, Link: hd.Link, Author: hd.From, Epoch: hd.Epoch, Lane: hd.Lane, Seq: hd.Seq, File: -1, Header: a.hash,
+	row := exchange.Parcel{ID: hd.ID, Link: hd.Link, Author: hd.From, Epoch: hd.Epoch, Lane: hd.Lane, Seq: hd.Seq, File: a.sort(), Header: a.hash,
 		Text: hd.Text, State: exchange.Arriving, SentIndex: hd.Index, GotIndex: -1, Created: hd.Created, Expires: expires,
 		Segments: hd.Segments, Length: hd.Length}
-	if hd.File != nil {
-		row.File = hd.File.Position
-	} else {
+	if hd.File == nil {
 		row.SeenEpoch, row.SeenSeq = hd.Seen.Epoch, hd.Seen.Seq
 	}
-	w.documents = append(w.documents, exchange.Document{Hash: a.hash, Link: w.l.ID, Type: parcel.HeaderType, Payload: a.env.Payload, Signatures: a.env.Signatures})
+	w.documents = append(w.documents, exchange.Document{Hash: a.hash, Link: w.l.ID, Type: a.env.PayloadType, Payload: a.env.Payload, Signatures: a.env.Signatures})
 	w.known[hd.ID] = row
+	if a.grant != nil { // whatever comes of it: the parcel has no other
+		row.Segments, row.Length = 0, 0
+		registered := *a.held
+		registered.State, registered.Content, registered.Blob = exchange.Granted, nil, ""
+		w.granted = append(w.granted, registered)
+	}
 	switch {
 	case refusal != "":
 		row.State, row.Reason = exchange.Refused, refusal
 	case len(a.inline) > 0 && hd.File != nil:
 		row.State, row.Content = exchange.Received, a.inline
+	case len(a.inline) > 0 && hd.Registered:
+		row.State, row.Content = exchange.Held, a.inline
+	case a.grant != nil && rejected != "":
+		row.State, row.Reason = exchange.Rejected, rejected
+	case a.grant != nil:
+		row.State = exchange.Opened
 	case len(a.inline) > 0 && rejected != "":
 		row.State, row.Reason = exchange.Rejected, rejected
 	case len(a.inline) > 0:
@@ -315,11 +326,9 @@ func (w *accepting) neighbours(ctx context.Context, a *arrival, lane *arrivalLan
 		if err != nil {
 			return false, err
 		}
-		next, err := parcel.DecodeHeader(doc.Payload)
-		if err != nil {
-			return false, fmt.Errorf("reading a stored header: %w", err)
+		if after.prev, err = predecessor(doc); err != nil {
+			return false, err
 		}
-		after.prev = next.Prev
 	}
 	return after.prev != nil && *after.prev == a.hash, nil
 }
@@ -342,7 +351,7 @@ func (w *accepting) said(ctx context.Context, c statement.Commitment) (bool, err
 func (w *accepting) receipt(ctx context.Context, a *arrival, row *exchange.Parcel, lane *arrivalLane) error {
 	hd := a.header
 	if hd.File == nil {
-		lane.held[hd.Seq] = held{a.hash, settled(row.State)}
+		lane.held[hd.Seq] = held{a.hash, row.State.Settled()}
 		seqs := make([]uint64, 0, len(lane.held))
 		for seq := range lane.held {
 			seqs = append(seqs, seq)
@@ -419,7 +428,7 @@ func (w *accepting) give(kind parcel.ReceiptKind, hd *parcel.Header, hash envelo
 
 // stale finds the author's own receipt that shows it had more than its seen admits when it reserved.
 func (w *accepting) stale(ctx context.Context, hd *parcel.Header) (*envelope.Hash, error) {
-	if hd.File != nil || hd.Seen.Epoch != w.l.OwnEpoch {
+	if hd.File != nil || hd.Registered || hd.Seen.Epoch != w.l.OwnEpoch {
 		return nil, nil
 	}
 	r, err := w.tx.ReceiptAbove(ctx, w.l.ID, w.l.Peer, w.l.OwnEpoch, hd.Lane, hd.Seen.Seq, hd.Index)
@@ -450,6 +459,7 @@ func (w *accepting) say(ctx context.Context, a *arrival, row exchange.Parcel) er
 func (w *accepting) close(ctx context.Context) error {
 	for _, put := range []func() error{
 		func() error { return w.tx.PutParcels(ctx, w.parcels...) },
+		func() error { return w.tx.UpdateParcels(ctx, w.granted...) },
 		func() error { return w.tx.PutStatements(ctx, w.statements...) },
 		func() error { return w.tx.PutFiles(ctx, w.files...) },
 		func() error { return w.tx.PutDocuments(ctx, w.documents...) },

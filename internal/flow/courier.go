@@ -38,6 +38,9 @@ func (h *House) Pack(ctx context.Context, who actor.Actor, link statement.LinkID
 	if err := who.Need(actor.Operator); err != nil {
 		return err
 	}
+	if err := h.Settle(ctx, link); err != nil { // what came in last may ask for a grant
+		h.cfg.Log.Error("settling", "link", link, "err", err)
+	}
 	c := packing{h: h, s: h.link(link), start: h.now(), packed: map[envelope.ID]bool{}}
 	err := h.cfg.Store.Update(ctx, Normal, func(tx Tx) (err error) {
 		if c.l, err = tx.Link(ctx, link); err != nil {
@@ -157,12 +160,11 @@ func (c *packing) parcel(ctx context.Context, p exchange.Parcel, doc exchange.Do
 	if err := c.h.sign(ctx, c.l.ID, docs); err != nil {
 		return err
 	}
-	env := envelope.Envelope{PayloadType: parcel.HeaderType, Payload: docs[0].Payload, Signatures: docs[0].Signatures}
-	encoded, err := env.Encode()
+	f, err := parcelFrame(p, docs[0])
 	if err != nil {
-		return fmt.Errorf("encoding a header: %w", err)
+		return err
 	}
-	if err := c.add(parcel.ParcelFrame{Header: encoded, Content: p.Content}.Frame()); err != nil || p.Blob == "" {
+	if err := c.add(f); err != nil || p.Blob == "" {
 		return err
 	}
 	hashes := make([]envelope.Hash, p.Segments)

@@ -174,12 +174,11 @@ func (h *House) outgoingSigned(ctx context.Context, d *Delivery) error {
 	}
 	for i, doc := range docs[len(d.receipts):] {
 		p := d.rows[i]
-		env := envelope.Envelope{PayloadType: parcel.HeaderType, Payload: doc.Payload, Signatures: doc.Signatures}
-		encoded, err := env.Encode()
+		f, err := parcelFrame(p, doc)
 		if err != nil {
-			return fmt.Errorf("encoding a header: %w", err)
+			return err
 		}
-		d.add(parcel.ParcelFrame{Header: encoded, Content: p.Content}.Frame())
+		d.add(f)
 		d.parcels = append(d.parcels, p.ID)
 		d.attempts = max(d.attempts, p.Attempts)
 		if leaves := d.hashes[p.ID]; leaves != nil {
@@ -187,6 +186,19 @@ func (h *House) outgoingSigned(ctx context.Context, d *Delivery) error {
 		}
 	}
 	return nil
+}
+
+// parcelFrame is a signed header with what goes inline, or a signed grant.
+func parcelFrame(p exchange.Parcel, doc exchange.Document) (parcel.Frame, error) {
+	env := envelope.Envelope{PayloadType: doc.Type, Payload: doc.Payload, Signatures: doc.Signatures}
+	encoded, err := env.Encode()
+	if err != nil {
+		return parcel.Frame{}, fmt.Errorf("encoding a header or a grant: %w", err)
+	}
+	if p.File == exchange.OfGrant {
+		return parcel.Frame{Kind: parcel.FrameGrant, Payload: encoded}, nil
+	}
+	return parcel.ParcelFrame{Header: encoded, Content: p.Content}.Frame(), nil
 }
 
 // outgoingRound shows the peer what is new in our ledger, when a round is due: leaves from where it stands, the documents that
@@ -301,7 +313,7 @@ func (h *House) wanted(ctx context.Context, link statement.LinkID, hashes []enve
 	var out []parcel.Document
 	size := 0
 	for _, doc := range docs {
-		kind := map[string]string{parcel.HeaderType: "header", parcel.ReceiptType: "receipt"}[doc.Type]
+		kind := map[string]string{parcel.HeaderType: "header", parcel.ReceiptType: "receipt", parcel.GrantType: "grant"}[doc.Type]
 		if kind == "" || size > maxDocBytes {
 			continue
 		}

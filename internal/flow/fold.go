@@ -85,6 +85,8 @@ type turn struct {
 // the peer's at seen, so the verdict never changes, whatever arrives later.
 func foldOne(ctx context.Context, cs columns, t turn) (verdict string, effects []statement.Effect, err error) {
 	switch {
+	case t.state == exchange.Held || t.state == exchange.Granted:
+		return exchange.VerdictDeferred, nil, nil
 	case t.state == exchange.Refused:
 		return "void:" + exchange.VoidRefused, nil, nil
 	case t.state == exchange.Rejected:
@@ -294,7 +296,7 @@ func ready(p exchange.Parcel, next uint64, other exchange.LaneState) bool {
 	switch {
 	case p.Seq != next:
 		return false
-	case p.State == exchange.Refused || p.State == exchange.Rejected:
+	case p.State.Settled() && p.State != exchange.Opened:
 		return true
 	}
 	return p.State == exchange.Opened && p.Received != 0 && (p.SeenEpoch < other.Epoch || p.SeenSeq <= other.Folded)
@@ -413,7 +415,7 @@ func waiting(ctx context.Context, tx Tx, thread statement.Commitment, author exc
 		for _, p := range run {
 			after = p.Seq
 			s, ok := said[p.ID]
-			if !ok || s.Thread != thread {
+			if !ok || s.Thread != thread || p.File == exchange.OfRegistered { // it is not said before its grant
 				continue
 			}
 			if p.State != exchange.Refused && p.State != exchange.Rejected {

@@ -70,6 +70,8 @@ func (in *intake) documents(ctx context.Context, sent []parcel.Document) (map[en
 			receipts = append(receipts, &arrivedReceipt{frame: parcel.Frame{Kind: parcel.FrameReceipt, Payload: d.Envelope}})
 		case "header":
 			env, broken = in.headerDocument(d.Envelope)
+		case "grant":
+			env, _, broken = in.openGrant(d.Envelope)
 		default:
 			broken = fault.New(fault.Invalid, "document_type", "Documents of this type are not taken with leaves.")
 		}
@@ -251,7 +253,12 @@ func (m *mirroring) check(leaf *ledger.Leaf, known map[envelope.Hash]exchange.Do
 		author = self
 	}
 	switch leaf.Kind {
+	case ledger.GrantLeaf:
+		return false, m.checkGrant(leaf, doc)
 	case ledger.Sent, ledger.Got:
+		if leaf.Kind == ledger.Got && doc.Type == parcel.GrantType {
+			return false, m.checkGrant(leaf, doc)
+		}
 		hd, err := parcel.DecodeHeader(doc.Payload)
 		switch {
 		case err != nil || doc.Type != parcel.HeaderType || hd.From != author || hd.Link != l.ID:
@@ -273,6 +280,24 @@ func (m *mirroring) check(leaf *ledger.Leaf, known map[envelope.Hash]exchange.Do
 		return false, "its kind is not known"
 	}
 	return false, ""
+}
+
+// checkGrant says what does not fit of a leaf that records a grant, the peer's or ours.
+func (m *mirroring) checkGrant(leaf *ledger.Leaf, doc exchange.Document) (wrong string) {
+	author := m.in.l.Peer
+	if leaf.Kind == ledger.Got {
+		author = m.in.h.self
+	}
+	g, err := parcel.DecodeGrant(doc.Payload)
+	switch {
+	case err != nil || doc.Type != parcel.GrantType || g.From != author || g.Link != m.in.l.ID:
+		return "it is not such a grant"
+	case string(g.Lane) != leaf.Lane || g.Seq != leaf.Seq:
+		return "lane or sequence differ"
+	case leaf.Kind == ledger.GrantLeaf && (g.Index != leaf.Index || g.Epoch != leaf.Epoch):
+		return "the grant names another place"
+	}
+	return ""
 }
 
 // placed compares a receipt that the peer gave with the got leaf that it names, which came before it: the fold and the clocks

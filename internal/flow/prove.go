@@ -151,7 +151,7 @@ func reconcile(l exchange.Link, self, owner party.ID, leaf *ledger.Leaf, now int
 	mine, other := sent, got
 	author, kind := owner, "not_got"
 	switch leaf.Kind {
-	case ledger.Sent:
+	case ledger.Sent, ledger.GrantLeaf:
 	case ledger.Got:
 		mine, other, kind = got, sent, "not_sent"
 		if author = l.Peer; owner == l.Peer {
@@ -247,6 +247,17 @@ func (h *House) signReceiptsOf(ctx context.Context, name string) error {
 			return err
 		}
 		hashes := []envelope.Hash{p.Header}
+		registered, err := registeredOf(ctx, tx, p, false)
+		if err != nil {
+			return err
+		}
+		if registered != nil && registered.Header != p.Header {
+			more, err := tx.ReceiptsOf(ctx, registered.Header)
+			if err != nil {
+				return err
+			}
+			rows, hashes = append(rows, more...), append(hashes, registered.Header)
+		}
 		for _, r := range rows {
 			hashes = append(hashes, r.Hash)
 		}
@@ -343,34 +354,61 @@ func (h *House) prove(ctx context.Context, tx Tx, row exchange.Statement, withBo
 	if row.Author == h.self {
 		addressee = l.Peer
 	}
-	if file.Header.Envelope, err = h.signedDocument(ctx, tx, p.Header); err != nil {
-		return nil, err
-	}
-	if file.Header.Entry, err = h.entry(ctx, tx, l, row.Author, string(ledger.Sent), p.Header); err != nil {
-		return nil, err
-	}
-	receipts, err := tx.ReceiptsOf(ctx, p.Header)
+	header := p.Header
+	registered, err := registeredOf(ctx, tx, p, row.Author == h.self)
 	if err != nil {
 		return nil, err
+	}
+	if registered != nil && registered.Header != p.Header {
+		header = registered.Header
+		grant, err := h.proveRecord(ctx, tx, l, row.Author, ledger.GrantLeaf, p.Header)
+		if err != nil {
+			return nil, err
+		}
+		file.Grant = &grant
+	}
+	if file.Header, err = h.proveRecord(ctx, tx, l, row.Author, ledger.Sent, header); err != nil {
+		return nil, err
+	}
+	if err := h.proveReceipts(ctx, tx, l, addressee, header, file); err != nil || file.Grant == nil {
+		return file, err
+	}
+	return file, h.proveReceipts(ctx, tx, l, addressee, p.Header, file)
+}
+
+// proveRecord is a signed document of a party with the leaf that records it in its own log.
+func (h *House) proveRecord(ctx context.Context, tx Tx, l exchange.Link, author party.ID, kind ledger.Kind, doc envelope.Hash) (r proof.Record, err error) {
+	if r.Envelope, err = h.signedDocument(ctx, tx, doc); err != nil {
+		return r, err
+	}
+	r.Entry, err = h.entry(ctx, tx, l, author, string(kind), doc)
+	return r, err
+}
+
+// proveReceipts adds the receipts of a header, or of a grant.
+func (h *House) proveReceipts(ctx context.Context, tx Tx, l exchange.Link, addressee party.ID, header envelope.Hash, file *proof.File) error {
+	receipts, err := tx.ReceiptsOf(ctx, header)
+	if err != nil {
+		return err
 	}
 	for _, r := range receipts {
 		var a proof.Acknowledge
 		if a.Envelope, err = h.signedDocument(ctx, tx, r.Hash); err != nil {
-			return nil, err
+			return err
 		}
 		if a.Out, err = h.entry(ctx, tx, l, addressee, string(ledger.ReceiptOut), r.Hash); err != nil {
-			return nil, err
+			return err
 		}
 		if r.Kind == string(parcel.Received) || r.Kind == string(parcel.Refused) {
-			got, err := h.entry(ctx, tx, l, addressee, string(ledger.Got), p.Header)
+			got, err := h.entry(ctx, tx, l, addressee, string(ledger.Got), header)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			a.Got = &got
 		}
 		file.Receipts = append(file.Receipts, a)
 	}
-	return file, nil
+	return nil
 }
 
 func (h *House) signedDocument(ctx context.Context, tx Tx, hash envelope.Hash) ([]byte, error) {

@@ -19,15 +19,16 @@ import (
 // StatementView is an opened statement for people.
 type StatementView struct {
 	exchange.Statement
-	LinkAlias string
-	Ours      bool
-	Parcel    exchange.Parcel
-	Verdict   string // that of the parcel
-	Text      *statement.Text
-	Body      []byte // JSON; nil when erased, or when its key is not here
-	Files     []FileView
-	Receipts  []ReceiptView
-	Erasures  []ErasureView // who told the other that it erased this; in Show only
+	LinkAlias  string
+	Ours       bool
+	Parcel     exchange.Parcel
+	Verdict    string          // that of the parcel
+	Registered *RegisteredView // nil unless it is registered
+	Text       *statement.Text // nil while the key of a registered statement is awaited
+	Body       []byte          // JSON; nil when erased, or when its key is not here
+	Files      []FileView
+	Receipts   []ReceiptView
+	Erasures   []ErasureView // who told the other that it erased this; in Show only
 }
 
 // FileView is a file of a statement.
@@ -83,6 +84,25 @@ func (h *House) List(ctx context.Context, who actor.Actor, f exchange.Filter) ([
 	return views, err
 }
 
+// Awaited lists what peers sent registered, this node has acknowledged, and waits for its key; newest first.
+func (h *House) Awaited(ctx context.Context, who actor.Actor, link *statement.LinkID) (views []StatementView, err error) {
+	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+		return nil, err
+	}
+	err = h.cfg.Store.View(ctx, func(tx Tx) error {
+		rows, err := tx.HeldParcels(ctx, link, h.self, maxList)
+		if err != nil {
+			return err
+		}
+		names, err := aliases(ctx, tx)
+		for _, p := range rows {
+			views = append(views, awaited(p, names))
+		}
+		return err
+	})
+	return views, err
+}
+
 func aliases(ctx context.Context, tx Tx) (map[statement.LinkID]string, error) {
 	links, err := tx.Links(ctx)
 	names := map[statement.LinkID]string{}
@@ -102,6 +122,9 @@ func (h *House) view(ctx context.Context, tx Tx, row exchange.Statement, names m
 		return v, err
 	}
 	v.Parcel.Content, v.Verdict = nil, v.Parcel.Verdict
+	if v.Registered, err = registeredOf(ctx, tx, v.Parcel, v.Ours); err != nil {
+		return v, err
+	}
 	files, err := tx.Files(ctx, row.Commitment)
 	if err != nil {
 		return v, err
@@ -173,18 +196,31 @@ func (h *House) Show(ctx context.Context, who actor.Actor, name string) (Stateme
 		return v, err
 	}
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
-		row, err := h.find(ctx, tx, name)
+		names, err := aliases(ctx, tx)
 		if err != nil {
 			return err
 		}
-		names, err := aliases(ctx, tx)
+		row, err := h.find(ctx, tx, name)
+		if notFound(err) {
+			p, missing := h.findAwaited(ctx, tx, name)
+			if missing != nil {
+				return err
+			}
+			v = awaited(p, names)
+			v.Receipts, err = receiptsOf(ctx, tx, p.Header)
+			return err
+		}
 		if err != nil {
 			return err
 		}
 		if v, err = h.view(ctx, tx, row, names); err != nil {
 			return err
 		}
-		if v.Receipts, err = receiptsOf(ctx, tx, v.Parcel.Header); err != nil {
+		headers := []envelope.Hash{v.Parcel.Header}
+		if v.Registered != nil && v.Registered.Header != v.Parcel.Header {
+			headers = append(headers, v.Registered.Header)
+		}
+		if v.Receipts, err = receiptsOf(ctx, tx, headers...); err != nil {
 			return err
 		}
 		l, err := tx.Link(ctx, row.Link)
@@ -197,10 +233,14 @@ func (h *House) Show(ctx context.Context, who actor.Actor, name string) (Stateme
 	return v, err
 }
 
-func receiptsOf(ctx context.Context, tx Tx, header envelope.Hash) ([]ReceiptView, error) {
-	rows, err := tx.ReceiptsOf(ctx, header)
-	if err != nil {
-		return nil, err
+func receiptsOf(ctx context.Context, tx Tx, headers ...envelope.Hash) ([]ReceiptView, error) {
+	var rows []exchange.Receipt
+	for _, header := range headers {
+		found, err := tx.ReceiptsOf(ctx, header)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, found...)
 	}
 	var views []ReceiptView
 	for _, row := range rows {

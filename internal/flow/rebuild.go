@@ -190,7 +190,7 @@ func (f *cutFold) inside(ctx context.Context, p exchange.Parcel, addressee party
 		return false, nil
 	}
 	for _, r := range receipts {
-		if r.Author != addressee || r.Kind == string(parcel.Received) {
+		if r.Author != addressee || r.Kind == string(parcel.Received) && p.File != exchange.OfRegistered {
 			continue
 		}
 		index := r.Index

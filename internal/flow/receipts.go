@@ -57,6 +57,9 @@ func (in *intake) receipts(ctx context.Context, batch []*arrivedReceipt) error {
 	for _, r := range good {
 		in.ended(r.receipt.Parcel)
 	}
+	if in.granting {
+		in.h.stir(in.l.ID)
+	}
 	return nil
 }
 
@@ -116,7 +119,11 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 			h.cfg.Count.Refused("peer", "receipt_equivocation")
 			continue
 		}
-		if !fits(r, p, l, said[r.Header].Payload) {
+		described, err := described(ctx, tx, said[r.Header])
+		if err != nil {
+			return nil, err
+		}
+		if !fits(r, p, l, described) {
 			if err := h.evidence(ctx, tx, l.ID, "receipt_differs", "The peer's receipt names our header, but describes another parcel.", a.frame.Payload); err != nil {
 				return nil, err
 			}
@@ -143,6 +150,7 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 		rows = append(rows, row)
 		documents = append(documents, exchange.Document{Hash: a.hash, Link: l.ID, Type: parcel.ReceiptType, Payload: a.env.Payload, Signatures: a.env.Signatures})
 		parcels[r.Parcel] = advance(p, r, stale)
+		in.granting = in.granting || p.File == exchange.OfRegistered
 		changed[r.Parcel] = true
 		lanes[r.Lane] = lanes[r.Lane] || r.Seq > 0
 	}
@@ -153,7 +161,14 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 	for id := range changed {
 		p := parcels[id]
 		updates = append(updates, p)
-		if p.Blob != "" && settled(p.State) {
+		if p.State == exchange.Refused && p.File == exchange.OfRegistered {
+			dropped, err := h.neverGranted(ctx, tx, p)
+			if err != nil {
+				return nil, err
+			}
+			blobs = append(blobs, dropped...)
+		}
+		if p.Blob != "" && p.State.Ended() {
 			blobs = append(blobs, p.Blob)
 			if err := tx.DropSegments(ctx, id); err != nil {
 				return nil, err
@@ -203,9 +218,12 @@ func goTogether(a, b parcel.ReceiptKind) bool {
 }
 
 // fits says whether a receipt describes the parcel whose header it names: its place, its content, and our peer's log.
-func fits(r *parcel.Receipt, p exchange.Parcel, l exchange.Link, header []byte) bool {
-	hd, err := parcel.DecodeHeader(header)
-	return err == nil && r.Root == hd.Root && r.Epoch == p.Epoch && r.Lane == p.Lane && r.Seq == p.Seq && r.Log.Epoch == l.PeerEpoch
+// Of a registered parcel nobody can say yet whether it opens.
+func fits(r *parcel.Receipt, p exchange.Parcel, l exchange.Link, hd *parcel.Header) bool {
+	if hd.Registered && (r.Kind == parcel.Opened || r.Kind == parcel.Rejected) {
+		return false
+	}
+	return r.Root == hd.Root && r.Epoch == p.Epoch && r.Lane == p.Lane && r.Seq == p.Seq && r.Log.Epoch == l.PeerEpoch
 }
 
 // advance moves one of our parcels on by a receipt. Receipts may come in any order: what is final stays.
@@ -215,6 +233,9 @@ func advance(p exchange.Parcel, r *parcel.Receipt, stale bool) exchange.Parcel {
 		p.Received, p.GotIndex, p.Stale = r.At, r.Log.Index, stale
 		if p.State == exchange.Sending || p.State == exchange.Reserved {
 			p.State = exchange.Received
+			if p.File == exchange.OfRegistered {
+				p.State = exchange.Held
+			}
 		}
 	case parcel.Refused:
 		p.Received, p.GotIndex, p.State, p.Reason = r.At, r.Log.Index, exchange.Refused, r.Reason

@@ -55,6 +55,8 @@ type intake struct {
 	looked  map[look]bool // at what is missing of these parcels: a peer that repeats itself costs one look
 	woke    bool          // something for the sender to do
 	ended   func(envelope.ID)
+
+	granting bool // a registered statement of ours may have its receipt: its grant is due
 }
 
 // look is what a frame of a kind had us look at.
@@ -66,26 +68,30 @@ type look struct {
 // take sorts frames by kind and takes each kind in an order in which nothing waits for a later one.
 func (in *intake) take(ctx context.Context, frames []parcel.Frame) error {
 	var receipts []*arrivedReceipt
-	var parcels []*arrival
+	var parcels, grants []*arrival
 	for _, f := range frames {
 		switch f.Kind {
 		case parcel.FrameReceipt:
 			receipts = append(receipts, &arrivedReceipt{frame: f})
 		case parcel.FrameParcel:
 			parcels = append(parcels, &arrival{frame: f})
+		case parcel.FrameGrant:
+			grants = append(grants, &arrival{frame: f})
 		}
 	}
 	if err := in.receipts(ctx, receipts); err != nil {
 		return err
 	}
-	if err := in.parcels(ctx, parcels); err != nil {
-		return err
+	for _, batch := range [][]*arrival{parcels, grants} {
+		if err := in.parcels(ctx, batch); err != nil {
+			return err
+		}
 	}
 	var segments []parcel.Frame
 	for _, f := range frames {
 		var err error
 		switch f.Kind {
-		case parcel.FrameParcel, parcel.FrameReceipt:
+		case parcel.FrameParcel, parcel.FrameReceipt, parcel.FrameGrant:
 		case parcel.FrameSegmentHashes:
 			err = in.segmentHashes(ctx, f)
 		case parcel.FrameSegment:
@@ -126,12 +132,14 @@ func (in *intake) refuse(id *envelope.ID, code, sentence string) {
 	}
 }
 
-// arrival is a parcel frame on its way in.
+// arrival is a parcel frame, or a grant, on its way in.
 type arrival struct {
 	frame    parcel.Frame
 	env      *envelope.Envelope
-	header   *parcel.Header
-	hash     envelope.Hash
+	header   *parcel.Header   // of a grant: the registered one, at the grant's place
+	grant    *parcel.Grant    // nil unless it is one
+	held     *exchange.Parcel // what it is the grant of
+	hash     envelope.Hash    // of the payload
 	inline   []byte
 	refusal  string // code: the parcel is refused with a signed receipt, its sequence is used up
 	rejected string // code: it could not be opened
@@ -155,7 +163,13 @@ func (in *intake) parcels(ctx context.Context, batch []*arrival) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	parallel(len(batch), func(i int) { in.examine(ctx, batch[i]) })
+	parallel(len(batch), func(i int) {
+		if batch[i].frame.Kind == parcel.FrameGrant {
+			in.examineGrant(ctx, batch[i])
+			return
+		}
+		in.examine(ctx, batch[i])
+	})
 	var good []*arrival
 	for _, a := range batch {
 		if a.broken == nil {
@@ -191,6 +205,9 @@ func (in *intake) parcels(ctx context.Context, batch []*arrival) error {
 		}
 		if a.header.File != nil || a.content != nil && len(a.content.Files) > 0 {
 			in.h.stir(in.l.ID) // statement and files come in any order
+		}
+		if a.held != nil && a.held.Blob != "" {
+			in.h.drop(ctx, in.l.ID, a.held.Blob)
 		}
 		if a.text != nil && a.text.Kind == "participation.withdraw" {
 			in.h.roundDue(in.l.ID) // the closing checkpoint
@@ -317,7 +334,7 @@ func (in *intake) policy(a *arrival) {
 		a.refusal = "file_size"
 	case hd.File == nil && hd.Length > 8<<20:
 		a.refusal = "content_size"
-	case hd.Registered:
+	case hd.Registered && checkRegistered(agreement, hd.Lane) != nil:
 		a.refusal = "registered"
 	case hd.Recipient != in.h.cfg.Keys.Version():
 		a.refusal = "recipient_version"
@@ -346,8 +363,8 @@ func (in *intake) openInline(ctx context.Context, a *arrival) {
 		a.broken = fault.New(fault.Invalid, "root", "The content does not match its header; send it again.")
 		return
 	}
-	if a.header.File != nil {
-		return // a small file: opened when its statement is known
+	if a.header.File != nil || a.header.Registered {
+		return // a small file is opened when its statement is known, a registered statement when its grant has come
 	}
 	var err error
 	if a.content, a.text, a.rejected, err = in.h.open(ctx, in.l, a.header, bytes.NewReader(a.inline)); err != nil {

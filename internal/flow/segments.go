@@ -277,6 +277,9 @@ func (in *intake) complete(ctx context.Context, p exchange.Parcel, hd *parcel.He
 	a := &arrival{header: hd, hash: p.Header}
 	err = in.h.endArrival(ctx, in.l, a, func(_ *accepting, row *exchange.Parcel) {
 		row.State, row.Blob = exchange.Received, name
+		if hd.Registered {
+			row.State = exchange.Held
+		}
 	})
 	if err != nil {
 		return err

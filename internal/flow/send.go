@@ -40,6 +40,9 @@ type Draft struct {
 	Body    any
 	Files   []FileDraft
 	Release string // "" or what a second person already gave: second_person, releasing_officer
+
+	// Registered withholds the keys until the peer has receipted the parcel: nothing can be read that was not acknowledged.
+	Registered bool
 }
 
 // FileDraft is a file to send; Open gives its plaintext, which is read once, as a stream.
@@ -72,6 +75,7 @@ type outgoing struct {
 	payload  []byte          // of the header, fixed by the reserving transaction
 	segments []envelope.Hash // leaf hashes, when the content lies in the blob store
 	file     *exchange.File
+	stanzas  [][]byte // of a registered header, kept back for its grant
 }
 
 // Send checks, seals and queues a statement and returns its commitment. When it returns, the statement is durable and
@@ -149,7 +153,7 @@ func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progres
 	text := statement.Text{V: 1, Link: l.ID, From: h.self, To: l.Peer, Lane: d.Lane, Kind: d.Kind, Edition: edition,
 		Thread: d.Thread, Refs: d.Refs, Authored: h.now(), Zone: orElse(d.Zone, "UTC"), Urgency: orElse(d.Urgency, "routine"),
 		ReplyBy: d.ReplyBy, Marking: d.Marking, Face: jsontext.Value(face)}
-	w := sealing{h: h, link: l, to: peer.Latest(), agreement: agreement, key: make([]byte, 32), progress: p}
+	w := sealing{h: h, link: l, to: peer.Latest(), agreement: agreement, key: make([]byte, 32), progress: p, registered: d.Registered}
 	rand.Read(w.key)
 	return w.seal(ctx, who, text, d)
 }
@@ -193,6 +197,11 @@ func allowed(d Draft, a *terms, stand standing) error {
 	if err := stand.allow(d.Lane); err != nil {
 		return err
 	}
+	if d.Registered {
+		if err := checkRegistered(a, d.Lane); err != nil {
+			return err
+		}
+	}
 	state := exchange.LaneStatus(stand.ours, stand.theirs, d.Lane)
 	if state != exchange.LinkActive && (!kind.Unverified || len(d.Files) > 0) {
 		return fault.New(fault.Conflict, "link_unverified",
@@ -235,6 +244,8 @@ type sealing struct {
 	progress  Progress
 	done      int64
 	total     int64
+
+	registered bool
 }
 
 func (w *sealing) seal(ctx context.Context, who actor.Actor, text statement.Text, d Draft) (*reservation, error) {
@@ -312,7 +323,7 @@ func (w *sealing) header() parcel.Header {
 }
 
 func (w *sealing) row(hd parcel.Header) exchange.Parcel {
-	return exchange.Parcel{ID: hd.ID, Link: hd.Link, Author: hd.From, Epoch: hd.Epoch, File: -1, State: exchange.Sending,
+	return exchange.Parcel{ID: hd.ID, Link: hd.Link, Author: hd.From, Epoch: hd.Epoch, File: exchange.OfStatement, State: exchange.Sending,
 		GotIndex: -1, Created: hd.Created, Expires: hd.Expires, Segments: hd.Segments, Length: hd.Length}
 }
 
@@ -327,6 +338,9 @@ func (w *sealing) content(ctx context.Context, encoded []byte) (*outgoing, error
 	}
 	fill(&hd, sealed)
 	out := &outgoing{header: hd, row: w.row(hd)}
+	if w.registered {
+		out.withhold()
+	}
 	if buf.Len() <= parcel.MaxInline {
 		out.row.Content = buf.Bytes()
 		return out, nil
@@ -391,6 +405,9 @@ func (w *sealing) file(ctx context.Context, f FileDraft, position int) (statemen
 	fill(&hd, sealed)
 	out := &outgoing{header: hd, row: w.row(hd), segments: segments.finish()}
 	out.row.File = position
+	if w.registered {
+		out.row.State, out.row.SentIndex = exchange.Withheld, -1
+	}
 	if out.row.Blob, err = toPeer.Commit(); err != nil {
 		return fail(err)
 	}
@@ -553,6 +570,10 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 			continue
 		}
 		for _, out := range r.parcels {
+			if r.registered() && out.file != nil {
+				parcels, files = append(parcels, out.row), append(files, *out.file) // its place follows that of the grant
+				continue
+			}
 			if err := h.place(b, own, seen[lane], l, out); err != nil {
 				return err
 			}
@@ -566,6 +587,9 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 		r.row.Epoch, r.row.Seq = l.OwnEpoch, own.Last
 		statements = append(statements, r.row)
 		if err := tx.PutBody(ctx, r.commitment, r.body, r.wrapped); err != nil {
+			return err
+		}
+		if err := putWithheld(ctx, tx, r); err != nil {
 			return err
 		}
 	}

@@ -105,9 +105,11 @@ func (h *House) SettleLoop(ctx context.Context) error {
 }
 
 // Settle opens everything of a link that was received and not opened yet: large statements, and files whose statement is
-// known. What cannot be opened now keeps nothing else back. It is idempotent; a crash in the middle is settled by the next call.
+// known; and gives what the peer has receipted of our registered statements its grant. What cannot be opened now keeps nothing else
+// back. It is idempotent; a crash in the middle is settled by the next call.
 func (h *House) Settle(ctx context.Context, link statement.LinkID) error {
-	return h.settle(ctx, link, func(exchange.Parcel) bool { return true })
+	err := h.settle(ctx, link, func(exchange.Parcel) bool { return true })
+	return errors.Join(err, h.grantDue(ctx, link))
 }
 
 // settle is Settle, of some parcels only.

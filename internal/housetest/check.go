@@ -134,7 +134,7 @@ func (w *world) checkBlobs(n *node) {
 	n.look(func(tx flow.Tx) error {
 		for _, l := range n.links {
 			for _, author := range []*node{n, l.other(n)} {
-				for _, state := range []exchange.ParcelState{exchange.Sending, exchange.Arriving, exchange.Received, exchange.Opened} {
+				for _, state := range []exchange.ParcelState{exchange.Sending, exchange.Arriving, exchange.Received, exchange.Opened, exchange.Held, exchange.Withheld} {
 					rows, err := tx.ParcelsIn(ctx, l.id, author.chain.ID, state, exchange.Parcel{}, 10_000)
 					if err != nil {
 						return err
@@ -195,6 +195,7 @@ func (w *world) checkLink(l *link) {
 	statements := 0
 	for _, n := range []*node{l.a, l.b} {
 		statements += w.checkLanes(n, l)
+		w.checkRegistered(n, l)
 		report, err := n.house.VerifyLedger(ctx, member(), l.id, nil)
 		w.must(err)
 		lied := w.lied && l == w.victim() && n != w.liar && len(w.lie.evidence()) > 0
@@ -246,7 +247,7 @@ func (w *world) checkLanes(n *node, l *link) int {
 					w.fail("%s at %s: %s %d stands at place %d, verdict %q", l.name, n.name, lane.Lane, p.Seq, i+1, p.Verdict)
 				}
 				expired := w.ageAt > 0 && (p.State == exchange.Refused && p.Reason == "expired" || p.State == exchange.Opened)
-				if !expired && (p.State != exchange.Opened || p.Verdict != "folded" || p.Stale) {
+				if !expired && !deferred(p) && (p.State != exchange.Opened || p.Verdict != "folded" || p.Stale) {
 					w.fail("%s at %s: %s %d by an honest party is %s (%s), verdict %q, stale %t", l.name, n.name, lane.Lane, p.Seq, p.State, p.Reason, p.Verdict, p.Stale)
 				}
 			}
@@ -273,6 +274,9 @@ func (w *world) checkSaid(s *said) {
 		v, err := n.house.Show(ctx, member(), s.c.String())
 		if err != nil {
 			w.fail("#%d was acknowledged by %s and is not at %s: %v", s.n, s.by.name, n.name, err)
+		}
+		if keyless(v) {
+			continue
 		}
 		if w.ageAt > 0 && strings.HasPrefix(v.Verdict, "void:") { // it followed what has expired
 			w.out.Void++

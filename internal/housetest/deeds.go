@@ -258,8 +258,13 @@ func (w *world) message(n *node, l *link) {
 	for _, f := range files {
 		what += fmt.Sprintf(" +%d bytes", len(f))
 	}
-	w.say(n, l, what, root, draft(l, lane, "message", threadOf(root), statement.MessageFace{},
-		statement.MessageBody{Subject: "s", Language: "en", Text: text}, drafts...), files...)
+	d := draft(l, lane, "message", threadOf(root), statement.MessageFace{}, statement.MessageBody{Subject: "s", Language: "en", Text: text}, drafts...)
+	if d.Registered = w.registers(); d.Registered {
+		what += " registered"
+	}
+	if s := w.say(n, l, what, root, d, files...); s != nil && d.Registered {
+		w.out.Registered++
+	}
 }
 
 func (w *world) bytes(most int) []byte {

@@ -32,17 +32,19 @@ const realEach = 16
 
 // Outcome is what became of a run that passed.
 type Outcome struct {
-	Seed    uint64
-	Nodes   int
-	Lie     Lie // what was lied about; Honesty if there was no occasion
-	Said    int // statements that were acknowledged
-	Void    int // of these, void with a reason on both sides
-	Files   int
-	Crashes int
-	Faults  int // requests that did not go well
-	Refused int // tries that were refused, as they must be
-	Left    int // blobs that power cuts and failures left behind
-	Trace   []string
+	Seed  uint64
+	Nodes int
+	Lie   Lie // what was lied about; Honesty if there was no occasion
+	Said  int // statements that were acknowledged
+	Void  int // of these, void with a reason on both sides
+	Files int
+
+	Registered int // of those said, with the key withheld until it was acknowledged
+	Crashes    int
+	Faults     int // requests that did not go well
+	Refused    int // tries that were refused, as they must be
+	Left       int // blobs that power cuts and failures left behind
+	Trace      []string
 }
 
 // world is one run.

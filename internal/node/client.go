@@ -167,7 +167,7 @@ func (c *Client) WithdrawDesk(ctx context.Context, desk, reason string) (stateme
 
 // Filter narrows a list of statements; empty members do not.
 type Filter struct {
-	Box    string // in | out
+	Box    string // in | out | awaited
 	Link   string
 	Kind   string
 	Thread string

@@ -51,6 +51,7 @@ func Tables() []Table {
 			Name: "parcel_contents", Columns: []Column{{"parcel", Bytes}, {"content", Bytes}},
 			from: `parcel_contents WHERE parcel IN (SELECT p.id FROM parcels p JOIN links l ON l.id = p.link WHERE p.author <> l.peer)`,
 		},
+		table("withholdings", "parcel b, link b, data b"),
 		table("receipts", "hash b, link b, author b, kind t, header b, parcel b, lane t, epoch i, seq i, contiguous_to i, at i, idx i, log i, unsent i"),
 		table("statements", "commitment b, link b, author b, lane t, epoch i, seq i, thread b, kind t, authored i, text b, text_salt b, parcel b, erased i"),
 		table("statement_bodies", "commitment b, sealed b"),

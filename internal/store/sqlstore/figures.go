@@ -70,6 +70,10 @@ func (t *tx) Figures(ctx context.Context, link statement.LinkID) (exchange.Figur
 			if f.OldestUnreceipted == 0 || oldest < f.OldestUnreceipted {
 				f.OldestUnreceipted = oldest
 			}
+		case ours && s == exchange.Held:
+			f.Held = n
+		case !ours && s == exchange.Held:
+			f.Waiting = n
 		case !ours && s == exchange.Arriving:
 			f.Arriving = n
 		case !ours && s == exchange.Received:

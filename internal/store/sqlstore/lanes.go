@@ -70,7 +70,7 @@ func rank(l statement.Lane) int64 {
 // ended says that nothing more will happen to a parcel: its sealed content is no longer needed, and must not
 // stay, since it could outlive the erasure of what was opened from it.
 func ended(s exchange.ParcelState) bool {
-	return s == exchange.Opened || s == exchange.Refused || s == exchange.Rejected
+	return s.Ended() || s == exchange.Granted
 }
 
 const parcelColumns = `id, link, author, epoch, lane, seq, file, header, text, state, reason, sent_index, got_index,
@@ -271,6 +271,16 @@ func (t *tx) ParcelsIn(ctx context.Context, link statement.LinkID, author party.
 	return list(ctx, t, scanParcel, query, link[:], author[:], string(state), from, after.Created, after.ID[:], int64(limit))
 }
 
+// HeldParcels implements exchange.LaneTx.
+func (t *tx) HeldParcels(ctx context.Context, link *statement.LinkID, self party.ID, limit int) ([]exchange.Parcel, error) {
+	if link == nil {
+		return list(ctx, t, scanParcel, `SELECT `+parcelColumns+` FROM parcels WHERE state = 'held' AND author <> $1
+			ORDER BY created DESC, id LIMIT $2`, self[:], int64(limit))
+	}
+	return list(ctx, t, scanParcel, `SELECT `+parcelColumns+` FROM parcels WHERE state = 'held' AND author <> $1 AND link = $2
+		ORDER BY created DESC, id LIMIT $3`, self[:], link[:], int64(limit))
+}
+
 // DueParcels implements exchange.LaneTx. The first look is at an index of times, so that a long queue that waits
 // for its next try costs nothing.
 func (t *tx) DueParcels(ctx context.Context, link statement.LinkID, author party.ID, now int64, limit int) ([]exchange.Parcel, error) {
@@ -301,6 +311,33 @@ func (t *tx) SetTries(ctx context.Context, ids []envelope.ID, attempts int, next
 		}
 	}
 	return nil
+}
+
+// PutWithholding implements exchange.LaneTx.
+func (t *tx) PutWithholding(ctx context.Context, w exchange.Withholding) error {
+	return t.write(ctx, `INSERT INTO withholdings (parcel, link, data) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+		w.Parcel[:], w.Link[:], w.Data)
+}
+
+func scanWithholding(r rows, w *exchange.Withholding) error {
+	return r.Scan(fixed{w.Parcel[:]}, fixed{w.Link[:]}, loose{&w.Data})
+}
+
+// Withholding implements exchange.LaneTx.
+func (t *tx) Withholding(ctx context.Context, id envelope.ID) (exchange.Withholding, error) {
+	return one(ctx, t, "withholding", scanWithholding, `SELECT parcel, link, data FROM withholdings WHERE parcel = $1`, id[:])
+}
+
+// DueWithholdings implements exchange.LaneTx.
+func (t *tx) DueWithholdings(ctx context.Context, link statement.LinkID, lane statement.Lane, limit int) ([]exchange.Withholding, error) {
+	return list(ctx, t, scanWithholding, `SELECT w.parcel, w.link, w.data FROM withholdings w JOIN parcels p ON p.id = w.parcel
+		WHERE w.link = $1 AND p.state = 'held' AND (p.lane = $2 OR $2 = '') ORDER BY p.lane_rank, p.seq LIMIT $3`,
+		link[:], string(lane), int64(limit))
+}
+
+// DropWithholding implements exchange.LaneTx.
+func (t *tx) DropWithholding(ctx context.Context, id envelope.ID) error {
+	return t.write(ctx, `DELETE FROM withholdings WHERE parcel = $1`, id[:])
 }
 
 // PutSegment implements exchange.LaneTx.

@@ -41,6 +41,11 @@ func (t *tx) Statement(ctx context.Context, c statement.Commitment) (exchange.St
 	return one(ctx, t, "statement", scanStatement, `SELECT `+statementColumns+` FROM statements WHERE commitment = $1`, c[:])
 }
 
+// MoveStatement implements exchange.StatementTx.
+func (t *tx) MoveStatement(ctx context.Context, c statement.Commitment, parcel envelope.ID, seq uint64) error {
+	return t.writeOr(ctx, notFound("statement"), `UPDATE statements SET parcel = $2, seq = $3 WHERE commitment = $1`, c[:], parcel[:], count(seq))
+}
+
 // StatementsByPrefix implements exchange.StatementTx.
 func (t *tx) StatementsByPrefix(ctx context.Context, prefix string, limit int) ([]exchange.Statement, error) {
 	if len(prefix) > 64 || strings.Trim(prefix, "0123456789abcdef") != "" {

@@ -586,6 +586,8 @@ func figures(b *bench) {
 	add(6, kestria(), exchange.Received)
 	add(8, kestria(), exchange.Arriving)
 	add(10, kestria(), exchange.Received)
+	add(11, arvenia(), exchange.Held)
+	add(12, kestria(), exchange.Held)
 	b.update(func(ctx context.Context, tx flow.Tx) error {
 		for _, l := range []exchange.Log{
 			{Link: theLink(), Party: arvenia(), Epoch: 1, Size: 10, CosignedSize: 4, CosignedAt: 33},
@@ -602,6 +604,6 @@ func figures(b *bench) {
 		}
 		return tx.PutParcels(ctx, ps...)
 	})
-	same(b, "figures", read(b, get), exchange.Figures{OldestUnreceipted: 102, Sending: 2, Reserved: 1, Arriving: 1, Unsettled: 2,
+	same(b, "figures", read(b, get), exchange.Figures{OldestUnreceipted: 102, Sending: 2, Reserved: 1, Arriving: 1, Unsettled: 2, Held: 1, Waiting: 1,
 		UncosignedOwn: 6, UncosignedPeer: 0, CosignedAt: 33, Gaps: 4})
 }

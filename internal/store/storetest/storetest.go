@@ -27,7 +27,7 @@ func Conformance(t *testing.T, open func(t *testing.T) flow.Store) {
 	}{
 		{"Identities", identities}, {"Links", links}, {"Invitations", invitations}, {"Meta", meta},
 		{"Lanes", lanes}, {"Parcels", parcels}, {"AdvanceParcels", advanceParcels}, {"ParcelContent", parcelContent}, {"ParcelLists", parcelLists},
-		{"Due", due}, {"Segments", segments}, {"Receipts", receipts}, {"ReceiptAbove", receiptAbove},
+		{"Due", due}, {"Registered", registered}, {"Segments", segments}, {"Receipts", receipts}, {"ReceiptAbove", receiptAbove},
 		{"Statements", statements}, {"StatementLists", statementLists}, {"Bodies", bodies}, {"Files", files}, {"Aged", aged}, {"ErasingFiles", erasingFiles},
 		{"Columns", columns}, {"ColumnsInOrder", columnsInOrder}, {"DropFolded", dropFolded},
 		{"Logs", logs}, {"Witnessed", witnessed}, {"Leaves", leaves}, {"HashReader", hashReader}, {"Documents", documents},

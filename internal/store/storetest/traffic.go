@@ -222,6 +222,70 @@ func due(b *bench) {
 	same(b, "parcel", read(b, parcelOf(1)), p)
 }
 
+// registered is what is kept back of a registered statement, until its parcel is held and the statement moves to its grant.
+func registered(b *bench) {
+	keep := func(n int) exchange.Withholding {
+		return exchange.Withholding{Parcel: id(n), Link: theLink(), Data: fmt.Appendf(nil, "kept %d", n)}
+	}
+	due := func(lane statement.Lane, limit int) []exchange.Withholding {
+		b.Helper()
+		return read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Withholding, error) {
+			return tx.DueWithholdings(ctx, theLink(), lane, limit)
+		})
+	}
+	held := func(link *statement.LinkID, limit int) []exchange.Parcel {
+		b.Helper()
+		return read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Parcel, error) {
+			return tx.HeldParcels(ctx, link, arvenia(), limit)
+		})
+	}
+	one := func(ctx context.Context, tx flow.Tx) (exchange.Withholding, error) { return tx.Withholding(ctx, id(1)) }
+	absent(b, one)
+	p, q, r, theirs, other := someParcel(1), someParcel(2), someParcel(3), someParcel(4), someParcel(5)
+	p.File, q.File, r.File = exchange.OfRegistered, exchange.OfRegistered, exchange.OfRegistered
+	p.State, r.State = exchange.Held, exchange.Held
+	r.Lane = statement.Hotline
+	theirs.Author, theirs.State, theirs.Created = kestria(), exchange.Held, 900
+	other.Author, other.State, other.Link, other.Created = kestria(), exchange.Held, hash(77), 800
+	b.update(putParcels(p, q, r, theirs, other))
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		for _, n := range []int{1, 2, 3, 1} {
+			if err := tx.PutWithholding(ctx, keep(n)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	same(b, "kept", read(b, one), keep(1))
+	same(b, "due, the hotline first", due("", 10), []exchange.Withholding{keep(3), keep(1)})
+	same(b, "due in a lane", due(p.Lane, 10), []exchange.Withholding{keep(1)})
+	same(b, "with a limit", due("", 1), []exchange.Withholding{keep(3)})
+	link := theLink()
+	same(b, "held of others, newest first", held(nil, 10), []exchange.Parcel{listed(theirs), listed(other)})
+	same(b, "held of one link", held(&link, 10), []exchange.Parcel{listed(theirs)})
+	same(b, "held, with a limit", held(nil, 1), []exchange.Parcel{listed(theirs)})
+	p.State, p.Content = exchange.Granted, nil
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		if err := tx.UpdateParcels(ctx, p); err != nil {
+			return err
+		}
+		return tx.DropWithholding(ctx, id(3))
+	})
+	same(b, "granted: no content", read(b, parcelOf(1)), p)
+	same(b, "none due", due("", 10), nil)
+	s := someStatement(1)
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		if err := tx.PutStatements(ctx, s); err != nil {
+			return err
+		}
+		return tx.MoveStatement(ctx, s.Commitment, id(9), 44)
+	})
+	s.Parcel, s.Seq = id(9), 44
+	same(b, "a statement that moved", read(b, func(ctx context.Context, tx flow.Tx) (exchange.Statement, error) {
+		return tx.Statement(ctx, s.Commitment)
+	}), s)
+}
+
 func segments(b *bench) {
 	put := func(n int64, want bool) {
 		b.Helper()
