@@ -276,7 +276,7 @@ func checkDeclarations(f goFile) (found []string) {
 }
 
 // constantVariable says whether a package variable is one of those that nothing changes: a sentinel error, an embedded
-// file, a compiled pattern, or the assertion that a type has an interface's methods.
+// file, a compiled pattern, an option of the codec, or the assertion that a type has an interface's methods.
 func constantVariable(d *ast.GenDecl, v *ast.ValueSpec) bool {
 	if doc := cmp.Or(v.Doc, d.Doc); doc != nil {
 		for _, line := range doc.List {
@@ -297,7 +297,7 @@ func constantVariable(d *ast.GenDecl, v *ast.ValueSpec) bool {
 			return false
 		}
 		switch selector(call.Fun) {
-		case "regexp.MustCompile":
+		case "regexp.MustCompile", "json.WithUnmarshalers":
 		case "errors.New", "fault.New":
 			if !strings.HasPrefix(name.Name, "Err") && !strings.HasPrefix(name.Name, "err") {
 				return false
@@ -482,6 +482,7 @@ var (
 	ErrGone = errors.New("gone")
 	errPast = fault.New("past")
 	pattern = regexp.MustCompile("x")
+	option = json.WithUnmarshalers(nil)
 	_ error = (*T)(nil)
 )
 //go:embed words

@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -23,13 +25,86 @@ func Marshal(v any) ([]byte, error) { return json.Marshal(v, json.Deterministic(
 // that isn't the standard canonical form, trailing data, and nesting over MaxDepth. Raw members (jsontext.Value)
 // obey the same rules. A missing member leaves its zero value: what is required is for the caller to check.
 func Unmarshal(data []byte, v any) error {
-	if err := scan(data); err != nil {
-		return err
+	if !unsuspicious(data) {
+		if err := scan(data); err != nil {
+			return err
+		}
 	}
-	err := json.Unmarshal(data, v,
-		json.RejectUnknownMembers(true),
-		json.WithUnmarshalers(json.UnmarshalFromFunc(unmarshalBase64)))
-	return formatError(err)
+	return formatError(json.Unmarshal(data, v, json.RejectUnknownMembers(true), canonicalBase64))
+}
+
+// canonicalBase64 is made once, because it keeps what it has found out about each type.
+var canonicalBase64 = json.WithUnmarshalers(json.UnmarshalFromFunc(unmarshalBase64))
+
+// maxCompared is how many names of one object unsuspicious compares with each other.
+const maxCompared = 32
+
+// unsuspicious says whether scan would refuse nothing in data but what the decoder refuses as well. It reads bytes, not
+// tokens: it need not be right about JSON that is malformed, nor sure about names that are long lists, escaped or not ASCII.
+func unsuspicious(data []byte) bool {
+	var (
+		names  [][]byte           // of all open objects
+		starts [MaxDepth + 1]int  // where in names those of the object at this depth begin
+		object [MaxDepth + 1]bool // or else an array
+		depth  int
+		name   bool // the next string is a member's name
+	)
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '{', '[':
+			if depth++; depth > MaxDepth {
+				return false
+			}
+			starts[depth], object[depth] = len(names), data[i] == '{'
+			name = object[depth]
+		case '}', ']':
+			if depth == 0 {
+				return false
+			}
+			names = names[:starts[depth]]
+			depth--
+		case ',':
+			name = object[depth]
+		case 'n': // null: no other word begins so
+			return false
+		case '"':
+			n := bytes.IndexByte(data[i+1:], '"')
+			if n < 0 || bytes.IndexByte(data[i+1:i+1+n], '\\') >= 0 {
+				if n = stringEnd(data[i+1:]); n < 0 || name {
+					return false
+				}
+			}
+			text := data[i+1 : i+1+n]
+			i += n + 1
+			if !name {
+				continue
+			}
+			name = false
+			siblings := names[starts[depth]:]
+			if len(siblings) == maxCompared || !ascii(text) || slices.ContainsFunc(siblings, func(s []byte) bool { return bytes.EqualFold(s, text) }) {
+				return false
+			}
+			names = append(names, text)
+		}
+	}
+	return true
+}
+
+// stringEnd is where the string that data begins within ends, -1 if it does not.
+func stringEnd(data []byte) int {
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			return i
+		case '\\':
+			i++
+		}
+	}
+	return -1
+}
+
+func ascii(s []byte) bool {
+	return !slices.ContainsFunc(s, func(c byte) bool { return c >= utf8.RuneSelf })
 }
 
 // scan walks all tokens for what the decoder itself doesn't refuse: depth, null and case twins.
@@ -81,16 +156,21 @@ func refused(what string, dec *jsontext.Decoder) error {
 // unmarshalBase64 accepts what Marshal writes and nothing looser: no line breaks, no missing padding, and no bits
 // set that the encoding discards.
 func unmarshalBase64(dec *jsontext.Decoder, p *[]byte) error {
-	tok, err := dec.ReadToken()
+	value, err := dec.ReadValue()
 	if err != nil {
 		return err
 	}
-	if tok.Kind() != jsontext.KindString {
+	if value.Kind() != jsontext.KindString {
 		return errors.New("not a base64 string")
 	}
-	s := tok.String()
-	b, err := base64.StdEncoding.Strict().DecodeString(s)
-	if err != nil || base64.StdEncoding.EncodedLen(len(b)) != len(s) { // the decoder skips line breaks
+	text := []byte(value[1 : len(value)-1])
+	if bytes.IndexByte(text, '\\') >= 0 {
+		if text, err = jsontext.AppendUnquote(nil, value); err != nil {
+			return err
+		}
+	}
+	b, err := base64.StdEncoding.Strict().AppendDecode(make([]byte, 0, base64.StdEncoding.DecodedLen(len(text))), text)
+	if err != nil || base64.StdEncoding.EncodedLen(len(b)) != len(text) { // the decoder skips line breaks
 		return errors.New("not canonical standard base64")
 	}
 	*p = b
