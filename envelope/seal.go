@@ -75,7 +75,7 @@ func (r Registry) Seal(dst io.Writer, plain io.Reader, to []SuiteKeys, c Context
 		chain[i] = newSealWriter(enc, next)
 		next = chain[i]
 	}
-	if _, err := io.CopyBuffer(onlyWriter{chain[0]}, onlyReader{plain}, make([]byte, 64<<10)); err != nil {
+	if _, err := io.CopyBuffer(onlyWriter{chain[0]}, onlyReader{plain}, make([]byte, pieceOf(plain))); err != nil {
 		return Sealed{}, fmt.Errorf("sealing: %w", err)
 	}
 	for _, w := range chain { // innermost first: its final segment still passes through the others
@@ -84,6 +84,15 @@ func (r Registry) Seal(dst io.Writer, plain io.Reader, to []SuiteKeys, c Context
 		}
 	}
 	return Sealed{Layers: layers, Length: outer.length, Segments: outer.segments, Root: outer.tree.Root()}, nil
+}
+
+// pieceOf is the size of the pieces in which content is read: all of it at once when it is known to be small.
+func pieceOf(plain io.Reader) int {
+	const most = 64 << 10
+	if known, ok := plain.(interface{ Len() int }); ok {
+		return min(max(known.Len(), 1), most)
+	}
+	return most
 }
 
 // onlyReader and onlyWriter hide ReadFrom and WriteTo, so that content moves in pieces whatever its source is.

@@ -42,8 +42,8 @@ type LaneTx interface {
 	ParcelAt(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seq uint64) (Parcel, error)
 	// ParcelRun lists statements' parcels of an author's lane with seq > after, in sequence, without Content.
 	ParcelRun(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, after uint64, limit int) ([]Parcel, error)
-	// ParcelsIn lists an author's parcels on a link in a state, most urgent lane first, then by creation, without Content: those
-	// after the given one (zero: all).
+	// ParcelsIn lists an author's parcels on a link in a state, most urgent lane first, then as its author's ledger has them,
+	// without Content: those after the given one (zero: all).
 	ParcelsIn(ctx context.Context, link statement.LinkID, author party.ID, state ParcelState, after Parcel, limit int) ([]Parcel, error)
 	// HeldParcels lists registered parcels that others than self wrote and whose grant has not come, of one link (all: nil),
 	// newest first, without Content.

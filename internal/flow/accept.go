@@ -419,7 +419,7 @@ func (w *accepting) give(kind parcel.ReceiptKind, hd *parcel.Header, hash envelo
 	if err != nil {
 		return nil, err
 	}
-	ours := &ourReceipt{payload: payload, row: exchange.Receipt{Hash: digest, Link: w.l.ID, Author: w.h.self, Kind: string(kind), Header: hash,
+	ours := &ourReceipt{receipt: &r, payload: payload, row: exchange.Receipt{Hash: digest, Link: w.l.ID, Author: w.h.self, Kind: string(kind), Header: hash,
 		Parcel: hd.ID, Lane: hd.Lane, Epoch: hd.Epoch, Seq: hd.Seq, ContiguousTo: r.ContiguousTo, At: r.At, Index: pos.index, Log: row.GotIndex, Unsent: w.push}}
 	w.receipts = append(w.receipts, ours.row)
 	w.documents = append(w.documents, exchange.Document{Hash: digest, Link: w.l.ID, Type: parcel.ReceiptType, Payload: payload})

@@ -206,7 +206,7 @@ func parcelFrame(p exchange.Parcel, doc exchange.Document) (parcel.Frame, error)
 func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange.Log, s *linkState, d *Delivery) error {
 	s.mu.Lock()
 	reach, asked := log.Size, len(s.docs) > 0 || s.old >= 0 || s.have >= 0
-	if d.left != nil && !asked {
+	if d.left != nil && d.left.SentIndex > log.CosignedSize {
 		// The leaf of a parcel that has not left yet would only have the peer ask for its header, which comes anyway.
 		reach = min(reach, d.left.SentIndex)
 	}

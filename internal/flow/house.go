@@ -41,6 +41,9 @@ type House struct {
 	cfg   Config
 	self  party.ID
 	links sync.Map // statement.LinkID → *linkState
+	docs  recall
+
+	aliases sync.Map // string → statement.LinkID, of those that were asked for: a link keeps its alias
 
 	restored atomic.Int64  // when this node was restored from a backup; 0 if never
 	dirty    sync.Map      // statement.LinkID → true: to be settled
@@ -50,6 +53,7 @@ type House struct {
 // linkState is what a running node remembers of a link between acts.
 type linkState struct {
 	wake    chan struct{}
+	outlook batcher[*outlook]
 	reserve batcher[*reservation]
 	pieces  sync.Mutex // held while segments are written: deliveries that travel beside each other repeat some
 

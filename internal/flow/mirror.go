@@ -152,7 +152,7 @@ func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[en
 			}
 		}
 	}
-	known, err := m.tx.Documents(ctx, hashes)
+	known, err := m.in.h.docs.papers(ctx, m.tx, hashes)
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func firstWrong(f ledger.Follower, run [][]byte) []byte {
 }
 
 // ask names every document of the peer that the rest of a run needs and we lack.
-func (m *mirroring) ask(leaves []*ledger.Leaf, known map[envelope.Hash]exchange.Document) {
+func (m *mirroring) ask(leaves []*ledger.Leaf, known map[envelope.Hash]paper) {
 	for _, leaf := range leaves {
 		if missing, _ := m.check(leaf, known); missing && len(m.want.Docs) < maxRanges {
 			m.want.Docs = append(m.want.Docs, leaf.Doc)
@@ -224,7 +224,7 @@ func (m *mirroring) evidence(ctx context.Context, code, note string, data []byte
 }
 
 // check compares a leaf with the document that it records; wrong says in words what does not fit.
-func (m *mirroring) check(leaf *ledger.Leaf, known map[envelope.Hash]exchange.Document) (missing bool, wrong string) {
+func (m *mirroring) check(leaf *ledger.Leaf, known map[envelope.Hash]paper) (missing bool, wrong string) {
 	l, self := m.in.l, m.in.h.self
 	switch leaf.Kind {
 	case ledger.EpochLeaf, ledger.LinkLeaf:
@@ -254,14 +254,14 @@ func (m *mirroring) check(leaf *ledger.Leaf, known map[envelope.Hash]exchange.Do
 	}
 	switch leaf.Kind {
 	case ledger.GrantLeaf:
-		return false, m.checkGrant(leaf, doc)
+		return false, m.checkGrant(leaf, doc.grant)
 	case ledger.Sent, ledger.Got:
-		if leaf.Kind == ledger.Got && doc.Type == parcel.GrantType {
-			return false, m.checkGrant(leaf, doc)
+		if leaf.Kind == ledger.Got && doc.grant != nil {
+			return false, m.checkGrant(leaf, doc.grant)
 		}
-		hd, err := parcel.DecodeHeader(doc.Payload)
+		hd := doc.header
 		switch {
-		case err != nil || doc.Type != parcel.HeaderType || hd.From != author || hd.Link != l.ID:
+		case hd == nil || hd.From != author || hd.Link != l.ID:
 			return false, "it is not such a header"
 		case string(hd.Lane) != leaf.Lane || hd.Seq != leaf.Seq:
 			return false, "lane or sequence differ"
@@ -269,9 +269,9 @@ func (m *mirroring) check(leaf *ledger.Leaf, known map[envelope.Hash]exchange.Do
 			return false, "the header names another place"
 		}
 	case ledger.ReceiptOut, ledger.ReceiptIn:
-		r, err := parcel.DecodeReceipt(doc.Payload)
+		r := doc.receipt
 		switch {
-		case err != nil || doc.Type != parcel.ReceiptType || r.From != author || r.Link != l.ID:
+		case r == nil || r.From != author || r.Link != l.ID:
 			return false, "it is not such a receipt"
 		case string(r.Lane) != leaf.Lane || r.Seq != leaf.Seq:
 			return false, "lane or sequence differ"
@@ -283,14 +283,13 @@ func (m *mirroring) check(leaf *ledger.Leaf, known map[envelope.Hash]exchange.Do
 }
 
 // checkGrant says what does not fit of a leaf that records a grant, the peer's or ours.
-func (m *mirroring) checkGrant(leaf *ledger.Leaf, doc exchange.Document) (wrong string) {
+func (m *mirroring) checkGrant(leaf *ledger.Leaf, g *parcel.Grant) (wrong string) {
 	author := m.in.l.Peer
 	if leaf.Kind == ledger.Got {
 		author = m.in.h.self
 	}
-	g, err := parcel.DecodeGrant(doc.Payload)
 	switch {
-	case err != nil || doc.Type != parcel.GrantType || g.From != author || g.Link != m.in.l.ID:
+	case g == nil || g.From != author || g.Link != m.in.l.ID:
 		return "it is not such a grant"
 	case string(g.Lane) != leaf.Lane || g.Seq != leaf.Seq:
 		return "lane or sequence differ"
@@ -302,14 +301,11 @@ func (m *mirroring) checkGrant(leaf *ledger.Leaf, doc exchange.Document) (wrong 
 
 // placed compares a receipt that the peer gave with the got leaf that it names, which came before it: the fold and the clocks
 // take its time, and what was seen takes its place.
-func (m *mirroring) placed(ctx context.Context, leaf *ledger.Leaf, known map[envelope.Hash]exchange.Document, before []*ledger.Leaf) (wrong string, err error) {
+func (m *mirroring) placed(ctx context.Context, leaf *ledger.Leaf, known map[envelope.Hash]paper, before []*ledger.Leaf) (wrong string, err error) {
 	if leaf.Kind != ledger.ReceiptOut {
 		return "", nil
 	}
-	r, err := parcel.DecodeReceipt(known[leaf.Doc].Payload)
-	if err != nil {
-		return "", fmt.Errorf("reading a stored receipt: %w", err)
-	}
+	r := known[leaf.Doc].receipt // check has seen that it is one
 	i := slices.IndexFunc(before, func(got *ledger.Leaf) bool { return got.Kind == ledger.Got && got.Doc == r.Header })
 	var got *ledger.Leaf
 	if i >= 0 {

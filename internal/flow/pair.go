@@ -393,15 +393,17 @@ func (h *House) LinkID(ctx context.Context, who actor.Actor, name string) (state
 	if err := who.Need(actor.Operator, actor.Officer, actor.Auditor); err != nil {
 		return statement.LinkID{}, err
 	}
-	var l exchange.Link
-	err := h.cfg.Store.View(ctx, func(tx Tx) error {
-		links, err := tx.Links(ctx)
-		if err != nil {
-			return err
-		}
-		l, err = named(links, name)
-		return err
-	})
+	if id, ok := h.aliases.Load(name); ok {
+		return id.(statement.LinkID), nil
+	}
+	links, err := h.linkRows(ctx)
+	if err != nil {
+		return statement.LinkID{}, err
+	}
+	l, err := named(links, name)
+	if err == nil && l.Alias == name {
+		h.aliases.Store(name, l.ID)
+	}
 	return l.ID, err
 }
 

@@ -19,6 +19,7 @@ type arrivedReceipt struct {
 	receipt *parcel.Receipt
 	hash    envelope.Hash
 	broken  *fault.Error
+	stored  bool // its transaction stored it
 }
 
 // receipts takes the peer's receipts: each is verified, entered in our ledger, and moves its parcel on.
@@ -51,6 +52,11 @@ func (in *intake) receipts(ctx context.Context, batch []*arrivedReceipt) error {
 		return err
 	}
 	saved()
+	for _, r := range good {
+		if r.stored {
+			in.h.docs.add(r.hash, paper{receipt: r.receipt})
+		}
+	}
 	for _, blob := range blobs {
 		in.h.drop(ctx, in.l.ID, blob)
 	}
@@ -93,7 +99,7 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 	if err != nil {
 		return nil, err
 	}
-	said, err := tx.Documents(ctx, headers)
+	said, err := h.docs.papers(ctx, tx, headers)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +109,7 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 	lanes := map[statement.Lane]bool{}
 	for _, a := range batch {
 		r := a.receipt
+		a.stored = false
 		p, ok := parcels[r.Parcel]
 		if !ok || p.Author != h.self || p.Header != r.Header || p.Link != l.ID {
 			h.cfg.Count.Refused("peer", "receipt_unknown")
@@ -146,6 +153,7 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 		}
 		row := exchange.Receipt{Hash: a.hash, Link: l.ID, Author: l.Peer, Kind: string(r.Kind), Header: r.Header, Parcel: r.Parcel, Lane: r.Lane,
 			Epoch: r.Epoch, Seq: r.Seq, ContiguousTo: r.ContiguousTo, At: r.At, Index: -1, Log: r.Log.Index}
+		a.stored = true
 		before[r.Header] = append(before[r.Header], row)
 		rows = append(rows, row)
 		documents = append(documents, exchange.Document{Hash: a.hash, Link: l.ID, Type: parcel.ReceiptType, Payload: a.env.Payload, Signatures: a.env.Signatures})

@@ -153,6 +153,7 @@ type arrival struct {
 
 // ourReceipt is a receipt that we give.
 type ourReceipt struct {
+	receipt *parcel.Receipt // nil if it was given before
 	payload []byte
 	row     exchange.Receipt
 	signed  []envelope.Signature
@@ -195,6 +196,9 @@ func (in *intake) parcels(ctx context.Context, batch []*arrival) error {
 		return err
 	}
 	saved()
+	for _, a := range good {
+		in.h.recallArrival(a)
+	}
 	if err := in.signReceipts(ctx, good); err != nil {
 		return err
 	}
@@ -229,6 +233,25 @@ func (in *intake) parcels(ctx context.Context, batch []*arrival) error {
 		}
 	}
 	return nil
+}
+
+// recallArrival keeps in mind what the transaction that took a parcel has stored.
+func (h *House) recallArrival(a *arrival) {
+	if a.broken != nil {
+		return
+	}
+	if a.frame.Kind == parcel.FrameParcel {
+		h.docs.add(a.hash, paper{header: a.header})
+	}
+	h.recallReceipts(a.receipts)
+}
+
+func (h *House) recallReceipts(ours []*ourReceipt) {
+	for _, r := range ours {
+		if r.receipt != nil {
+			h.docs.add(r.row.Hash, paper{receipt: r.receipt})
+		}
+	}
 }
 
 func headerID(a *arrival) *envelope.ID {

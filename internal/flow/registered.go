@@ -306,13 +306,13 @@ func (h *House) neverGranted(ctx context.Context, tx Tx, p exchange.Parcel) (blo
 }
 
 // described is the header that a document of ours describes to who receipts it: a header, or the registered one of a grant.
-func described(ctx context.Context, tx Tx, doc exchange.Document) (*parcel.Header, error) {
-	if doc.Type != parcel.GrantType {
-		return parcel.DecodeHeader(doc.Payload)
-	}
-	g, err := parcel.DecodeGrant(doc.Payload)
-	if err != nil {
-		return nil, err
+func described(ctx context.Context, tx Tx, doc paper) (*parcel.Header, error) {
+	g := doc.grant
+	switch {
+	case doc.header != nil:
+		return doc.header, nil
+	case g == nil:
+		return nil, fmt.Errorf("a parcel's document is no header and no grant")
 	}
 	registered, err := tx.Document(ctx, g.Header)
 	if err != nil {

@@ -72,7 +72,8 @@ type reservation struct {
 type outgoing struct {
 	header   parcel.Header
 	row      exchange.Parcel
-	payload  []byte          // of the header, fixed by the reserving transaction
+	placed   *parcel.Header  // the header as the reserving transaction fixed it
+	payload  []byte          // of that header
 	segments []envelope.Hash // leaf hashes, when the content lies in the blob store
 	file     *exchange.File
 	stanzas  [][]byte // of a registered header, kept back for its grant
@@ -109,32 +110,14 @@ func (h *House) Send(ctx context.Context, who actor.Actor, d Draft, p Progress) 
 
 // compose does everything that needs no place in the record yet: rules, marking, sealing, the copy at rest.
 func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progress) (*reservation, error) {
-	var (
-		l       exchange.Link
-		stand   standing
-		edition envelope.Hash
-	)
-	err := h.cfg.Store.View(ctx, func(tx Tx) error {
-		var err error
-		if l, err = tx.Link(ctx, d.Link); err != nil {
-			return err
-		}
-		if h.frozen(l) {
-			return frozenFault()
-		}
-		if stand, err = h.standing(ctx, tx, l); err != nil {
-			return err
-		}
-		thread := d.Thread
-		if d.Kind == "erasure.notice" { // its thread is always there, and no statement began it
-			thread = nil
-		}
-		edition, err = h.editionFor(ctx, tx, l, thread)
-		return err
-	})
-	if err != nil {
+	asked := &outlook{id: d.Link, thread: d.Thread}
+	if d.Kind == "erasure.notice" { // its thread is always there, and no statement began it
+		asked.thread = nil
+	}
+	if err := h.link(d.Link).outlook.do(ctx, asked, h.lookOut); err != nil {
 		return nil, err
 	}
+	l := asked.link
 	agreement, err := h.terms(l)
 	if err != nil {
 		return nil, err
@@ -143,19 +126,59 @@ func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progres
 	if err != nil {
 		return nil, err
 	}
-	if err := allowed(d, agreement, stand); err != nil {
+	if err := allowed(d, agreement, asked.stand); err != nil {
 		return nil, err
 	}
 	face, err := envelope.Marshal(d.Face)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, "face", "The coded part of this statement is not valid.", err)
 	}
-	text := statement.Text{V: 1, Link: l.ID, From: h.self, To: l.Peer, Lane: d.Lane, Kind: d.Kind, Edition: edition,
+	text := statement.Text{V: 1, Link: l.ID, From: h.self, To: l.Peer, Lane: d.Lane, Kind: d.Kind, Edition: asked.edition,
 		Thread: d.Thread, Refs: d.Refs, Authored: h.now(), Zone: orElse(d.Zone, "UTC"), Urgency: orElse(d.Urgency, "routine"),
 		ReplyBy: d.ReplyBy, Marking: d.Marking, Face: jsontext.Value(face)}
 	w := sealing{h: h, link: l, to: peer.Latest(), agreement: agreement, key: make([]byte, 32), progress: p, registered: d.Registered}
 	rand.Read(w.key)
 	return w.seal(ctx, who, text, d)
+}
+
+// outlook is what a composition asks of the store before it begins. The reserving transaction asks again for all that may
+// change meanwhile.
+type outlook struct {
+	id     statement.LinkID
+	thread *statement.Commitment
+
+	link    exchange.Link
+	stand   standing
+	edition envelope.Hash // that the statement obeys
+}
+
+// lookOut answers those who ask about one link at the same time from one snapshot.
+func (h *House) lookOut(ctx context.Context, batch []*outlook) []error {
+	errs := make([]error, len(batch))
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		l, err := tx.Link(ctx, batch[0].id)
+		if err != nil {
+			return err
+		}
+		if h.frozen(l) {
+			return frozenFault()
+		}
+		stand, err := h.standing(ctx, tx, l)
+		if err != nil {
+			return err
+		}
+		for i, o := range batch {
+			o.link, o.stand = l, stand
+			o.edition, errs[i] = h.editionFor(ctx, tx, l, o.thread)
+		}
+		return nil
+	})
+	for i := range errs {
+		if err != nil {
+			errs[i] = err
+		}
+	}
+	return errs
 }
 
 func orElse(s, fallback string) string {
@@ -499,9 +522,12 @@ func (h *House) reserve(ctx context.Context, batch []*reservation) []error {
 			closed = h.settle(ctx, link.ID, func(p exchange.Parcel) bool { return p.File < 0 })
 			continue
 		}
-		if err != nil {
-			for i := range errs {
+		for i := range errs {
+			if err != nil {
 				errs[i] = err
+			}
+			if errs[i] == nil {
+				h.recallHeaders(batch[i])
 			}
 		}
 		return errs
@@ -510,6 +536,12 @@ func (h *House) reserve(ctx context.Context, batch []*reservation) []error {
 		errs[i] = fault.New(fault.Exhausted, "unsettled", "So much is coming in that this could not be placed; try again in a moment.")
 	}
 	return errs
+}
+
+func (h *House) recallHeaders(r *reservation) {
+	for _, out := range r.parcels {
+		h.docs.add(out.row.Header, paper{header: out.placed})
+	}
 }
 
 func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []*reservation, errs []error, closed error) error {
@@ -649,7 +681,7 @@ func (h *House) place(b *book, own *exchange.LaneState, seen exchange.LaneState,
 	if err != nil {
 		return fmt.Errorf("encoding a header: %w", err)
 	}
-	out.payload = payload
+	out.placed, out.payload = &hd, payload
 	out.row.Epoch, out.row.Seq, out.row.Header = l.OwnEpoch, seq, envelope.Sum(payload)
 	out.row.SeenEpoch, out.row.SeenSeq = l.PeerEpoch, seen.Contiguous
 	if hd.File == nil {

@@ -305,6 +305,7 @@ func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel,
 	if blob != "" {
 		h.drop(ctx, l.ID, blob)
 	}
+	h.recallReceipts([]*ourReceipt{ours})
 	if err := h.signOurs(ctx, l.ID, []*ourReceipt{ours}); err != nil {
 		return err
 	}

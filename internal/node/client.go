@@ -71,6 +71,9 @@ const (
 // maxAnswer bounds a JSON answer of a node: a page of the longest statements.
 const maxAnswer = 1 << 30
 
+// maxIdle is how many connections are kept for the next calls, when as many were under way at a time.
+const maxIdle = 64
+
 // Client speaks to a running node through its Unix socket. Its errors are faults; one of kind Unavailable and code
 // node_away says that no node runs there.
 type Client struct {
@@ -86,7 +89,8 @@ func Dial(data string) *Client {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", socket)
 		},
-		DisableCompression: true,
+		DisableCompression:  true,
+		MaxIdleConnsPerHost: maxIdle,
 	}}}
 }
 

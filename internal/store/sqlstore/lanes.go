@@ -259,16 +259,16 @@ func (t *tx) ParcelRun(ctx context.Context, link statement.LinkID, author party.
 // asked for again and again; to list ended ones reads all parcels.
 func (t *tx) ParcelsIn(ctx context.Context, link statement.LinkID, author party.ID, state exchange.ParcelState, after exchange.Parcel, limit int) ([]exchange.Parcel, error) {
 	query := `SELECT ` + parcelColumns + ` FROM parcels WHERE link = $1 AND author = $2 AND state = $3 AND live = 1
-		AND (lane_rank, created, id) > ($4, $5, $6) ORDER BY lane_rank, created, id LIMIT $7`
+		AND (lane_rank, sent_index, id) > ($4, $5, $6) ORDER BY lane_rank, sent_index, id LIMIT $7`
 	if ended(state) {
 		query = `SELECT ` + parcelColumns + ` FROM parcels WHERE link = $1 AND author = $2 AND state = $3 AND live = 0
-			AND (lane_rank, created, id) > ($4, $5, $6) ORDER BY lane_rank, created, id LIMIT $7`
+			AND (lane_rank, sent_index, id) > ($4, $5, $6) ORDER BY lane_rank, sent_index, id LIMIT $7`
 	}
 	from := int64(-1)
 	if !after.ID.IsZero() {
 		from = rank(after.Lane)
 	}
-	return list(ctx, t, scanParcel, query, link[:], author[:], string(state), from, after.Created, after.ID[:], int64(limit))
+	return list(ctx, t, scanParcel, query, link[:], author[:], string(state), from, after.SentIndex, after.ID[:], int64(limit))
 }
 
 // HeldParcels implements exchange.LaneTx.
@@ -293,7 +293,7 @@ func (t *tx) DueParcels(ctx context.Context, link statement.LinkID, author party
 	}
 	return list(ctx, t, scanWhole, wholeParcel+`
 		WHERE p.link = $1 AND p.author = $2 AND p.state = 'sending' AND p.live = 1 AND p.next_try <= $3
-		ORDER BY p.lane_rank, p.created, p.id LIMIT $4`, link[:], author[:], now, int64(limit))
+		ORDER BY p.lane_rank, p.sent_index, p.id LIMIT $4`, link[:], author[:], now, int64(limit))
 }
 
 // NextTry implements exchange.LaneTx.

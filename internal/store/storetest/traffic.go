@@ -160,7 +160,7 @@ func parcelLists(b *bench) {
 	all[4].Author = kestria()
 	all[5].State = exchange.Opened
 	all[5].Content = nil
-	all[1].Created, all[2].Created = 300, 200
+	all[1].SentIndex, all[2].SentIndex = 300, 200
 	b.update(putParcels(all...))
 
 	in := func(state exchange.ParcelState, limit int) []exchange.Parcel {
@@ -169,7 +169,7 @@ func parcelLists(b *bench) {
 			return tx.ParcelsIn(ctx, theLink(), arvenia(), state, exchange.Parcel{}, limit)
 		})
 	}
-	same(b, "most urgent lane first, then by creation", in(exchange.Sending, 10),
+	same(b, "most urgent lane first, then by place in the ledger", in(exchange.Sending, 10),
 		[]exchange.Parcel{listed(all[3]), listed(all[2]), listed(all[1]), listed(all[0])})
 	same(b, "with a limit", in(exchange.Sending, 1), []exchange.Parcel{listed(all[3])})
 	after := func(p exchange.Parcel) []exchange.Parcel {
