@@ -59,7 +59,8 @@ type Sealed struct {
 // innermost), and writes the outermost layer's segments to dst. Memory is two segments per layer. A nil random is
 // the system's source; HPKE always draws from that.
 func (r Registry) Seal(dst io.Writer, plain io.Reader, to []SuiteKeys, c Context, random io.Reader) (Sealed, error) {
-	if err := r.checkRecipients(to); err != nil {
+	recipients, err := r.recipients(to)
+	if err != nil {
 		return Sealed{}, err
 	}
 	outer := &segmentCounter{dst: dst}
@@ -67,7 +68,7 @@ func (r Registry) Seal(dst io.Writer, plain io.Reader, to []SuiteKeys, c Context
 	chain := make([]*sealWriter, len(to))
 	var next io.Writer = outer
 	for i := len(to) - 1; i >= 0; i-- {
-		layer, enc, err := r.sealLayer(to[i], c, i, random)
+		layer, enc, err := recipients[i].sealLayer(c, i, random)
 		if err != nil {
 			return Sealed{}, fmt.Errorf("sealing layer %d for %s: %w", i, to[i].Suite, err)
 		}
@@ -101,40 +102,44 @@ type (
 	onlyWriter struct{ io.Writer }
 )
 
-func (r Registry) checkRecipients(to []SuiteKeys) error {
+// recipient is for whom a layer is sealed.
+type recipient struct {
+	suite  Suite
+	public hpke.PublicKey
+}
+
+func (r Registry) recipients(to []SuiteKeys) ([]recipient, error) {
 	if len(to) == 0 || len(to) > MaxLayers {
-		return &FormatError{What: "no layers, or too many"}
+		return nil, &FormatError{What: "no layers, or too many"}
 	}
 	seen := make(map[string]bool, len(to))
+	out := make([]recipient, len(to))
 	for i, k := range to {
-		if err := r.Check(k); err != nil {
-			return fmt.Errorf("recipient keys %d: %w", i, err)
+		var err error
+		if out[i].suite, out[i].public, err = r.parse(k); err != nil {
+			return nil, fmt.Errorf("recipient keys %d: %w", i, err)
 		}
 		if seen[k.Suite] {
-			return &FormatError{What: fmt.Sprintf("suite %s twice", k.Suite), Where: "/layers/" + strconv.Itoa(i)}
+			return nil, &FormatError{What: fmt.Sprintf("suite %s twice", k.Suite), Where: "/layers/" + strconv.Itoa(i)}
 		}
 		seen[k.Suite] = true
 	}
-	return nil
+	return out, nil
 }
 
 // sealLayer draws a layer's content key and wraps it for the recipient.
-func (r Registry) sealLayer(to SuiteKeys, c Context, number int, random io.Reader) (Layer, *FLOEEncryptor, error) {
-	suite, _ := r.Suite(to.Suite)
+func (r recipient) sealLayer(c Context, number int, random io.Reader) (Layer, *FLOEEncryptor, error) {
+	suite := r.suite
 	params, err := suite.dem()
 	if err != nil {
 		return Layer{}, nil, err
-	}
-	public, err := suite.KEM().NewPublicKey(to.Seal)
-	if err != nil {
-		return Layer{}, nil, &FormatError{What: "malformed sealing key", Err: err}
 	}
 	key := make([]byte, FLOEKeySize)
 	if _, err := io.ReadFull(orSystem(random), key); err != nil {
 		return Layer{}, nil, fmt.Errorf("drawing content key: %w", err)
 	}
 	place := c.Encode(suite.ID, number)
-	stanza, err := hpke.Seal(public, suite.KDF(), suite.AEAD(), place, key)
+	stanza, err := hpke.Seal(r.public, suite.KDF(), suite.AEAD(), place, key)
 	if err != nil {
 		return Layer{}, nil, fmt.Errorf("wrapping content key: %w", err)
 	}

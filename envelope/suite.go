@@ -109,26 +109,32 @@ type SuiteKeys struct {
 
 // Check says whether k has exactly the keys that its suite asks for, each well-formed. Errors are *FormatError.
 func (r Registry) Check(k SuiteKeys) error {
+	_, _, err := r.parse(k)
+	return err
+}
+
+// parse is Check, and gives the suite with its sealing key, which takes a while to expand.
+func (r Registry) parse(k SuiteKeys) (suite Suite, seal hpke.PublicKey, err error) {
 	suite, ok := r.Suite(k.Suite)
 	if !ok {
-		return &FormatError{What: fmt.Sprintf("unknown suite %q", k.Suite), Where: "/suite"}
+		return suite, nil, &FormatError{What: fmt.Sprintf("unknown suite %q", k.Suite), Where: "/suite"}
 	}
 	if len(k.Sign) != len(suite.Schemes) {
-		return &FormatError{What: fmt.Sprintf("%d signature keys where %s has %d", len(k.Sign), suite.ID, len(suite.Schemes)), Where: "/sign"}
+		return suite, nil, &FormatError{What: fmt.Sprintf("%d signature keys where %s has %d", len(k.Sign), suite.ID, len(suite.Schemes)), Where: "/sign"}
 	}
 	for i, scheme := range suite.Schemes {
 		where := "/sign/" + strconv.Itoa(i)
 		if k.Sign[i].Alg != scheme.Alg {
-			return &FormatError{What: fmt.Sprintf("algorithm %q instead of %q", k.Sign[i].Alg, scheme.Alg), Where: where + "/alg"}
+			return suite, nil, &FormatError{What: fmt.Sprintf("algorithm %q instead of %q", k.Sign[i].Alg, scheme.Alg), Where: where + "/alg"}
 		}
 		if len(k.Sign[i].Key) != scheme.PublicKeySize {
-			return &FormatError{What: "public key of the wrong length", Where: where + "/key"}
+			return suite, nil, &FormatError{What: "public key of the wrong length", Where: where + "/key"}
 		}
 	}
-	if _, err := suite.KEM().NewPublicKey(k.Seal); err != nil {
-		return &FormatError{What: "malformed sealing key", Where: "/seal", Err: err}
+	if seal, err = suite.KEM().NewPublicKey(k.Seal); err != nil {
+		return suite, nil, &FormatError{What: "malformed sealing key", Where: "/seal", Err: err}
 	}
-	return nil
+	return suite, seal, nil
 }
 
 // keySigner is a private key in memory, whatever its scheme.

@@ -238,6 +238,14 @@ type terms struct {
 	edition envelope.Hash
 }
 
+// full refuses one statement more in a lane of ours in which as many as are agreed on wait for their receipts.
+func (t *terms) full(own exchange.LaneState) error {
+	if own.Last-own.Folded < uint64(min(t.Limits.Pending, exchange.Window/2)) {
+		return nil
+	}
+	return fault.New(fault.Exhausted, "pending", "Too much is waiting for the peer's receipts in this lane; see \"entente links\" for how old the oldest is.")
+}
+
 func (h *House) terms(l exchange.Link) (*terms, error) {
 	s := h.link(l.ID)
 	s.mu.Lock()

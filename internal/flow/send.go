@@ -110,7 +110,7 @@ func (h *House) Send(ctx context.Context, who actor.Actor, d Draft, p Progress) 
 
 // compose does everything that needs no place in the record yet: rules, marking, sealing, the copy at rest.
 func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progress) (*reservation, error) {
-	asked := &outlook{id: d.Link, thread: d.Thread}
+	asked := &outlook{id: d.Link, lane: d.Lane, thread: d.Thread}
 	if d.Kind == "erasure.notice" { // its thread is always there, and no statement began it
 		asked.thread = nil
 	}
@@ -145,6 +145,7 @@ func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progres
 // change meanwhile.
 type outlook struct {
 	id     statement.LinkID
+	lane   statement.Lane
 	thread *statement.Commitment
 
 	link    exchange.Link
@@ -167,9 +168,25 @@ func (h *House) lookOut(ctx context.Context, batch []*outlook) []error {
 		if err != nil {
 			return err
 		}
+		a, err := h.terms(l)
+		if err != nil {
+			return err
+		}
+		lanes := map[statement.Lane]error{}
 		for i, o := range batch {
+			full, known := lanes[o.lane]
+			if !known {
+				own, err := tx.Lane(ctx, l.ID, h.self, l.OwnEpoch, o.lane)
+				if err != nil {
+					return err
+				}
+				full = a.full(own)
+				lanes[o.lane] = full
+			}
 			o.link, o.stand = l, stand
-			o.edition, errs[i] = h.editionFor(ctx, tx, l, o.thread)
+			if o.edition, errs[i] = h.editionFor(ctx, tx, l, o.thread); errs[i] == nil {
+				errs[i] = full
+			}
 		}
 		return nil
 	})
@@ -567,7 +584,6 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 	if err != nil {
 		return err
 	}
-	pending := min(terms.Limits.Pending, exchange.Window/2)
 	lanes := map[statement.Lane]*exchange.LaneState{}
 	seen := map[statement.Lane]exchange.LaneState{}
 	for i, r := range batch {
@@ -597,8 +613,7 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 		if errs[i] = h.checkGuard(ctx, tx, l, r, *own, seen[lane]); errs[i] != nil {
 			continue
 		}
-		if own.Last-own.Folded >= uint64(pending) {
-			errs[i] = fault.New(fault.Exhausted, "pending", "Too much is waiting for the peer's receipts in this lane; see \"entente links\" for how old the oldest is.")
+		if errs[i] = terms.full(*own); errs[i] != nil {
 			continue
 		}
 		for _, out := range r.parcels {
