@@ -143,6 +143,12 @@ type Statement struct {
 	Erased     int64 // when body and key were removed; 0 if they are there
 }
 
+// Body is what a statement says beyond its text, as it lies at rest, and its wrapped key.
+type Body struct {
+	Commitment  statement.Commitment
+	Sealed, Key []byte
+}
+
 // File is the row of a statement's file.
 type File struct {
 	Statement statement.Commitment

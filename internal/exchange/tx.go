@@ -93,7 +93,8 @@ type StatementTx interface {
 	StatementsByPrefix(ctx context.Context, prefix string, limit int) ([]Statement, error)
 	// Statements lists newest first before the given cursor (0 = from the newest), filtered; see Filter.
 	Statements(ctx context.Context, f Filter) ([]Statement, error)
-	PutBody(ctx context.Context, c statement.Commitment, sealed []byte, wrappedKey []byte) error // idempotent
+	// PutBodies is idempotent by Commitment; the body of a statement that was erased is not taken again.
+	PutBodies(ctx context.Context, bs ...Body) error
 	Body(ctx context.Context, c statement.Commitment) (sealed, wrappedKey []byte, err error)
 	EraseBody(ctx context.Context, c statement.Commitment, at int64) error // body and key go; the statement stays, Erased = at
 	// Aged lists statements of a kind that are not erased and whose threads hold nothing that self authored, or received of
@@ -149,7 +150,7 @@ type LedgerTx interface {
 
 	PutEvidence(ctx context.Context, e Evidence) error
 	Evidences(ctx context.Context, link *statement.LinkID, limit int) ([]Evidence, error)
-	PutAudit(ctx context.Context, a Audit) error
+	PutAudits(ctx context.Context, as ...Audit) error
 	Audits(ctx context.Context, limit int) ([]Audit, error)
 }
 

@@ -54,6 +54,7 @@ type accepting struct {
 	documents  []exchange.Document
 	receipts   []exchange.Receipt
 	statements []exchange.Statement
+	bodies     []exchange.Body
 	files      []exchange.File
 }
 
@@ -197,9 +198,7 @@ func (w *accepting) one(ctx context.Context, a *arrival) error {
 		return err
 	}
 	if row.State == exchange.Opened {
-		if err := w.say(ctx, a, row); err != nil {
-			return err
-		}
+		w.say(a, row)
 	}
 	w.parcels = append(w.parcels, row)
 	w.known[hd.ID] = row
@@ -442,7 +441,7 @@ func (w *accepting) stale(ctx context.Context, hd *parcel.Header) (*envelope.Has
 }
 
 // say records an opened statement: its text, the sealed rest, and its files to come.
-func (w *accepting) say(ctx context.Context, a *arrival, row exchange.Parcel) error {
+func (w *accepting) say(a *arrival, row exchange.Parcel) {
 	s := exchange.Statement{Commitment: row.Text, Link: w.l.ID, Author: w.l.Peer, Lane: row.Lane, Epoch: row.Epoch, Seq: row.Seq,
 		Thread: row.Text, Kind: a.text.Kind, Authored: a.text.Authored, Text: a.content.Text, TextSalt: a.content.TextSalt, Parcel: row.ID}
 	if a.text.Thread != nil {
@@ -452,7 +451,7 @@ func (w *accepting) say(ctx context.Context, a *arrival, row exchange.Parcel) er
 	for i, f := range a.content.Files {
 		w.files = append(w.files, exchange.File{Statement: row.Text, Position: i, Link: w.l.ID, Parcel: f.Parcel, Size: f.Size, State: "waiting"})
 	}
-	return w.tx.PutBody(ctx, row.Text, a.body, a.wrapped)
+	w.bodies = append(w.bodies, exchange.Body{Commitment: row.Text, Sealed: a.body, Key: a.wrapped})
 }
 
 // close writes everything and folds the lanes concerned.
@@ -460,6 +459,7 @@ func (w *accepting) close(ctx context.Context) error {
 	for _, put := range []func() error{
 		func() error { return w.tx.PutParcels(ctx, w.parcels...) },
 		func() error { return w.tx.UpdateParcels(ctx, w.granted...) },
+		func() error { return w.tx.PutBodies(ctx, w.bodies...) },
 		func() error { return w.tx.PutStatements(ctx, w.statements...) },
 		func() error { return w.tx.PutFiles(ctx, w.files...) },
 		func() error { return w.tx.PutDocuments(ctx, w.documents...) },

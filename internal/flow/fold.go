@@ -312,12 +312,13 @@ func (h *House) foldRun(ctx context.Context, tx Tx, l exchange.Link, run []excha
 	if err != nil {
 		return err
 	}
+	ahead := over(tx) // so that columns are written together, after the last
 	for i, p := range run {
 		t, err := turnOf(p, said[p.ID], peer, rules)
 		if err != nil {
 			return err
 		}
-		verdict, effects, err := foldOne(ctx, tx, t)
+		verdict, effects, err := foldOne(ctx, ahead, t)
 		if err != nil {
 			return fmt.Errorf("folding %s %d: %w", p.Lane, p.Seq, err)
 		}
@@ -325,6 +326,9 @@ func (h *House) foldRun(ctx context.Context, tx Tx, l exchange.Link, run []excha
 		for _, e := range effects {
 			h.cfg.Log.Debug("effect", "link", l.Alias, "kind", e.Kind, "code", e.Code, "ref", e.Ref)
 		}
+	}
+	if err := tx.PutColumns(ctx, ahead.written...); err != nil {
+		return err
 	}
 	return tx.SetVerdicts(ctx, run)
 }
@@ -350,7 +354,7 @@ func (h *House) checkGuard(ctx context.Context, tx Tx, l exchange.Link, r *reser
 	if err != nil {
 		return err
 	}
-	ahead := &overlay{columns: tx, history: map[columnKey][]exchange.Column{}, said: map[statement.Commitment]exchange.Statement{}}
+	ahead := over(tx)
 	if r.text.Thread != nil {
 		if err := foldAhead(ctx, tx, ahead, *r.text.Thread, own, theirs, rules); err != nil {
 			return err

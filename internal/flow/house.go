@@ -171,7 +171,7 @@ func (h *House) evidence(ctx context.Context, tx Tx, link statement.LinkID, kind
 }
 
 func (h *House) audit(ctx context.Context, tx Tx, who, act, object string) error {
-	return tx.PutAudit(ctx, exchange.Audit{At: h.now(), Who: who, Act: act, Object: object})
+	return tx.PutAudits(ctx, exchange.Audit{At: h.now(), Who: who, Act: act, Object: object})
 }
 
 func notFound(err error) bool { return fault.KindOf(err) == fault.NotFound }

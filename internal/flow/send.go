@@ -574,7 +574,9 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 		parcels    []exchange.Parcel
 		documents  []exchange.Document
 		statements []exchange.Statement
+		bodies     []exchange.Body
 		files      []exchange.File
+		audits     []exchange.Audit
 	)
 	stand, err := h.standing(ctx, tx, l)
 	if err != nil {
@@ -633,12 +635,11 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 		stand.say(r)
 		r.row.Epoch, r.row.Seq = l.OwnEpoch, own.Last
 		statements = append(statements, r.row)
-		if err := tx.PutBody(ctx, r.commitment, r.body, r.wrapped); err != nil {
-			return err
-		}
 		if err := putWithheld(ctx, tx, r); err != nil {
 			return err
 		}
+		bodies = append(bodies, exchange.Body{Commitment: r.commitment, Sealed: r.body, Key: r.wrapped})
+		audits = append(audits, exchange.Audit{At: h.now(), Who: r.who, Act: "send " + r.text.Kind, Object: r.commitment.String()})
 	}
 	if len(statements) == 0 {
 		return nil
@@ -649,6 +650,8 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 		}
 	}
 	for _, put := range []func() error{
+		func() error { return tx.PutBodies(ctx, bodies...) },
+		func() error { return tx.PutAudits(ctx, audits...) },
 		func() error { return tx.PutStatements(ctx, statements...) },
 		func() error { return tx.PutParcels(ctx, parcels...) },
 		func() error { return tx.PutFiles(ctx, files...) },
@@ -669,9 +672,6 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 					return err
 				}
 			}
-		}
-		if err := h.audit(ctx, tx, r.who, "send "+r.text.Kind, r.commitment.String()); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -261,7 +261,8 @@ func (h *House) settleStatement(ctx context.Context, l exchange.Link, p exchange
 		if len(a.content.Files) > 0 {
 			h.stir(l.ID) // its files may have come before it
 		}
-		return w.say(ctx, a, *row)
+		w.say(a, *row)
+		return nil
 	})
 }
 

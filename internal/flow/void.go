@@ -46,6 +46,12 @@ type overlay struct {
 	fresh   bool // nothing is read through: all columns are folded from the first statement on
 	history map[columnKey][]exchange.Column
 	said    map[statement.Commitment]exchange.Statement
+	written []exchange.Column // in the order of their coming, unless fresh
+}
+
+// over makes an overlay above a transaction.
+func over(tx Tx) *overlay {
+	return &overlay{columns: tx, history: map[columnKey][]exchange.Column{}, said: map[statement.Commitment]exchange.Statement{}}
 }
 
 // ColumnAt prefers what is in memory.
@@ -66,6 +72,9 @@ func (o *overlay) PutColumns(_ context.Context, cs ...exchange.Column) error {
 	for _, c := range cs {
 		key := columnKey{c.Link, c.Thread, c.Author}
 		o.history[key] = append(o.history[key], c)
+	}
+	if !o.fresh {
+		o.written = append(o.written, cs...)
 	}
 	return nil
 }

@@ -115,6 +115,7 @@ func (s *synthesis) act(ctx context.Context, tx flow.Tx, count int) error {
 	var (
 		parcels    []exchange.Parcel
 		statements []exchange.Statement
+		bodies     []exchange.Body
 		columns    []exchange.Column
 		documents  []exchange.Document
 		receipts   []exchange.Receipt
@@ -143,14 +144,12 @@ func (s *synthesis) act(ctx context.Context, tx flow.Tx, count int) error {
 			documents = append(documents, exchange.Document{Hash: receipt, Link: s.link.ID, Type: parcel.ReceiptType, Payload: filler})
 			entries = append(entries, flow.Entry{Kind: ledger.ReceiptIn, Lane: statement.Network, Seq: seq, Doc: receipt})
 		}
-		if err := tx.PutBody(ctx, said, filler, filler); err != nil {
-			return err
-		}
+		bodies = append(bodies, exchange.Body{Commitment: said, Sealed: filler, Key: filler})
 	}
 	if _, err := flow.Enter(ctx, tx, s.link.ID, s.self, s.link.OwnEpoch, s.now, entries); err != nil {
 		return err
 	}
-	return errors.Join(tx.PutParcels(ctx, parcels...), tx.PutStatements(ctx, statements...), tx.PutColumns(ctx, columns...),
+	return errors.Join(tx.PutParcels(ctx, parcels...), tx.PutStatements(ctx, statements...), tx.PutBodies(ctx, bodies...), tx.PutColumns(ctx, columns...),
 		tx.PutDocuments(ctx, documents...), tx.PutReceipts(ctx, receipts...), tx.PutLane(ctx, lane))
 }
 

@@ -100,14 +100,14 @@ func fill(t testing.TB, s *store.Store) (kept [2]string, dropped string) {
 				parcel(4, exchange.Parcel{Author: peer, State: exchange.Received, Blob: dropped})),
 			tx.PutReceipts(ctx, exchange.Receipt{Hash: hash("receipt"), Link: link, Author: own, Unsent: true}),
 			tx.PutStatements(ctx, exchange.Statement{Commitment: hash("statement"), Link: link, Author: own, Thread: hash("statement"), Text: []byte("{}")}),
-			tx.PutBody(ctx, hash("statement"), []byte("sealed body"), []byte(statementKey)),
+			tx.PutBodies(ctx, exchange.Body{Commitment: hash("statement"), Sealed: []byte("sealed body"), Key: []byte(statementKey)}),
 			tx.PutFiles(ctx, exchange.File{Statement: hash("statement"), Link: link, Size: 5, State: "stored", Blob: kept[0], FLOE: []byte{9}}),
 			tx.PutColumns(ctx, exchange.Column{Link: link, Thread: hash("statement"), Author: own, Epoch: 1, Seq: 1, Room: "message", Data: []byte("{}")}),
 			tx.PutLog(ctx, exchange.Log{Link: link, Party: own, Epoch: 1, Size: 300, CosignedNote: []byte("note")}),
 			tx.PutDocuments(ctx, exchange.Document{Hash: hash("doc"), Type: "t", Payload: []byte("p"), Signatures: []envelope.Signature{{KeyID: "k", Sig: []byte{1}}}},
 				exchange.Document{Hash: hash("unsigned"), Type: "t"}),
 			tx.PutEvidence(ctx, exchange.Evidence{Link: link, Kind: "fork", Data: []byte("bytes")}),
-			tx.PutAudit(ctx, exchange.Audit{At: 1, Who: "operator", Act: "backup"}),
+			tx.PutAudits(ctx, exchange.Audit{At: 1, Who: "operator", Act: "backup"}),
 		}
 		var leaves []exchange.LeafRow
 		for n := range int64(3000) { // more than one frame
@@ -209,7 +209,7 @@ func checkRestored(t *testing.T, s *store.Store, kept [2]string, dropped string)
 		if doc, err := tx.Document(ctx, hash("unsigned")); err != nil || doc.Signatures != nil {
 			t.Errorf("an unsigned document: %+v, %v", doc, err)
 		}
-		if err := tx.PutAudit(ctx, exchange.Audit{}); err == nil {
+		if err := tx.PutAudits(ctx, exchange.Audit{}); err == nil {
 			t.Error("a View wrote")
 		}
 		return nil

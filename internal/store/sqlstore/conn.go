@@ -11,9 +11,9 @@ import (
 // conn runs SQL inside one transaction of either database. It is used by one goroutine at a time. After a
 // statement has failed, every further call fails alike, on both databases: the act is lost.
 type conn interface {
-	// write runs a statement, perhaps later but before anything is read and before the act ends. If none is not
-	// nil and no row is touched, the act fails with none.
-	write(ctx context.Context, none error, query string, args ...any) error
+	// write runs a statement, perhaps later but before anything is read and before the act ends. If fewer rows are
+	// touched than least, the act fails with few.
+	write(ctx context.Context, least int64, few error, query string, args ...any) error
 	// exec runs a statement at once, for each list of arguments, and returns the rows that each touched.
 	exec(ctx context.Context, query string, argss [][]any) ([]int64, error)
 	// query reads. Its rows must be closed before the next call.

@@ -34,10 +34,17 @@ func (t *tx) Evidences(ctx context.Context, link *statement.LinkID, limit int) (
 		link[:], int64(limit))
 }
 
-// PutAudit implements exchange.LedgerTx.
-func (t *tx) PutAudit(ctx context.Context, a exchange.Audit) error {
-	return t.write(ctx, `INSERT INTO audits (id, at, who, act, object)
-		VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM audits), $1, $2, $3, $4)`, a.At, a.Who, a.Act, a.Object)
+// PutAudits implements exchange.LedgerTx.
+func (t *tx) PutAudits(ctx context.Context, as ...exchange.Audit) error {
+	last, err := one(ctx, t, "audit", func(r rows, n *int64) error { return r.Scan(n) }, `SELECT COALESCE(MAX(id), 0) FROM audits`)
+	if err != nil {
+		return err
+	}
+	values := make([][]any, len(as))
+	for i, a := range as {
+		values[i] = []any{last + int64(i) + 1, a.At, a.Who, a.Act, a.Object}
+	}
+	return t.insert(ctx, `INSERT INTO audits (id, at, who, act, object)`, ``, nil, values)
 }
 
 // Audits implements exchange.LedgerTx, newest first.

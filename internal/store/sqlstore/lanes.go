@@ -92,10 +92,7 @@ func scanWhole(r rows, p *exchange.Parcel) error {
 const insertParcel = `
 	INSERT INTO parcels (id, link, author, epoch, lane, seq, file, header, text, state, reason, sent_index, got_index,
 		seen_epoch, seen_seq, received, created, expires, stale, verdict, segments, length, blob, attempts, next_try,
-		lane_rank, live)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-		$24, $25, $26, $27)
-	ON CONFLICT DO NOTHING`
+		lane_rank, live)`
 
 const updateParcel = `
 	UPDATE parcels SET link = $2, author = $3, epoch = $4, lane = $5, seq = $6, file = $7, header = $8, text = $9,
@@ -113,28 +110,15 @@ func parcelArgs(p *exchange.Parcel) []any {
 
 // PutParcels implements exchange.LaneTx. A doubled place in a lane is a conflict as a doubled ID is.
 func (t *tx) PutParcels(ctx context.Context, ps ...exchange.Parcel) error {
-	if len(ps) == 0 {
-		return nil
-	}
-	argss := make([][]any, len(ps))
+	values := make([][]any, len(ps))
 	for i := range ps {
-		argss[i] = parcelArgs(&ps[i])
+		values[i] = parcelArgs(&ps[i])
 	}
-	touched, err := t.exec(ctx, insertParcel, argss...)
+	err := t.insert(ctx, insertParcel, ` ON CONFLICT DO NOTHING`, conflict("doubled", "A parcel with this id or place is there already."), values)
 	if err != nil {
 		return err
 	}
-	for _, n := range touched {
-		if n == 0 {
-			return conflict("doubled", "A parcel with this id or place is there already.")
-		}
-	}
-	for i := range ps {
-		if err := t.putContent(ctx, &ps[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.putContents(ctx, ps)
 }
 
 // UpdateParcels implements exchange.LaneTx.
@@ -143,59 +127,61 @@ func (t *tx) UpdateParcels(ctx context.Context, ps ...exchange.Parcel) error {
 		if err := t.writeOr(ctx, notFound("parcel"), updateParcel, parcelArgs(&ps[i])...); err != nil {
 			return err
 		}
-		if err := t.putContent(ctx, &ps[i]); err != nil {
-			return err
-		}
 	}
-	return nil
+	return t.putContents(ctx, ps)
 }
 
 // AdvanceParcels implements exchange.LaneTx.
 func (t *tx) AdvanceParcels(ctx context.Context, ps []exchange.Parcel) error {
+	var over []envelope.ID
 	for i := range ps {
 		p := &ps[i]
-		err := t.writeOr(ctx, notFound("parcel"), `UPDATE parcels
-			SET state = $2, reason = $3, got_index = $4, received = $5, stale = $6, live = $7 WHERE id = $1`,
+		err := t.writeOr(ctx, notFound("parcel"), `UPDATE parcels SET state = $2, reason = $3, got_index = $4, received = $5,
+			stale = $6, live = $7, blob = CASE WHEN $7 = 0 THEN '' ELSE blob END WHERE id = $1`,
 			p.ID[:], string(p.State), p.Reason, p.GotIndex, p.Received, bit(p.Stale), bit(!ended(p.State)))
 		if err != nil {
 			return err
 		}
 		if ended(p.State) {
-			if err := t.dropContent(ctx, p.ID); err != nil {
-				return err
-			}
-			if err := t.write(ctx, `UPDATE parcels SET blob = '' WHERE id = $1 AND blob <> ''`, p.ID[:]); err != nil {
-				return err
-			}
+			over = append(over, p.ID)
 		}
 	}
-	return nil
+	return t.dropContents(ctx, over)
 }
 
 // SetVerdicts implements exchange.LaneTx.
 func (t *tx) SetVerdicts(ctx context.Context, ps []exchange.Parcel) error {
+	same := map[string][]envelope.ID{}
 	for i := range ps {
-		err := t.writeOr(ctx, notFound("parcel"), `UPDATE parcels SET verdict = $2 WHERE id = $1`, ps[i].ID[:], ps[i].Verdict)
-		if err != nil {
+		same[ps[i].Verdict] = append(same[ps[i].Verdict], ps[i].ID)
+	}
+	for verdict, ids := range same {
+		if err := in(ctx, t, idArg, ids, notFound("parcel"), `UPDATE parcels SET verdict = $1 WHERE id IN `, verdict); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *tx) dropContent(ctx context.Context, id envelope.ID) error {
-	return t.write(ctx, `DELETE FROM parcel_contents WHERE parcel = $1`, id[:])
+func (t *tx) dropContents(ctx context.Context, ids []envelope.ID) error {
+	return in(ctx, t, idArg, ids, nil, `DELETE FROM parcel_contents WHERE parcel IN `)
 }
 
-func (t *tx) putContent(ctx context.Context, p *exchange.Parcel) error {
-	if ended(p.State) {
-		return t.dropContent(ctx, p.ID)
+func (t *tx) putContents(ctx context.Context, ps []exchange.Parcel) error {
+	var over []envelope.ID
+	var values [][]any
+	for i := range ps {
+		switch p := &ps[i]; {
+		case ended(p.State):
+			over = append(over, p.ID)
+		case len(p.Content) > 0:
+			values = append(values, []any{p.ID[:], p.Content})
+		}
 	}
-	if len(p.Content) == 0 {
-		return nil
+	if err := t.dropContents(ctx, over); err != nil {
+		return err
 	}
-	return t.write(ctx, `INSERT INTO parcel_contents (parcel, content) VALUES ($1, $2)
-		ON CONFLICT (parcel) DO UPDATE SET content = excluded.content`, p.ID[:], p.Content)
+	return t.insert(ctx, `INSERT INTO parcel_contents (parcel, content)`, ` ON CONFLICT (parcel) DO UPDATE SET content = excluded.content`, nil, values)
 }
 
 const wholeParcel = `SELECT ` + parcelColumns + `, c.content FROM parcels p LEFT JOIN parcel_contents c ON c.parcel = p.id `
@@ -305,12 +291,7 @@ func (t *tx) NextTry(ctx context.Context, link statement.LinkID, author party.ID
 
 // SetTries implements exchange.LaneTx.
 func (t *tx) SetTries(ctx context.Context, ids []envelope.ID, attempts int, nextTry int64) error {
-	for i := range ids {
-		if err := t.write(ctx, `UPDATE parcels SET attempts = $2, next_try = $3 WHERE id = $1`, ids[i][:], int64(attempts), nextTry); err != nil {
-			return err
-		}
-	}
-	return nil
+	return in(ctx, t, idArg, ids, nil, `UPDATE parcels SET attempts = $1, next_try = $2 WHERE id IN `, int64(attempts), nextTry)
 }
 
 // PutWithholding implements exchange.LaneTx.

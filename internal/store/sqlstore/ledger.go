@@ -71,17 +71,13 @@ func (t *tx) Witnessed(ctx context.Context, link statement.LinkID, epoch uint32)
 
 // AppendLeaves implements exchange.LedgerTx. A leaf that is there already is a conflict: a ledger is not rewritten.
 func (t *tx) AppendLeaves(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, rows []exchange.LeafRow) error {
+	values := make([][]any, len(rows))
 	for i := range rows {
 		l := &rows[i]
-		err := t.writeOr(ctx, conflict("leaf", "The ledger has another leaf in this place."), `
-			INSERT INTO leaves (link, party, epoch, idx, leaf, doc, kind, hashes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-			ON CONFLICT DO NOTHING`,
-			link[:], p[:], int64(epoch), l.Index, orNull(l.Leaf), l.Doc[:], l.Kind, orNull(l.Hashes))
-		if err != nil {
-			return err
-		}
+		values[i] = []any{link[:], p[:], int64(epoch), l.Index, orNull(l.Leaf), l.Doc[:], l.Kind, orNull(l.Hashes)}
 	}
-	return nil
+	return t.insert(ctx, `INSERT INTO leaves (link, party, epoch, idx, leaf, doc, kind, hashes)`, ` ON CONFLICT DO NOTHING`,
+		conflict("leaf", "The ledger has another leaf in this place."), values)
 }
 
 func scanLeaf(r rows, l *exchange.LeafRow) error {
@@ -148,16 +144,21 @@ func place(x int64) (row int64, offset int) {
 
 // PutDocuments implements exchange.LedgerTx.
 func (t *tx) PutDocuments(ctx context.Context, ds ...exchange.Document) error {
+	at := make(map[envelope.Hash]int, len(ds)) // in values: one statement may not touch a row twice
+	values := make([][]any, 0, len(ds))
 	for i := range ds {
 		d := &ds[i]
-		err := t.write(ctx, `INSERT INTO documents (hash, link, type, payload, signatures) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (hash) DO UPDATE SET signatures = excluded.signatures WHERE documents.signatures IS NULL`,
-			d.Hash[:], d.Link[:], d.Type, orNull(d.Payload), orNull(encodeSignatures(d.Signatures)))
-		if err != nil {
-			return err
+		if doubled, ok := at[d.Hash]; ok {
+			if values[doubled][4] == nil {
+				values[doubled][4] = orNull(encodeSignatures(d.Signatures))
+			}
+			continue
 		}
+		at[d.Hash] = len(values)
+		values = append(values, []any{d.Hash[:], d.Link[:], d.Type, orNull(d.Payload), orNull(encodeSignatures(d.Signatures))})
 	}
-	return nil
+	return t.insert(ctx, `INSERT INTO documents (hash, link, type, payload, signatures)`,
+		` ON CONFLICT (hash) DO UPDATE SET signatures = excluded.signatures WHERE documents.signatures IS NULL`, nil, values)
 }
 
 func scanDocument(r rows, d *exchange.Document) error {

@@ -102,7 +102,7 @@ func (db *postgresDB) read(ctx context.Context, f func(conn) error) error {
 	}
 	defer pooled.Release()
 	c := &postgresConn{conn: pooled.Conn(), readOnly: true}
-	c.queue(nil, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	c.queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 	defer c.rollback(ctx)
 	return f(c)
 }
@@ -117,7 +117,8 @@ func (db *postgresDB) writer(ctx context.Context) (session, func(), error) {
 
 // pending is a statement that waits to be sent. Control statements (BEGIN, SAVEPOINT) wait for the first that does something.
 type pending struct {
-	none  error
+	least int64 // rows that it must touch
+	few   error // when it does not
 	query string
 	args  []any
 }
@@ -133,18 +134,18 @@ type postgresConn struct {
 	lost     error // what lost the act
 }
 
-func (c *postgresConn) queue(none error, query string, args ...any) {
-	c.waiting = append(c.waiting, pending{none, query, args})
+func (c *postgresConn) queue(query string, args ...any) {
+	c.waiting = append(c.waiting, pending{query: query, args: args})
 }
 
-func (c *postgresConn) write(_ context.Context, none error, query string, args ...any) error {
+func (c *postgresConn) write(_ context.Context, least int64, few error, query string, args ...any) error {
 	if c.lost == nil && c.readOnly {
 		c.lost = errReadOnly
 	}
 	if c.lost != nil {
 		return c.lost
 	}
-	c.queue(none, query, args...)
+	c.waiting = append(c.waiting, pending{least, few, query, args})
 	c.writes++
 	return nil
 }
@@ -173,8 +174,8 @@ func (c *postgresConn) send(ctx context.Context, more int, take func(pgx.BatchRe
 			c.lost = postgresFault(errors.Join(fmt.Errorf("running %.60q: %w", s.query, err), results.Close()))
 			return c.lost
 		}
-		if tag.RowsAffected() == 0 && s.none != nil && c.lost == nil {
-			c.lost = s.none
+		if tag.RowsAffected() < s.least && c.lost == nil {
+			c.lost = s.few
 		}
 	}
 	if c.lost != nil || take == nil {
@@ -194,7 +195,7 @@ func (c *postgresConn) exec(ctx context.Context, query string, argss [][]any) ([
 		return nil, c.lost
 	}
 	for _, args := range argss {
-		c.queue(nil, query, args...)
+		c.queue(query, args...)
 	}
 	touched := make([]int64, len(argss))
 	err := c.send(c.ctx(ctx), len(argss), func(results pgx.BatchResults) error {
@@ -230,7 +231,7 @@ func (c *postgresConn) query(ctx context.Context, query string, args ...any) (ro
 		return &postgresRows{Rows: r, c: c}, nil
 	}
 	var out rows
-	c.queue(nil, query, args...)
+	c.queue(query, args...)
 	err := c.send(ctx, 1, func(results pgx.BatchResults) error {
 		r, err := results.Query()
 		if err != nil {
@@ -252,13 +253,13 @@ func (c *postgresConn) flush(ctx context.Context) error {
 
 func (c *postgresConn) begin(context.Context) error {
 	c.lost = nil
-	c.queue(nil, "BEGIN ISOLATION LEVEL SERIALIZABLE")
+	c.queue("BEGIN ISOLATION LEVEL SERIALIZABLE")
 	return nil
 }
 
 func (c *postgresConn) savepoint(context.Context) error {
 	c.mark = len(c.waiting)
-	c.queue(nil, "SAVEPOINT act")
+	c.queue("SAVEPOINT act")
 	return nil
 }
 
@@ -267,7 +268,7 @@ func (c *postgresConn) release(context.Context) error {
 		c.waiting, c.mark = c.waiting[:c.mark], -1
 		return nil
 	}
-	c.queue(nil, "RELEASE SAVEPOINT act")
+	c.queue("RELEASE SAVEPOINT act")
 	return nil
 }
 
@@ -293,7 +294,7 @@ func (c *postgresConn) control(ctx context.Context, text string) error {
 
 // commit sends COMMIT with what still waits. A server that answers it with ROLLBACK has kept nothing.
 func (c *postgresConn) commit(ctx context.Context) error {
-	c.queue(nil, "COMMIT")
+	c.queue("COMMIT")
 	return c.send(c.ctx(ctx), 1, func(results pgx.BatchResults) error {
 		tag, err := results.Exec()
 		if err = errors.Join(err, results.Close()); err != nil {

@@ -18,17 +18,13 @@ func scanReceipt(r rows, x *exchange.Receipt) error {
 
 // PutReceipts implements exchange.LaneTx.
 func (t *tx) PutReceipts(ctx context.Context, rs ...exchange.Receipt) error {
+	values := make([][]any, len(rs))
 	for i := range rs {
 		x := &rs[i]
-		err := t.write(ctx, `INSERT INTO receipts (`+receiptColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (hash) DO NOTHING`,
-			x.Hash[:], x.Link[:], x.Author[:], x.Kind, x.Header[:], x.Parcel[:], string(x.Lane), int64(x.Epoch),
-			count(x.Seq), count(x.ContiguousTo), x.At, x.Index, x.Log, bit(x.Unsent))
-		if err != nil {
-			return err
-		}
+		values[i] = []any{x.Hash[:], x.Link[:], x.Author[:], x.Kind, x.Header[:], x.Parcel[:], string(x.Lane), int64(x.Epoch),
+			count(x.Seq), count(x.ContiguousTo), x.At, x.Index, x.Log, bit(x.Unsent)}
 	}
-	return nil
+	return t.insert(ctx, `INSERT INTO receipts (`+receiptColumns+`)`, ` ON CONFLICT (hash) DO NOTHING`, nil, values)
 }
 
 // ReceiptsOf implements exchange.LaneTx.
@@ -59,12 +55,7 @@ func (t *tx) UnsentReceipts(ctx context.Context, link statement.LinkID, author p
 
 // MarkReceiptsSent implements exchange.LaneTx.
 func (t *tx) MarkReceiptsSent(ctx context.Context, hashes []envelope.Hash) error {
-	for i := range hashes {
-		if err := t.write(ctx, `UPDATE receipts SET unsent = 0 WHERE hash = $1 AND unsent = 1`, hashes[i][:]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return in(ctx, t, hashArg, hashes, nil, `UPDATE receipts SET unsent = 0 WHERE unsent = 1 AND hash IN `)
 }
 
 // ReceiptAbove implements exchange.LaneTx.

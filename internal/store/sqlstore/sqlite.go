@@ -242,13 +242,13 @@ func (c *sqliteConn) run(query string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
-func (c *sqliteConn) write(_ context.Context, none error, query string, args ...any) error {
+func (c *sqliteConn) write(_ context.Context, least int64, few error, query string, args ...any) error {
 	if c.lost != nil {
 		return c.lost
 	}
 	n, err := c.run(query, args...)
-	if err == nil && n == 0 {
-		err = none
+	if err == nil && n < least {
+		err = few
 	}
 	c.lost = err
 	return err

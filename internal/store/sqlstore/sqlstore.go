@@ -9,8 +9,10 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"runtime/debug"
-	"strings"
+	"slices"
+	"strconv"
 	"sync/atomic"
 
 	"entente/internal/fault"
@@ -146,7 +148,7 @@ func (t *tx) write(ctx context.Context, query string, args ...any) error {
 	if err := t.alive(ctx); err != nil {
 		return err
 	}
-	return t.c.write(ctx, nil, query, args...)
+	return t.c.write(ctx, 0, nil, query, args...)
 }
 
 // writeOr is write, and the act fails with none if no row was touched.
@@ -154,7 +156,62 @@ func (t *tx) writeOr(ctx context.Context, none error, query string, args ...any)
 	if err := t.alive(ctx); err != nil {
 		return err
 	}
-	return t.c.write(ctx, none, query, args...)
+	return t.c.write(ctx, 1, none, query, args...)
+}
+
+// rowsMax is the most rows of one INSERT. It is a power of two, as the numbers below it are, so that few different
+// texts are prepared.
+const rowsMax = 64
+
+// insert inserts rows by as few statements as can be: head is what stands before VALUES, and tail what stands after the
+// rows. If few is not nil and a row is not taken, the act fails with it.
+func (t *tx) insert(ctx context.Context, head, tail string, few error, rows [][]any) error {
+	if err := t.alive(ctx); err != nil {
+		return err
+	}
+	for len(rows) > 0 {
+		n := 1 << min(bits.Len(uint(len(rows)))-1, bits.Len(rowsMax)-1)
+		columns, least := len(rows[0]), int64(0)
+		if few != nil {
+			least = int64(n)
+		}
+		text := make([]byte, 0, len(head)+len(tail)+6*n*columns)
+		text = append(append(text, head...), ` VALUES `...)
+		args := make([]any, 0, n*columns)
+		for i, row := range rows[:n] {
+			if i > 0 {
+				text = append(text, ',')
+			}
+			text = append(text, placeholders(len(args), columns)...)
+			args = append(args, row...)
+		}
+		rows = rows[n:]
+		if err := t.c.write(ctx, least, few, string(append(text, tail...)), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// in runs a statement for keys, by as few statements as can be: query ends where the list of the keys begins, and fixed
+// are its first arguments. If few is not nil and one of the keys, which must differ then, touches no row, the act fails with it.
+func in[K any](ctx context.Context, t *tx, arg func(*K) any, keys []K, few error, query string, fixed ...any) error {
+	if err := t.alive(ctx); err != nil {
+		return err
+	}
+	for part := range slices.Chunk(keys, manyMax) {
+		err := many(part, len(fixed), arg, func(list string, args []any) error {
+			least := int64(0)
+			if few != nil {
+				least = int64(len(part))
+			}
+			return t.c.write(ctx, least, few, query+list, append(slices.Clone(fixed), args...)...)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // exec runs a statement once per list of arguments, at once, and returns how many rows each touched.
@@ -243,14 +300,12 @@ func many[K any](keys []K, fixed int, arg func(*K) any, ask func(in string, args
 }
 
 func placeholders(fixed, n int) string {
-	var b strings.Builder
-	b.WriteByte('(')
+	b := append(make([]byte, 0, 6*n+1), '(')
 	for i := range n {
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		fmt.Fprintf(&b, "$%d", fixed+i+1)
+		b = strconv.AppendInt(append(b, '$'), int64(fixed+i+1), 10)
 	}
-	b.WriteByte(')')
-	return b.String()
+	return string(append(b, ')'))
 }

@@ -23,17 +23,13 @@ func scanStatement(r rows, s *exchange.Statement) error {
 
 // PutStatements implements exchange.StatementTx.
 func (t *tx) PutStatements(ctx context.Context, ss ...exchange.Statement) error {
+	values := make([][]any, len(ss))
 	for i := range ss {
 		s := &ss[i]
-		err := t.write(ctx, `INSERT INTO statements (`+statementColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (commitment) DO NOTHING`,
-			s.Commitment[:], s.Link[:], s.Author[:], string(s.Lane), int64(s.Epoch), count(s.Seq), s.Thread[:], s.Kind,
-			s.Authored, orNull(s.Text), s.TextSalt[:], s.Parcel[:], s.Erased)
-		if err != nil {
-			return err
-		}
+		values[i] = []any{s.Commitment[:], s.Link[:], s.Author[:], string(s.Lane), int64(s.Epoch), count(s.Seq), s.Thread[:],
+			s.Kind, s.Authored, orNull(s.Text), s.TextSalt[:], s.Parcel[:], s.Erased}
 	}
-	return nil
+	return t.insert(ctx, `INSERT INTO statements (`+statementColumns+`)`, ` ON CONFLICT (commitment) DO NOTHING`, nil, values)
 }
 
 // Statement implements exchange.StatementTx.
@@ -118,20 +114,32 @@ func (t *tx) Statements(ctx context.Context, f exchange.Filter) ([]exchange.Stat
 	return list(ctx, t, scanStatement, query, args...)
 }
 
-// PutBody implements exchange.StatementTx. The body of a statement that was erased is not taken again.
-func (t *tx) PutBody(ctx context.Context, c statement.Commitment, sealed []byte, wrappedKey []byte) error {
-	for _, part := range []struct {
-		table string
-		data  []byte
-	}{{"statement_bodies (commitment, sealed)", sealed}, {"statement_keys (commitment, wrapped)", wrappedKey}} {
-		err := t.write(ctx, `INSERT INTO `+part.table+` SELECT $1, $2
-			WHERE NOT EXISTS (SELECT 1 FROM statements WHERE commitment = $1 AND erased <> 0)
-			ON CONFLICT (commitment) DO NOTHING`, c[:], part.data)
-		if err != nil {
+// PutBodies implements exchange.StatementTx.
+func (t *tx) PutBodies(ctx context.Context, bs ...exchange.Body) error {
+	erased := map[statement.Commitment]bool{}
+	err := many(bs, 0, func(b *exchange.Body) any { return b.Commitment[:] }, func(in string, args []any) error {
+		return each(ctx, t, func(r rows) error {
+			var c statement.Commitment
+			err := r.Scan(fixed{c[:]})
+			erased[c] = true
 			return err
+		}, `SELECT commitment FROM statements WHERE erased <> 0 AND commitment IN `+in, args...)
+	})
+	if err != nil {
+		return err
+	}
+	var bodies, keys [][]any
+	for i := range bs {
+		if b := &bs[i]; !erased[b.Commitment] {
+			bodies = append(bodies, []any{b.Commitment[:], b.Sealed})
+			keys = append(keys, []any{b.Commitment[:], b.Key})
 		}
 	}
-	return nil
+	const known = ` ON CONFLICT (commitment) DO NOTHING`
+	if err := t.insert(ctx, `INSERT INTO statement_bodies (commitment, sealed)`, known, nil, bodies); err != nil {
+		return err
+	}
+	return t.insert(ctx, `INSERT INTO statement_keys (commitment, wrapped)`, known, nil, keys)
 }
 
 // Body implements exchange.StatementTx. A body whose key is missing, as after a restore without keys, is not there.
@@ -212,16 +220,13 @@ func scanColumn(r rows, c *exchange.Column) error {
 
 // PutColumns implements exchange.StatementTx.
 func (t *tx) PutColumns(ctx context.Context, cs ...exchange.Column) error {
+	values := make([][]any, len(cs))
 	for i := range cs {
 		c := &cs[i]
-		err := t.write(ctx, `INSERT INTO columns (`+columnColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-			ON CONFLICT (link, thread, author, epoch, seq) DO UPDATE SET lane = excluded.lane, room = excluded.room, data = excluded.data`,
-			c.Link[:], c.Thread[:], c.Author[:], string(c.Lane), int64(c.Epoch), count(c.Seq), c.Room, orNull(c.Data))
-		if err != nil {
-			return err
-		}
+		values[i] = []any{c.Link[:], c.Thread[:], c.Author[:], string(c.Lane), int64(c.Epoch), count(c.Seq), c.Room, orNull(c.Data)}
 	}
-	return nil
+	return t.insert(ctx, `INSERT INTO columns (`+columnColumns+`)`, ` ON CONFLICT (link, thread, author, epoch, seq)
+		DO UPDATE SET lane = excluded.lane, room = excluded.room, data = excluded.data`, nil, values)
 }
 
 // ColumnAt implements exchange.StatementTx.

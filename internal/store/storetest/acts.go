@@ -299,7 +299,7 @@ func runTwice(b *bench) {
 		return errors.Join(
 			tx.PutIdentity(ctx, kestria(), 1, []byte("identity")), tx.PutLink(ctx, someLink()), tx.PutLane(ctx, lane),
 			tx.PutReceipts(ctx, someReceipt(1)), tx.PutStatements(ctx, someStatement(1)),
-			tx.PutBody(ctx, hash(1), []byte("sealed"), []byte("key")), tx.PutColumns(ctx, someColumn(1, 1, arvenia())),
+			tx.PutBodies(ctx, exchange.Body{Commitment: hash(1), Sealed: []byte("sealed"), Key: []byte("key")}), tx.PutColumns(ctx, someColumn(1, 1, arvenia())),
 			tx.PutLog(ctx, exchange.Log{Link: theLink(), Party: arvenia(), Epoch: 1, Size: 3}),
 			tx.PutDocuments(ctx, exchange.Document{Hash: hash(1), Link: theLink(), Type: "t", Payload: []byte("p")}),
 			tx.PutEvidence(ctx, exchange.Evidence{Link: theLink(), Kind: "k", Data: []byte("d")}),

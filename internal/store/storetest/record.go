@@ -107,7 +107,7 @@ func bodies(b *bench) {
 	}
 	put := func(sealed, key string) func(context.Context, flow.Tx) error {
 		return func(ctx context.Context, tx flow.Tx) error {
-			return tx.PutBody(ctx, hash(1), []byte(sealed), []byte(key))
+			return tx.PutBodies(ctx, exchange.Body{Commitment: hash(1), Sealed: []byte(sealed), Key: []byte(key)})
 		}
 	}
 	erase := func(at int64) func(context.Context, flow.Tx) error {
@@ -557,7 +557,7 @@ func audits(b *bench) {
 	var want []exchange.Audit
 	for n := range 5 {
 		a := exchange.Audit{At: 7, Who: "desk", Act: "send", Object: fmt.Sprint(n)}
-		b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutAudit(ctx, a) })
+		b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutAudits(ctx, a) })
 		want = append([]exchange.Audit{a}, want...)
 	}
 	same(b, "audits, newest first", read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Audit, error) { return tx.Audits(ctx, 4) }), want[:4])
