@@ -88,3 +88,14 @@ func explain(t *testing.T, c *sqliteConn, query string, scan *regexp.Regexp) {
 		t.Error(err)
 	}
 }
+
+func TestNameless(t *testing.T) {
+	for query, want := range map[string]string{
+		`SELECT 1`: `SELECT 1`, `VALUES ($1,$2),($3,$4)`: `VALUES (?,?),(?,?)`, `SET a = $2 WHERE b = $1`: `SET a = $2 WHERE b = $1`,
+		`SET a = $1 WHERE b = $1`: `SET a = $1 WHERE b = $1`, `$1 $2 $3 $4 $5 $6 $7 $8 $9 $10`: `? ? ? ? ? ? ? ? ? ?`, `$10`: `$10`, `$1 $2 $4`: `$1 $2 $4`,
+	} {
+		if got := nameless(query); got != want {
+			t.Errorf("%s gives %s, want %s", query, got, want)
+		}
+	}
+}

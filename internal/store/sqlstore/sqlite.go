@@ -217,11 +217,33 @@ type sqliteConn struct {
 	lost     error // what lost the act
 }
 
+// nameless writes $1, $2 … as ? where they stand in their order and each once. SQLite takes the others for names, and
+// binding one by its number walks through all: hundreds of rows in one statement would take the square of that.
+func nameless(query string) string {
+	text := make([]byte, 0, len(query))
+	n := 0
+	for i := 0; i < len(query); i++ {
+		if query[i] != '$' {
+			text = append(text, query[i])
+			continue
+		}
+		number := 0
+		for ; i+1 < len(query) && '0' <= query[i+1] && query[i+1] <= '9'; i++ {
+			number = 10*number + int(query[i+1]-'0')
+		}
+		if n++; number != n {
+			return query
+		}
+		text = append(text, '?')
+	}
+	return string(text)
+}
+
 func (c *sqliteConn) prepare(query string) (*sql.Stmt, error) {
 	if s, ok := c.prepared[query]; ok {
 		return s, nil
 	}
-	s, err := c.conn.PrepareContext(context.Background(), query)
+	s, err := c.conn.PrepareContext(context.Background(), nameless(query))
 	if err != nil {
 		return nil, fmt.Errorf("preparing %.60q: %w", query, err)
 	}
