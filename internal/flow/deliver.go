@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -206,9 +207,14 @@ func parcelFrame(p exchange.Parcel, doc exchange.Document) (parcel.Frame, error)
 func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange.Log, s *linkState, d *Delivery) error {
 	s.mu.Lock()
 	reach, asked := log.Size, len(s.docs) > 0 || s.old >= 0 || s.have >= 0
-	if d.left != nil && d.left.SentIndex > log.CosignedSize {
+	if s.old < 0 && d.left != nil && d.left.SentIndex > log.CosignedSize {
 		// The leaf of a parcel that has not left yet would only have the peer ask for its header, which comes anyway.
 		reach = min(reach, d.left.SentIndex)
+	}
+	if begin := cmp.Or(s.unheard[0], s.unheard[1]); s.old < 0 && begin > log.CosignedSize && !s.round {
+		// Nor need it ask for receipts that it has in answers and is still taking: a peer that goes on has taken the one
+		// before the last, and one that rests is shown all when the next round is due by the clock.
+		reach = min(reach, begin)
 	}
 	due := reach > log.CosignedSize && !s.rounding && h.now() >= s.roundAfter &&
 		(s.round || reach-log.CosignedSize >= roundLeaves || asked)
@@ -223,7 +229,7 @@ func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange
 		old = s.old
 	}
 	if s.have >= 0 {
-		from = min(s.have, log.Size)
+		from = min(s.have, reach)
 	} else {
 		from = min(from, old)
 	}

@@ -67,6 +67,7 @@ type linkState struct {
 	have   int64                           // the size to which it said it mirrors our log; -1 unless it said so
 	flying map[envelope.ID]bool            // parcels in deliveries that were not answered yet
 
+	unheard    [2]int64                            // where in our log the receipts of the last two answers begin; 0: none
 	shown      *ledger.Checkpoint                  // the newest checkpoint shown to the peer
 	round      bool                                // a round of the ledger is due
 	rounding   bool                                // one is on the way

@@ -196,9 +196,7 @@ func (in *intake) parcels(ctx context.Context, batch []*arrival) error {
 		return err
 	}
 	saved()
-	for _, a := range good {
-		in.h.recallArrival(a)
-	}
+	in.answering(good)
 	if err := in.signReceipts(ctx, good); err != nil {
 		return err
 	}
@@ -233,6 +231,24 @@ func (in *intake) parcels(ctx context.Context, batch []*arrival) error {
 		}
 	}
 	return nil
+}
+
+// answering keeps in mind what an accepting transaction has stored, and where the receipts begin that the answer carries.
+func (in *intake) answering(batch []*arrival) {
+	begin := int64(0)
+	for _, a := range batch {
+		in.h.recallArrival(a)
+		for _, r := range a.receipts {
+			if r.receipt != nil && (begin == 0 || r.row.Log < begin) {
+				begin = r.row.Log
+			}
+		}
+	}
+	if begin > 0 {
+		in.state.mu.Lock()
+		in.state.unheard = [2]int64{in.state.unheard[1], begin}
+		in.state.mu.Unlock()
+	}
 }
 
 // recallArrival keeps in mind what the transaction that took a parcel has stored.
