@@ -53,9 +53,10 @@ func (s *stream) progress(done, total int64) {
 	}
 	s.last = now
 	s.line(Line[None]{Progress: &Progress{Done: done, Total: total}})
+	http.NewResponseController(s.w).Flush()
 }
 
-// line writes one line at once. A client that went away is noticed by the call's context, not here.
+// line writes one line, which leaves with what follows. A client that went away is noticed by the call's context, not here.
 func (s *stream) line(v any) {
 	data, err := envelope.Marshal(v)
 	if err != nil {
@@ -63,5 +64,4 @@ func (s *stream) line(v any) {
 		data, _ = envelope.Marshal(Line[None]{Problem: &p})
 	}
 	s.w.Write(append(data, '\n'))
-	http.NewResponseController(s.w).Flush()
 }

@@ -211,6 +211,14 @@ type Upload struct {
 
 // Send sends a draft with its files, as a stream.
 func (c *Client) Send(ctx context.Context, d Draft, files []Upload, p Progress) (statement.Commitment, error) {
+	if len(files) == 0 { // goes in one piece
+		var body bytes.Buffer
+		form := multipart.NewWriter(&body)
+		if err := writeForm(form, d, nil); err != nil {
+			return statement.Commitment{}, err
+		}
+		return said(stream[api.Said](ctx, c, http.MethodPost, "/statements", form.FormDataContentType(), &body, p))
+	}
 	body, w := io.Pipe()
 	form := multipart.NewWriter(w)
 	go func() { w.CloseWithError(writeForm(form, d, files)) }()
@@ -476,6 +484,7 @@ func stream[T any](ctx context.Context, c *Client, method, path, media string, b
 		case l.Problem != nil:
 			return out, l.Problem.Fault()
 		case l.Result != nil:
+			io.Copy(io.Discard, resp.Body) // to its end, which is here, so that the connection serves again
 			return *l.Result, nil
 		case l.Progress != nil && p != nil:
 			p(l.Progress.Done, l.Progress.Total)
