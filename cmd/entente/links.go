@@ -45,8 +45,8 @@ ALIAS is your own name for the link to be; it never crosses.`,
 				return err
 			}
 			if out != "" && !a.json {
-				fmt.Fprintf(a.stdout, "The invitation is in %s, valid until %s.\nThe other party accepts it with: entente accept ALIAS %s\n",
-					out, micros(expires), out)
+				fmt.Fprintf(a.stdout, "The invitation is in %s, valid until %s.\nThe other party accepts it with: entente accept ALIAS %s\n"+
+					"Without a network: entente accept ALIAS %s --courier --out FILE\n", out, micros(expires), out, out)
 			}
 			return nil
 		}),
@@ -57,18 +57,29 @@ ALIAS is your own name for the link to be; it never crosses.`,
 }
 
 func (a *app) acceptCommand() *cobra.Command {
-	return &cobra.Command{
+	var courier bool
+	var out string
+	cmd := &cobra.Command{
 		Use:   "accept ALIAS FILE",
 		Short: "Accept another party's invitation",
 		Long: `Accept an invitation, from a file or from standard input (-), and make the link with the party that gave it.
 ALIAS is your own name for the link; it never crosses. The link carries nothing of weight until people of both parties
-have compared its short code: see "entente confirm".`,
-		Example: "  entente accept arvenia arvenia.invitation",
+have compared its short code: see "entente confirm".
+
+With --courier nothing goes over a network: the answer is written into a new file, for the other party to go on with by
+"entente pair".`,
+		Example: "  entente accept arvenia arvenia.invitation\n  entente accept arvenia arvenia.invitation --courier --out answer.pairing",
 		Args:    cobra.ExactArgs(2),
 		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
 			data, err := a.read(args[1], maxInvitation)
 			if err != nil {
 				return err
+			}
+			if courier || out != "" {
+				if !courier || out == "" {
+					return usage("Say --courier and --out FILE together: the answer goes into a file.")
+				}
+				return a.acceptByFile(ctx, c, args[0], data, out)
 			}
 			l, err := c.Accept(ctx, args[0], data)
 			if fault.CodeOf(err) == "peer_unknown" {
@@ -80,6 +91,88 @@ have compared its short code: see "entente confirm".`,
 			return a.print(l, func(w io.Writer) { showLink(w, l) })
 		}),
 	}
+	cmd.Flags().BoolVar(&courier, "courier", false, "answer by a file, without a network")
+	cmd.Flags().StringVar(&out, "out", "", "write the answer into this new file")
+	return cmd
+}
+
+// pairedFile is a pairing file that was written, as --json shows it.
+type pairedFile struct {
+	File string `json:"file"`
+}
+
+func (a *app) acceptByFile(ctx context.Context, c *node.Client, alias string, invitation []byte, out string) error {
+	err := a.save(out, func(w io.Writer) error {
+		answer, err := c.AcceptByFile(ctx, alias, invitation)
+		if err == nil {
+			_, err = w.Write(answer)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return a.print(pairedFile{out}, func(w io.Writer) {
+		fmt.Fprintf(w, "The answer is in %s.\nThe other party goes on with: entente pair %s --out FILE\n", line(out), line(out))
+	})
+}
+
+// paired is what a pairing file led to, as --json shows it.
+type paired struct {
+	Link node.Link `json:"link"`
+	File string    `json:"file,omitempty"`
+}
+
+func (a *app) pairCommand() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "pair FILE",
+		Short: "Go on with a pairing by files, without a network",
+		Long: `Go on with a pairing by files. Three files go back and forth: the invitation, the answer (entente accept --courier), and one
+that reveals what the inviter had committed to. Who invited takes the answer, and writes the third file with --out; who
+was invited takes that, and has the link. Then people compare the short code, as always: whoever carried or changed the files has
+one guess.
+
+The answer can be taken once. If the third file got lost, take the same answer again.`,
+		Example: "  entente pair answer.pairing --out reveal.pairing\n  entente pair reveal.pairing",
+		Args:    cobra.ExactArgs(1),
+		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+			data, err := a.read(args[0], node.MaxPairFile)
+			if err != nil {
+				return err
+			}
+			answer, err := node.IsAnswer(data)
+			if err != nil {
+				return err
+			}
+			if answer != (out != "") {
+				return usage("An answer to our invitation needs --out FILE, for the file that goes back; the last file needs none.")
+			}
+			var p node.Pairing
+			pair := func(w io.Writer) (err error) {
+				if p, err = c.Pair(ctx, data); err == nil {
+					_, err = w.Write(p.File)
+				}
+				return err
+			}
+			if out == "" {
+				err = pair(io.Discard)
+			} else {
+				err = a.save(out, pair)
+			}
+			if err != nil {
+				return err
+			}
+			return a.print(paired{p.Link, out}, func(w io.Writer) {
+				showLink(w, p.Link)
+				if out != "" {
+					fmt.Fprintf(w, "\nThe other party finishes with the file in %s: entente pair %s\n", line(out), line(out))
+				}
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&out, "out", "", "write the file for the other party into this new file")
+	return cmd
 }
 
 func (a *app) confirmCommand() *cobra.Command {

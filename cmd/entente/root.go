@@ -83,7 +83,7 @@ through its socket, but for init, restore, rebuild, verify and demo, which need 
 	root.PersistentFlags().StringVar(&a.data, "data", "", "data directory (default $ENTENTE_DATA, or ~/.local/share/entente)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "write JSON instead of text")
 	group(root, "start", "Start here:", a.demoCommand(), a.initCommand(), a.serveCommand())
-	group(root, "link", "Link with another party:", a.inviteCommand(), a.acceptCommand(), a.confirmCommand(), a.linksCommand(), a.desksCommand(),
+	group(root, "link", "Link with another party:", a.inviteCommand(), a.acceptCommand(), a.pairCommand(), a.confirmCommand(), a.linksCommand(), a.desksCommand(),
 		a.suspendCommand(), a.resumeCommand(), a.withdrawLinkCommand())
 	group(root, "say", "Say and read:", a.sendCommand(), a.inboxCommand(), a.showCommand(), a.receiptsCommand(), a.courierCommand(), a.eraseCommand())
 	group(root, "prove", "Check and prove:", a.ledgerCommand(), a.verifyCommand(), a.evidenceCommand(), a.auditCommand())

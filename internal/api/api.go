@@ -39,6 +39,8 @@ const (
 type Linker interface {
 	Self() *party.Chain
 	Invite(ctx context.Context, who actor.Actor, alias string, offer statement.Agreement, valid time.Duration) (*flow.Invitation, error)
+	PairByFile(ctx context.Context, who actor.Actor, alias string, inv *flow.Invitation) ([]byte, error)
+	PairOn(ctx context.Context, who actor.Actor, f *flow.PairFile) (statement.LinkID, []byte, error)
 	Confirm(ctx context.Context, who actor.Actor, link statement.LinkID, method, person, function, note string) (statement.Commitment, error)
 	SuspendLanes(ctx context.Context, who actor.Actor, link statement.LinkID, lanes []statement.Lane, reason, words string) (statement.Commitment, error)
 	ResumeLanes(ctx context.Context, who actor.Actor, link statement.LinkID, lanes []statement.Lane, words string) (statement.Commitment, error)
@@ -89,6 +91,8 @@ type House interface {
 type Operator interface {
 	// Accept plays the invitee's part of a pairing against the inviter's node.
 	Accept(ctx context.Context, who actor.Actor, alias string, inv *flow.Invitation) (statement.LinkID, error)
+	// LinkMade lets the node take up a link that was made without the network.
+	LinkMade()
 	// Backup writes a backup to a path on the node's machine, which must not exist yet.
 	Backup(ctx context.Context, who actor.Actor, to string, p flow.Progress) (Backup, error)
 	Doctor(ctx context.Context, who actor.Actor) ([]Check, error)

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -101,13 +102,26 @@ func calls(t *testing.T) map[string]request {
 	if err != nil {
 		t.Fatal(err)
 	}
+	payload, err := envelope.Marshal(flow.PairAnswer{V: 1, Token: make([]byte, 32), Commit: said, Identity: [][]byte{{1}}, Nonce: make([]byte, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := (&envelope.Envelope{PayloadType: flow.PairAnswerType, Payload: payload,
+		Signatures: []envelope.Signature{{KeyID: strings.Repeat("0", 32), Sig: []byte{1}}}}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return map[string]request{
-		"self":            get("/self"),
-		"openapi":         get("/openapi.json"),
-		"invite":          post("/invitations", `{"alias":"kestria","valid":3600}`),
-		"links":           get("/links"),
-		"accept":          post("/links", `{"alias":"kestria","invitation":`+string(invitation)+`}`),
-		"link":            get("/links/kestria"),
+		"self":    get("/self"),
+		"openapi": get("/openapi.json"),
+		"invite":  post("/invitations", `{"alias":"kestria","valid":3600}`),
+		"links":   get("/links"),
+		"accept":  post("/links", `{"alias":"kestria","invitation":`+string(invitation)+`}`),
+		"link":    get("/links/kestria"),
+
+		"answerInvitation": post("/pairings/answers", `{"alias":"kestria","invitation":`+string(invitation)+`}`),
+		"continuePairing":  post("/pairings", `{"file":"`+base64.StdEncoding.EncodeToString(answer)+`"}`),
+
 		"confirm":         post("/links/kestria/confirmations", `{"method":"telephone","person":"A","function":"B"}`),
 		"suspend":         post("/links/kestria/suspensions", `{"lanes":["network"],"reason":"review","words":"Until we have spoken."}`),
 		"resume":          post("/links/kestria/resumptions", `{"lanes":["network"]}`),

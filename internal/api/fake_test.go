@@ -242,6 +242,17 @@ func (f *fake) Accept(_ context.Context, _ actor.Actor, alias string, _ *flow.In
 	return link, f.fail
 }
 
+func (f *fake) PairByFile(_ context.Context, _ actor.Actor, alias string, _ *flow.Invitation) ([]byte, error) {
+	f.alias = alias
+	return []byte("answer"), f.fail
+}
+
+func (f *fake) PairOn(context.Context, actor.Actor, *flow.PairFile) (statement.LinkID, []byte, error) {
+	return link, []byte("reveal"), f.fail
+}
+
+func (f *fake) LinkMade() {}
+
 func (f *fake) Audits(context.Context, actor.Actor, int) ([]exchange.Audit, error) {
 	return []exchange.Audit{{At: when.UnixMicro(), Who: "ada", Act: "send", Object: said.String()}}, f.fail
 }

@@ -73,6 +73,37 @@ func (d *Door) accept(ctx context.Context, who actor.Actor, in acceptIn) (Link, 
 	return d.link(ctx, who, linkIn{Link: id.String()})
 }
 
+func (d *Door) answerInvitation(ctx context.Context, who actor.Actor, in acceptIn) (PairingFile, error) {
+	encoded, err := in.Body.Invitation.Encode()
+	if err != nil {
+		return PairingFile{}, err
+	}
+	inv, err := flow.DecodeInvitation(encoded)
+	if err != nil {
+		return PairingFile{}, err
+	}
+	file, err := d.house.PairByFile(ctx, who, in.Body.Alias, inv)
+	return PairingFile{File: file}, err
+}
+
+type pairingIn struct {
+	Body PairingFile `body:"json"`
+}
+
+func (d *Door) continuePairing(ctx context.Context, who actor.Actor, in pairingIn) (Pairing, error) {
+	f, err := flow.DecodePairFile(in.Body.File)
+	if err != nil {
+		return Pairing{}, err
+	}
+	id, file, err := d.house.PairOn(ctx, who, f)
+	if err != nil {
+		return Pairing{}, err
+	}
+	d.op.LinkMade()
+	link, err := d.link(ctx, who, linkIn{Link: id.String()})
+	return Pairing{Link: link, File: file}, err
+}
+
 func (d *Door) links(ctx context.Context, who actor.Actor, _ None) (List[Link], error) {
 	views, err := d.house.Links(ctx, who)
 	if err != nil {

@@ -17,6 +17,8 @@ func table() []operation {
 		read("/links", "links", "List the links", (*Door).links),
 		act("/links", "accept", "Accept another party's invitation", (*Door).accept),
 		read("/links/{link}", "link", "Show a link", (*Door).link),
+		act("/pairings/answers", "answerInvitation", "Accept an invitation by a file, without a network", (*Door).answerInvitation),
+		act("/pairings", "continuePairing", "Go on with a pairing by the other party's file", (*Door).continuePairing),
 		act("/links/{link}/confirmations", "confirm", "Say that a named person compared the code", (*Door).confirm),
 		act("/links/{link}/suspensions", "suspend", "Suspend lanes of a link", (*Door).suspend),
 		act("/links/{link}/resumptions", "resume", "Resume lanes that we suspended", (*Door).resume),

@@ -42,6 +42,17 @@ type LinkRequest struct {
 	Invitation flow.Invitation `json:"invitation"`
 }
 
+// PairingFile is a file of a pairing without a network.
+type PairingFile struct {
+	File []byte `json:"file" doc:"Its bytes, base64."`
+}
+
+// Pairing is what a file of a pairing led to.
+type Pairing struct {
+	Link Link   `json:"link"`
+	File []byte `json:"file,omitempty" doc:"The file for the other party, base64, with which it finishes; absent when we finished."`
+}
+
 // Link is a connection with another party.
 type Link struct {
 	ID            statement.LinkID     `json:"id"`

@@ -23,14 +23,14 @@ type Link struct {
 	PeerEpoch uint32
 }
 
-// Invitation is a pairing that this node offered: one token, one attempt.
+// Invitation is a pairing that this node offered, or one that it was offered and has answered by a file: one token, one attempt.
 type Invitation struct {
 	TokenHash envelope.Hash
 	Alias     string
-	Agreement []byte
+	Agreement []byte // what we offer; of one that we answered, the invitation and our answer
 	Nonce     [32]byte
 	Expires   int64
-	State     string // open | committed (the commitment was shown) | used
+	State     string // open | committed (the commitment was shown) | answered (by us) | used
 	Link      statement.LinkID
 }
 

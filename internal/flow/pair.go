@@ -29,10 +29,12 @@ const MaxInvitation = 256 << 10
 type Invitation struct {
 	V        int      `json:"v"`
 	Identity [][]byte `json:"identity"` // the inviter's chain, encoded envelopes, oldest first
-	Endpoint string   `json:"endpoint"`
-	Token    []byte   `json:"token"` // 32 bytes, used once
-	Offer    []byte   `json:"offer"` // encoded statement.Agreement
-	Expires  int64    `json:"expires"`
+	Endpoint string   `json:"endpoint"` // empty if its node cannot be reached: then by files alone
+	Token    []byte   `json:"token"`    // 32 bytes, used once
+	// Commit is the inviter's commitment, for an answer by a file; over the network it is asked for.
+	Commit  *envelope.Hash `json:"commit,omitzero"`
+	Offer   []byte         `json:"offer"` // encoded statement.Agreement
+	Expires int64          `json:"expires"`
 }
 
 // Encode gives the file's bytes.
@@ -53,8 +55,14 @@ func DecodeInvitation(data []byte) (*Invitation, error) {
 	if i.V != 1 || len(i.Token) != 32 || len(i.Identity) == 0 {
 		return nil, bad(fmt.Errorf("version %d, token of %d bytes, %d identities", i.V, len(i.Token), len(i.Identity)))
 	}
-	if err := CheckEndpoint(i.Endpoint); err != nil {
-		return nil, bad(err)
+	switch {
+	case i.Commit != nil && i.Commit.IsZero():
+		return nil, bad(fmt.Errorf("the commitment is zero"))
+	case i.Endpoint == "" && i.Commit != nil:
+	default:
+		if err := CheckEndpoint(i.Endpoint); err != nil {
+			return nil, bad(err)
+		}
 	}
 	if _, err := statement.DecodeAgreement(i.Offer); err != nil {
 		return nil, bad(err)
@@ -88,13 +96,10 @@ func (h *House) freeAlias(ctx context.Context, tx Tx, alias string) error {
 	return nil
 }
 
-// Invite makes an invitation. alias is our local name for the link to be.
+// Invite makes an invitation. alias is our local name for the link to be. Without an endpoint it can be accepted by files alone.
 func (h *House) Invite(ctx context.Context, who actor.Actor, alias string, offer statement.Agreement, valid time.Duration) (*Invitation, error) {
 	if err := who.Need(actor.Operator); err != nil {
 		return nil, err
-	}
-	if h.cfg.Endpoint == "" {
-		return nil, fault.New(fault.Conflict, "endpoint", "This node has no endpoint that a peer could reach; set one, or let the other party invite you.")
 	}
 	encoded, err := offer.Encode()
 	if err != nil {
@@ -117,7 +122,8 @@ func (h *House) Invite(ctx context.Context, who actor.Actor, alias string, offer
 	if err != nil {
 		return nil, err
 	}
-	return &Invitation{V: 1, Identity: h.cfg.Self.Envelopes, Endpoint: h.cfg.Endpoint, Token: token, Offer: encoded, Expires: row.Expires}, nil
+	commit := party.PairCommit(row.Nonce, h.self, encoded)
+	return &Invitation{V: 1, Identity: h.cfg.Self.Envelopes, Endpoint: h.cfg.Endpoint, Token: token, Commit: &commit, Offer: encoded, Expires: row.Expires}, nil
 }
 
 func spent() error {
@@ -135,7 +141,7 @@ func (h *House) PairHello(ctx context.Context, token []byte) (envelope.Hash, err
 		if err != nil {
 			return err
 		}
-		if inv.State == "used" || inv.Expires <= h.now() {
+		if inv.State == "used" || inv.State == pairAnswered || inv.Expires <= h.now() {
 			return spent()
 		}
 		commit = party.PairCommit(inv.Nonce, h.self, inv.Agreement)

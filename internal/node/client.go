@@ -41,6 +41,7 @@ type (
 	NewDesk        = api.NewDesk
 	DeskProposal   = api.DeskProposal
 	Draft          = api.Draft
+	Pairing        = api.Pairing
 	Statement      = api.Statement
 	EraseOrder     = api.EraseOrder
 	Erased         = api.Erased
@@ -112,6 +113,30 @@ func (c *Client) Accept(ctx context.Context, alias string, invitation []byte) (L
 		return Link{}, err
 	}
 	return post[Link](ctx, c, "/links", api.LinkRequest{Alias: alias, Invitation: *inv})
+}
+
+// AcceptByFile accepts an encoded invitation without a network, and returns the file for the inviter.
+func (c *Client) AcceptByFile(ctx context.Context, alias string, invitation []byte) ([]byte, error) {
+	inv, err := flow.DecodeInvitation(invitation)
+	if err != nil {
+		return nil, err
+	}
+	f, err := post[api.PairingFile](ctx, c, "/pairings/answers", api.LinkRequest{Alias: alias, Invitation: *inv})
+	return f.File, err
+}
+
+// MaxPairFile bounds a pairing file in bytes.
+const MaxPairFile = flow.MaxPairFile
+
+// IsAnswer says whether a pairing file is an answer to an invitation of ours, and asks for another file; else it is the last one.
+func IsAnswer(file []byte) (bool, error) {
+	f, err := flow.DecodePairFile(file)
+	return err == nil && f.Answer != nil, err
+}
+
+// Pair goes on with a pairing by the other party's file.
+func (c *Client) Pair(ctx context.Context, file []byte) (Pairing, error) {
+	return post[Pairing](ctx, c, "/pairings", api.PairingFile{File: file})
 }
 
 // Links lists the links.

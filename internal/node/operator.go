@@ -37,6 +37,9 @@ func (o operator) Accept(ctx context.Context, who actor.Actor, alias string, inv
 	return id, err
 }
 
+// LinkMade starts the deliveries of a new link.
+func (o operator) LinkMade() { o.sender.Rescan() }
+
 // Alarms of doctor.
 const (
 	identityEnds   = 90 * 24 * time.Hour
