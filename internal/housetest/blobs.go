@@ -17,6 +17,7 @@ import (
 type blobs struct {
 	n        *node
 	full     bool
+	tight    bool // has no room for large files
 	kept     map[string][]byte
 	partials map[envelope.ID]*partialFile
 }
@@ -63,6 +64,7 @@ func (b *blobs) weather(what string) error {
 
 // power may cut the power around what makes bytes durable.
 func (b *blobs) power(what string) {
+	b.n.boundary("at " + what)
 	if !b.n.dead && b.n.struck(b.n.w.sky.crash) {
 		b.n.w.note("%s: power cut at %s", b.n.name, what)
 		b.n.dead = true
@@ -132,7 +134,13 @@ func (b *blobs) RemovePartial(_ context.Context, id envelope.ID) error {
 }
 
 // Reserve implements flow.Blobs.
-func (b *blobs) Reserve(int64) error { return b.weather("reserve") }
+func (b *blobs) Reserve(size int64) error {
+	if b.tight && size > 100_000 && !b.n.w.silenced {
+		b.n.hurt, b.n.troubled = true, true
+		return fault.New(fault.Unavailable, "disk_full", "The disk has no room for this.")
+	}
+	return b.weather("reserve")
+}
 
 type blobWriter struct {
 	b *blobs

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/cryptotest"
@@ -97,23 +98,9 @@ func newOpening(t testing.TB, s scene) *opening {
 		n.open(path)
 		n.build()
 	}
-	for i, a := range w.nodes {
-		for j, b := range w.nodes[i+1:] {
-			l := w.pair(a, b)
-			o.links = append(o.links, castLink{l.id, i, i + 1 + j})
-			if s.confirmed {
-				w.confirm(a, l)
-				w.confirm(b, l)
-			}
-		}
-	}
-	for moved := s.confirmed; moved; {
-		moved = false
-		for _, n := range w.nodes {
-			for _, l := range n.links {
-				w.exhaust(n, l, &moved)
-			}
-		}
+	w.pairAll(s.confirmed)
+	for _, l := range w.links {
+		o.links = append(o.links, castLink{l.id, slices.Index(w.nodes, l.a), slices.Index(w.nodes, l.b)})
 	}
 	for i, n := range w.nodes {
 		w.must(n.sql.Close())
@@ -129,6 +116,30 @@ func newOpening(t testing.TB, s scene) *opening {
 	}
 	o.now = w.now
 	return o
+}
+
+// pairAll pairs all with all in fair weather.
+func (w *world) pairAll(confirmed bool) {
+	defer func(calm bool) { w.calm = calm }(w.calm)
+	w.calm = true
+	for i, a := range w.nodes {
+		for _, b := range w.nodes[i+1:] {
+			l := w.pair(a, b)
+			w.links = append(w.links, l)
+			if confirmed {
+				w.confirm(a, l)
+				w.confirm(b, l)
+			}
+		}
+	}
+	for moved := confirmed; moved; {
+		moved = false
+		for _, n := range w.nodes {
+			for _, l := range n.links {
+				w.exhaust(n, l, &moved)
+			}
+		}
+	}
 }
 
 // newParty makes a party's keys and its identity.
@@ -160,10 +171,15 @@ func (w *world) newParty(name, dir string, real bool) (*keys, *party.Chain) {
 
 // open opens the node's database.
 func (n *node) open(path string) {
-	var err error
-	n.sql, err = sqlstore.OpenSQLite(context.Background(), path, 1)
+	s, err := sqlstore.OpenSQLite(context.Background(), path, 1)
 	n.w.must(err)
-	n.w.t.Cleanup(func() { n.sql.Close() })
+	n.opened(s)
+}
+
+// opened gives the node its store.
+func (n *node) opened(s *sqlstore.Store) {
+	n.sql = s
+	n.w.t.Cleanup(func() { s.Close() })
 	n.store = &store{Store: n.sql, n: n}
 	n.blobs = newBlobs(n)
 }

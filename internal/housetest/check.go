@@ -23,7 +23,7 @@ func (w *world) heal() {
 	w.calm = true
 	w.note("the weather clears")
 	for _, n := range w.nodes {
-		n.blobs.full = false
+		n.blobs.full, n.blobs.tight = false, false
 	}
 	for _, l := range w.links {
 		l.parted = false

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"entente/envelope"
+	"entente/internal/store/sqlstore"
 )
 
 // Options narrow a run; the zero value lets the seed decide everything.
@@ -25,6 +26,9 @@ type Options struct {
 	Steps int  // of the stormy part; 0 for 80
 	Lie   Lie  // what one party lies about; "" lets the seed choose, mostly honesty
 	Real  bool // signatures of INT-1, whatever the seed; one in realEach has them anyway
+
+	// Open opens a party's store instead of a SQLite file; the parties are paired in it, then.
+	Open func(party string) *sqlstore.Store
 }
 
 // realEach is every how many seeds a run has the real signatures, which cost more than all the rest.
@@ -62,6 +66,12 @@ type world struct {
 	links []*link
 
 	registry envelope.Registry
+	open     func(party string) *sqlstore.Store
+	again    string // the command that plays the run again
+
+	storyOnly  bool // no weather, but one power cut
+	crashAt    int  // boundary of it; 0 for never
+	boundaries int  // that the run came by
 
 	out      Outcome
 	said     []*said
@@ -78,21 +88,27 @@ type world struct {
 // Run plays one seed and fails t if a promise is broken.
 func Run(t testing.TB, cast *Cast, seed uint64, o Options) *Outcome {
 	t.Helper()
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))   // what flow does in parallel is done in order
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // a run is short and small
-	before := runtime.NumGoroutine()
-	w := &world{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 0x456e74656e7465))}
-	w.begin(cast, o)
+	w := &world{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 0x456e74656e7465)), open: o.Open}
+	w.again = fmt.Sprintf("go test ./internal/housetest -run TestSeeds -args -seeds 1 -first %d", seed)
+	if o.Open != nil {
+		w.again = fmt.Sprintf("go test ./internal/housetest -run TestSeedsOnPostgres -args -first %d", seed)
+	}
+	if o.Lie != "" {
+		w.again += " -lie " + string(o.Lie)
+	}
+	if o.Steps != 0 {
+		w.again += fmt.Sprintf(" -steps %d", o.Steps)
+	}
 	steps := o.Steps
 	if steps == 0 {
 		steps = 80
 	}
-	for w.step = 1; w.step <= steps; w.step++ {
-		w.stormy()
-	}
-	w.heal()
-	w.check()
-	w.end(before)
+	w.play(cast, w.cast(o), func() {
+		w.begin()
+		for w.step = 1; w.step <= steps; w.step++ {
+			w.stormy()
+		}
+	})
 	w.out.Seed, w.out.Nodes, w.out.Lie = seed, len(w.nodes), Honesty
 	if w.lied {
 		w.out.Lie = w.lie
@@ -100,11 +116,35 @@ func Run(t testing.TB, cast *Cast, seed uint64, o Options) *Outcome {
 	return &w.out
 }
 
-// begin sets the stage: parties, stores, links.
-func (w *world) begin(cast *Cast, o Options) {
-	n := 2
+// play opens a scene, lets happen what happens in it, and checks every promise in fair weather.
+func (w *world) play(cast *Cast, s scene, happens func()) {
+	w.t.Helper()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))   // what flow does in parallel is done in order
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // a run is short and small
+	before := runtime.NumGoroutine()
+	at := cast.open(w.t, s, w.seed)
+	w.now, w.registry = at.now, at.registry
+	for i, p := range at.parties {
+		w.nodes = append(w.nodes, w.newNode(i, p))
+	}
+	if w.open != nil {
+		w.pairAll(s.confirmed)
+	} else {
+		for _, l := range at.links {
+			w.links = append(w.links, join(l.id, w.nodes[l.a], w.nodes[l.b]))
+		}
+	}
+	happens()
+	w.heal()
+	w.check()
+	w.end(before)
+}
+
+// cast draws who takes part, and what goes wrong.
+func (w *world) cast(o Options) scene {
+	s := scene{nodes: 2, confirmed: w.r.IntN(8) > 0, real: o.Real || w.seed%realEach == 0}
 	if w.r.IntN(4) == 0 {
-		n = 3
+		s.nodes = 3
 	}
 	w.lie = o.Lie
 	if w.lie == "" {
@@ -114,15 +154,14 @@ func (w *world) begin(cast *Cast, o Options) {
 		}
 	}
 	if w.lie != Honesty {
-		n = 3 // the third shows that its links go on
+		s.nodes = 3 // the third shows that its links go on
 	}
 	w.sky = forecast(w.r)
-	confirmed := w.r.IntN(8) > 0 // or else it is at some time, or never
-	at := cast.open(w.t, scene{n, confirmed, o.Real || w.seed%realEach == 0}, w.seed)
-	w.now, w.registry = at.now, at.registry
-	for i, p := range at.parties {
-		w.nodes = append(w.nodes, w.newNode(i, p))
-	}
+	return s
+}
+
+// begin sets clocks and roles.
+func (w *world) begin() {
 	if w.r.IntN(3) == 0 {
 		n := w.nodes[w.r.IntN(len(w.nodes))]
 		n.skew = time.Duration(w.r.IntN(48*3600)-24*3600) * time.Second
@@ -130,16 +169,21 @@ func (w *world) begin(cast *Cast, o Options) {
 	if w.lie != Honesty {
 		w.liar, w.lieAt = w.nodes[0], 5+w.r.IntN(50)
 	}
-	for _, l := range at.links {
-		w.links = append(w.links, join(l.id, w.nodes[l.a], w.nodes[l.b]))
-	}
 	if w.r.IntN(6) == 0 {
 		w.nodes[w.r.IntN(len(w.nodes))].mute = true
+	}
+	if w.lie == Honesty && w.r.IntN(4) == 0 {
+		hidden := w.nodes[w.r.IntN(len(w.nodes))]
+		hidden.mute = false
+		for _, l := range hidden.links {
+			l.hidden = hidden
+		}
+		w.note("%s cannot be reached", hidden.name)
 	}
 	if w.sky.age && w.lie == Honesty {
 		w.ageAt = 20 + w.r.IntN(60)
 	}
-	w.note("%d nodes, lie %s, %v", n, w.lie, w.sky)
+	w.note("%d nodes, lie %s, %v", len(w.nodes), w.lie, w.sky)
 	for _, n := range w.nodes {
 		if n.skew != 0 || n.mute {
 			w.note("%s: clock off by %s, mute %t", n.name, n.skew, n.mute)
@@ -170,8 +214,7 @@ func (w *world) fail(format string, args ...any) {
 			return
 		}
 	}
-	w.t.Fatalf("seed %d: %s\nplay it again: go test ./internal/housetest -run TestSeeds -args -seeds 1 -first %d\n%s",
-		w.seed, fmt.Sprintf(format, args...), w.seed, strings.Join(w.out.Trace, "\n"))
+	w.t.Fatalf("seed %d: %s\nplay it again: %s\n%s", w.seed, fmt.Sprintf(format, args...), w.again, strings.Join(w.out.Trace, "\n"))
 }
 
 func (w *world) must(err error) {
@@ -216,8 +259,8 @@ func (w *world) stormy() {
 		w.note("%s is stopped and started", n.name)
 		n.restart()
 	case k < 98:
-		n.blobs.full = !n.blobs.full && w.sky.disk
-		w.note("%s: disk full %t", n.name, n.blobs.full)
+		n.blobs.full, n.blobs.tight = !n.blobs.full && w.sky.disk && w.r.IntN(2) == 0, !n.blobs.tight && w.sky.disk
+		w.note("%s: disk full %t, tight %t", n.name, n.blobs.full, n.blobs.tight)
 	default:
 		l := w.links[w.r.IntN(len(w.links))]
 		l.parted = !l.parted && w.sky.part

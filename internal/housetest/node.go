@@ -47,6 +47,7 @@ type link struct {
 	name   string
 	a, b   *node
 	parted bool
+	polling
 }
 
 func (l *link) other(n *node) *node {
@@ -66,6 +67,11 @@ func member() actor.Actor {
 // newNode makes a node of a party at the opening.
 func (w *world) newNode(i int, p castParty) *node {
 	n := &node{w: w, name: names()[i], keys: p.keys, chain: p.chain}
+	if w.open != nil {
+		n.opened(w.open(n.name))
+		n.build()
+		return n
+	}
 	path := filepath.Join(w.dir(), "entente.db")
 	for end, data := range p.db {
 		w.must(os.WriteFile(path+end, data, 0o600))

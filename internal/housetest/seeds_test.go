@@ -11,12 +11,18 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"entente/internal/store/sqlstore"
+	"entente/internal/testenv"
 )
 
 var (
 	seeds     = flag.Int("seeds", 0, "how many seeds to play; 0 for those of ENTENTE_SEEDS, or 50")
 	first     = flag.Uint64("first", 1, "the first seed")
 	trace     = flag.Bool("trace", false, "print the events of runs that pass, too")
+	lie       = flag.String("lie", "", "what one party lies about; empty lets the seed choose")
+	steps     = flag.Int("steps", 0, "how long the weather is bad; 0 for as long as usual")
+	crash     = flag.Int("crash", 0, "the boundary at which the power goes; 0 for each")
 	processes = flag.Int("processes", 0, "how many processes share the seeds, since a run takes one processor; 0 for one each")
 )
 
@@ -50,7 +56,7 @@ func TestSeeds(t *testing.T) {
 	cast := NewCast()
 	for seed := *first; seed < *first+uint64(n); seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			out := Run(t, cast, seed, Options{})
+			out := Run(t, cast, seed, Options{Lie: Lie(*lie), Steps: *steps})
 			sum.Said, sum.Files, sum.Crashes, sum.Faults = sum.Said+out.Said, sum.Files+out.Files, sum.Crashes+out.Crashes, sum.Faults+out.Faults
 			sum.Refused, sum.Void, sum.Left = sum.Refused+out.Refused, sum.Void+out.Void, sum.Left+out.Left
 			sum.Registered += out.Registered
@@ -78,7 +84,7 @@ func inProcesses(t *testing.T, n, share int) {
 			t.Run(fmt.Sprintf("%d to %d", from, from+uint64(count)-1), func(t *testing.T) {
 				t.Parallel()
 				c := exec.CommandContext(t.Context(), self, "-test.run=^TestSeeds$", "-test.timeout=0", "-test.v="+strconv.FormatBool(testing.Verbose()),
-					"-processes=1", "-first="+strconv.FormatUint(from, 10), "-seeds="+strconv.Itoa(count), "-trace="+strconv.FormatBool(*trace))
+					"-processes=1", "-first="+strconv.FormatUint(from, 10), "-seeds="+strconv.Itoa(count), "-trace="+strconv.FormatBool(*trace), "-lie="+*lie, "-steps="+strconv.Itoa(*steps))
 				out, err := c.CombinedOutput()
 				if err != nil {
 					t.Errorf("%v\n%s", err, out)
@@ -125,5 +131,72 @@ func TestLies(t *testing.T) {
 				t.Errorf("in none of the runs was there an occasion to tell it")
 			}
 		})
+	}
+}
+
+// Seeds on PostgreSQL: what a run depends on is the same there.
+func TestSeedsOnPostgres(t *testing.T) {
+	cast := NewCast()
+	for seed := *first; seed < *first+3; seed++ {
+		urls := map[string]string{}
+		for _, name := range names() {
+			urls[name] = testenv.Postgres(t)
+		}
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			Run(t, cast, seed, Options{Steps: *steps, Open: func(party string) *sqlstore.Store {
+				s, err := sqlstore.OpenPostgres(t.Context(), urls[party])
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			}})
+		})
+	}
+}
+
+// The power goes at each boundary of a conversation, one at a time: before and after each transaction, and wherever the disk makes
+// bytes durable.
+func TestCrashAtEachBoundary(t *testing.T) {
+	cast := NewCast()
+	if *crash > 0 {
+		Crashes(t, cast, *crash)
+		return
+	}
+	total := Crashes(t, cast, 0)
+	if total < 100 {
+		t.Errorf("the story has %d boundaries only", total)
+	}
+	stride := 1
+	if n := howMany(t); n < 50 {
+		stride += 50 / n // where seeds are dear, so are these
+	}
+	for n := 1; n <= total; n += stride {
+		t.Run(fmt.Sprint(n), func(t *testing.T) { Crashes(t, cast, n) })
+	}
+	t.Logf("%d boundaries, each %d. of them", total, stride)
+}
+
+// recorder keeps what a run fails with.
+type recorder struct {
+	testing.TB
+	said string
+}
+
+// Helper implements testing.TB.
+func (*recorder) Helper() {}
+
+// Fatalf implements testing.TB.
+func (r *recorder) Fatalf(format string, args ...any) { r.said = fmt.Sprintf(format, args...) }
+
+// A run that fails says which command plays it again, and what happened.
+func TestFailuresSayHowToPlayThemAgain(t *testing.T) {
+	w := &world{t: &recorder{}, seed: 7, again: "go test ./internal/housetest -run TestSeeds -args -seeds 1 -first 7 -lie fork_log"}
+	w.note("the sky falls")
+	w.fail("a promise is broken")
+	said := w.t.(*recorder).said
+	for _, want := range []string{"seed 7", "a promise is broken", w.again, "the sky falls"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%q is not in %q", want, said)
+		}
 	}
 }

@@ -46,6 +46,10 @@ func (s *store) Update(ctx context.Context, p flow.Priority, f func(flow.Tx) err
 		return f(tx)
 	}
 	w := s.n.w
+	if s.n.boundary("before a transaction"); s.n.dead {
+		return broken()
+	}
+	defer s.n.boundary("after a transaction")
 	crash := s.n.struck(w.sky.crash)
 	fails := !crash && s.n.struck(w.sky.failing)
 	if !crash && !fails {

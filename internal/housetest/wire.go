@@ -102,6 +102,9 @@ func (w *world) push(n *node) {
 
 // send takes what is due on a link and puts it on its way; it reports whether there was anything.
 func (w *world) send(n *node, l *link) bool {
+	if l.hidden == l.other(n) {
+		return w.poll(l)
+	}
 	var d flow.Delivery
 	budget := []int{8 << 20, 8 << 20, 2 << 20, 1, 0}[w.r.IntN(5)]
 	if _, bulk := w.underWay(n, l); bulk >= 3 {
@@ -354,7 +357,7 @@ func (w *world) meanwhile(n *node) {
 	case 0:
 		w.settle(n, l)
 	case 4:
-		if ordered, _ := w.underWay(n, l); n.doing() == "delivered" && ordered == 0 && !n.mute {
+		if ordered, _ := w.underWay(n, l); n.doing() == "delivered" && ordered == 0 && !n.mute && l.hidden != l.other(n) {
 			w.send(n, l) // the next delivery leaves while the answer to the last is taken
 		}
 	case 1:
