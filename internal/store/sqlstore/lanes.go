@@ -137,7 +137,7 @@ func (t *tx) AdvanceParcels(ctx context.Context, ps []exchange.Parcel) error {
 	for i := range ps {
 		p := &ps[i]
 		err := t.writeOr(ctx, notFound("parcel"), `UPDATE parcels SET state = $2, reason = $3, got_index = $4, received = $5,
-			stale = $6, live = $7, blob = CASE WHEN $7 = 0 THEN '' ELSE blob END WHERE id = $1`,
+			stale = $6, live = $7, blob = CASE WHEN CAST($7 AS BIGINT) = 0 THEN '' ELSE blob END WHERE id = $1`,
 			p.ID[:], string(p.State), p.Reason, p.GotIndex, p.Received, bit(p.Stale), bit(!ended(p.State)))
 		if err != nil {
 			return err

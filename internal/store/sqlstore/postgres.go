@@ -171,7 +171,10 @@ func (c *postgresConn) send(ctx context.Context, more int, take func(pgx.BatchRe
 	for _, s := range sent[:len(sent)-more] {
 		tag, err := results.Exec()
 		if err != nil {
-			c.lost = postgresFault(errors.Join(fmt.Errorf("running %.60q: %w", s.query, err), results.Close()))
+			failed := postgresFault(errors.Join(fmt.Errorf("running %.60q: %w", s.query, err), results.Close()))
+			if c.lost == nil || errors.Is(failed, errSerialization) { // what went wrong first says why the rest did
+				c.lost = failed
+			}
 			return c.lost
 		}
 		if tag.RowsAffected() < s.least && c.lost == nil {
