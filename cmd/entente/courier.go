@@ -11,6 +11,7 @@ import (
 
 	"entente/internal/fault"
 	"entente/internal/node"
+	"entente/parcel"
 )
 
 func (a *app) courierCommand() *cobra.Command {
@@ -23,35 +24,92 @@ carries it can lose it, and neither read nor change it. What came in a file and 
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.packCommand(), a.unpackCommand())
+	cmd.AddCommand(a.packCommand(), a.unpackCommand(), a.listCourierCommand())
 	return cmd
 }
 
 // packed is a courier file that was written, as --json shows it.
 type packed struct {
-	File string `json:"file"`
+	File  string   `json:"file,omitempty"`
+	Parts []string `json:"parts,omitempty"` // with --max-size
 }
 
 func (a *app) packCommand() *cobra.Command {
-	return &cobra.Command{
+	var max string
+	cmd := &cobra.Command{
 		Use:   "pack LINK FILE",
 		Short: "Write all that is due for a link into a new file",
 		Long: `Write all that is due for a link into a new file: statements, files of any size, receipts and the ledger. Nothing counts
-as delivered until its receipt is here: until then, each file has it again.`,
-		Example: "  entente courier pack kestria /media/disk/to-kestria.parcel",
+as delivered until its receipt is here: until then, each file has it again.
+
+With --max-size it is written in parts, FILE.001, FILE.002 and so on, so that it goes on several disks. Each part is a courier
+file by itself: the other party unpacks them in any order, and a part that gets lost keeps nothing else back.`,
+		Example: "  entente courier pack kestria /media/disk/to-kestria.parcel\n  entente courier pack kestria to-kestria.parcel --max-size 4G",
 		Args:    cobra.ExactArgs(2),
 		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+			if max != "" {
+				return a.packParts(ctx, c, args[0], args[1], max)
+			}
 			show, end := a.progress("packing")
 			err := a.save(args[1], func(w io.Writer) error { return c.Pack(ctx, args[0], w, show) })
 			end()
 			if err != nil {
 				return err
 			}
-			return a.print(packed{args[1]}, func(w io.Writer) {
+			return a.print(packed{File: args[1]}, func(w io.Writer) {
 				fmt.Fprintf(w, "It is in %s.\nThe other party takes it with: entente courier unpack %s --answers FILE\n", line(args[1]), line(args[1]))
 			})
 		}),
 	}
+	cmd.Flags().StringVar(&max, "max-size", "", "write it in parts of at most so many bytes each; K, M or G may follow")
+	return cmd
+}
+
+// packParts writes the parts of a courier file; if one of them cannot be written, none is left.
+func (a *app) packParts(ctx context.Context, c *node.Client, link, name, size string) error {
+	max, err := node.ParseBytes(size)
+	if err != nil || max < parcel.MinPart {
+		return usage("Give --max-size as a number of bytes, %dM at least; K, M or G may follow.", parcel.MinPart>>20)
+	}
+	var parts []string
+	var open *os.File
+	finish := func() error {
+		if open == nil {
+			return nil
+		}
+		f := open
+		open = nil
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return fault.Wrap(fault.Unavailable, "file", "The file "+line(f.Name())+" cannot be written.", err)
+		}
+		return nil
+	}
+	show, end := a.progress("packing")
+	_, err = c.PackParts(ctx, link, max, func(part int) (io.Writer, error) {
+		if err := finish(); err != nil {
+			return nil, err
+		}
+		f, err := create(fmt.Sprintf("%s.%03d", name, part))
+		if err != nil {
+			return nil, err
+		}
+		open, parts = f, append(parts, f.Name())
+		return f, nil
+	}, show)
+	end()
+	if e := finish(); err == nil {
+		err = e
+	}
+	if err != nil {
+		for _, part := range parts {
+			os.Remove(part)
+		}
+		return err
+	}
+	return a.print(packed{Parts: parts}, func(w io.Writer) {
+		fmt.Fprintf(w, "Parts: %d, %s to %s.\nThe other party takes each with: entente courier unpack FILE --answers FILE\n",
+			len(parts), line(parts[0]), line(parts[len(parts)-1]))
+	})
 }
 
 // unpacked is a courier file that was taken, as --json shows it.

@@ -133,12 +133,9 @@ func (a *app) save(name string, fill func(io.Writer) error) error {
 	if name == "" {
 		return fill(a.stdout)
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if os.IsExist(err) {
-		return fault.New(fault.Conflict, "file", "There is a file "+name+" already; it was not touched.")
-	}
+	f, err := create(name)
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, "file", "The file "+name+" cannot be written.", err)
+		return err
 	}
 	err = fill(f)
 	if e := f.Close(); err == nil && e != nil {
@@ -148,6 +145,18 @@ func (a *app) save(name string, fill func(io.Writer) error) error {
 		os.Remove(name)
 	}
 	return err
+}
+
+// create makes a new file for writing; one that is there is not touched.
+func create(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if os.IsExist(err) {
+		return nil, fault.New(fault.Conflict, "file", "There is a file "+name+" already; it was not touched.")
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "file", "The file "+name+" cannot be written.", err)
+	}
+	return f, nil
 }
 
 // parseTime reads a date or an instant; a date is its first moment in UTC.

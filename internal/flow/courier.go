@@ -377,7 +377,7 @@ func (u *unpacking) take(ctx context.Context, batch []parcel.Frame, yield func(p
 	}
 	for _, f := range back {
 		var w parcel.WantFrame
-		if f.Kind == parcel.FrameWant && parcel.DecodeFrame(f, parcel.FrameWant, &w) == nil && w.Parcel != nil {
+		if f.Kind == parcel.FrameWant && parcel.DecodeFrame(f, parcel.FrameWant, &w) == nil && w.Parcel != nil && u.room(*w.Parcel) {
 			u.wants[*w.Parcel] = f
 			continue
 		}
@@ -386,6 +386,14 @@ func (u *unpacking) take(ctx context.Context, batch []parcel.Frame, yield func(p
 		}
 	}
 	return true
+}
+
+// maxCourierWants bounds the wishes that are kept back until the file has ended; more are answered at once.
+const maxCourierWants = 1024
+
+func (u *unpacking) room(id envelope.ID) bool {
+	_, known := u.wants[id]
+	return known || len(u.wants) < maxCourierWants
 }
 
 // missing yields the wishes for segments that the whole file did not fulfil.

@@ -306,3 +306,46 @@ func (f *fullWriter) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// A file in parts may be taken in any order, each part twice, and one of them cut: what is there is taken, what is missing is
+// asked for, and nothing has two effects.
+func TestCourierParts(t *testing.T) {
+	w := confirmed(t)
+	large := make([]byte, 20<<20)
+	for i := range large {
+		large[i] = byte(i >> 12)
+	}
+	c := w.message(w.a, "in parts", "on several disks", nil, fileOf("evidence.bin", large))
+	registered := w.register(w.a, "registered", "too", nil)
+	var parts []*bytes.Buffer
+	n, err := parcel.SplitBundle(bytes.NewReader(w.pack(w.a)), parcel.MinPart, func(int) (io.Writer, error) {
+		parts = append(parts, &bytes.Buffer{})
+		return parts[len(parts)-1], nil
+	})
+	w.must(err)
+	if n < 3 {
+		t.Fatalf("%d parts", n)
+	}
+	middle := parts[1].Bytes()
+	for i := n - 1; i >= 0; i-- {
+		file := parts[i].Bytes()
+		if i == 1 {
+			file = file[:len(file)/2]
+		}
+		for range 2 {
+			w.unpack(w.a, w.unpack(w.b, file))
+		}
+	}
+	if v := w.shown(w.b, c); v.Files[0].State == "stored" {
+		t.Fatal("the file is there without the part that was cut")
+	}
+	w.unpack(w.a, w.unpack(w.b, middle))
+	w.must(w.b.Settle(t.Context(), w.b.link))
+	for range 3 {
+		w.trip(w.b, w.a)
+		w.trip(w.a, w.b)
+	}
+	w.opened(c, large)
+	w.opened(registered, nil)
+	w.sameRecord()
+}

@@ -305,6 +305,24 @@ func (c *Client) Pack(ctx context.Context, link string, w io.Writer, p Progress)
 	return err
 }
 
+// PackParts is Pack into parts of at most max bytes, each of which is a courier file by itself. next gives the writer of each part,
+// counted from 1. It returns how many there are.
+func (c *Client) PackParts(ctx context.Context, link string, max int64, next func(part int) (io.Writer, error), p Progress) (int, error) {
+	r, w := io.Pipe()
+	packed := make(chan error, 1)
+	go func() {
+		err := c.Pack(ctx, link, w, p)
+		w.CloseWithError(err)
+		packed <- err
+	}()
+	n, err := parcel.SplitBundle(r, max, next)
+	r.CloseWithError(err)
+	if cause := <-packed; cause != nil && (err == nil || !errors.Is(cause, err)) { // it is not what ended the pipe
+		err = cause
+	}
+	return n, err
+}
+
 // Unpack gives the node a courier file of so many bytes, and writes the answers to w as another. cut says that the file
 // broke off, or was damaged: what came before was taken.
 func (c *Client) Unpack(ctx context.Context, file io.Reader, size int64, w io.Writer, p Progress) (cut bool, err error) {
