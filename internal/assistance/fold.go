@@ -171,3 +171,33 @@ func pause(own, peer Column, t statement.Turn) int64 {
 	}
 	return max(0, t.Received-from)
 }
+
+// Cited is the word of the other party's column that a kind would cite if it were said now: the latest of those that it may
+// cite; "" if there is none.
+func Cited(kind string, peer Column) string {
+	k, _ := kindOf(kind)
+	var last Mark
+	for _, name := range k.Cites {
+		if m, said := peer.Said[name]; said && m.Order > last.Order {
+			last = m
+		}
+	}
+	if last.Order == 0 {
+		return ""
+	}
+	return last.Statement.String()
+}
+
+// Changed is when the latest word of either column was received.
+func Changed(columns ...Column) int64 {
+	at := int64(0)
+	for _, c := range columns {
+		if c.Request != nil {
+			at = max(at, c.Request.At)
+		}
+		for _, m := range c.Said {
+			at = max(at, m.At)
+		}
+	}
+	return at
+}

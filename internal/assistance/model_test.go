@@ -184,7 +184,7 @@ func TestCrossingPairs(t *testing.T) {
 	}
 	played := map[pair]bool{}
 	for _, kind := range []string{"preservation.request", "information.request"} {
-		everyThread(t, kind, 5, func(h thread, moves []move) {
+		everyThread(t, kind, 4, func(h thread, moves []move) {
 			for _, a := range moves {
 				for _, b := range moves {
 					if a.kind.By != assistance.Requesting || b.kind.By != assistance.Requested {

@@ -112,7 +112,8 @@ type StatementTx interface {
 	ColumnAt(ctx context.Context, link statement.LinkID, thread statement.Commitment, author party.ID, epoch uint32, seq uint64) (Column, error)
 	// Columns streams the newest version of every column of a link (all links: nil), ordered by link, thread, author.
 	Columns(ctx context.Context, link *statement.LinkID, room string, each func(Column) error) error
-	// DropFolded removes every column and resets every verdict and Folded counter: rebuild's first step.
+	// DropFolded removes every column, and what the rooms made of columns, and resets every verdict and Folded counter:
+	// rebuild's first step.
 	DropFolded(ctx context.Context) error
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"entente/envelope"
+	"entente/internal/assistance"
 	"entente/internal/exchange"
 
 	"golang.org/x/mod/sumdb/note"
@@ -16,6 +17,7 @@ import (
 // Tx is one transaction over everything; the store satisfies it.
 type Tx interface {
 	exchange.Tx
+	assistance.Tx
 }
 
 // Priority orders acts that wait for the committer.

@@ -247,15 +247,16 @@ func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane state
 			}
 		}
 	}
-	return nil
+	return h.setClocks(ctx, tx, l, append(sides[0].due, sides[1].due...))
 }
 
 // foldSide is one author's sequence while a lane is folded.
 type foldSide struct {
 	state exchange.LaneState
 	start uint64
-	run   []exchange.Parcel // read ahead, from state.Folded+1
-	ended bool              // run was read to its end
+	run   []exchange.Parcel      // read ahead, from state.Folded+1
+	ended bool                   // run was read to its end
+	due   []statement.Commitment // threads whose clocks are to be set anew
 }
 
 // foldReady folds one author's statements until one is not resolved yet, or has seen more than was folded of the other's.
@@ -282,9 +283,11 @@ func (h *House) foldReady(ctx context.Context, tx Tx, l exchange.Link, side *fol
 		if n == 0 {
 			return folded, nil
 		}
-		if err := h.foldRun(ctx, tx, l, side.run[:n], other.Author, rules); err != nil {
+		due, err := h.foldRun(ctx, tx, l, side.run[:n], other.Author, rules)
+		if err != nil {
 			return folded, err
 		}
+		side.due = append(side.due, due...)
 		side.state.Folded += uint64(n)
 		side.run = side.run[n:]
 		folded += n
@@ -302,35 +305,38 @@ func ready(p exchange.Parcel, next uint64, other exchange.LaneState) bool {
 	return p.State == exchange.Opened && p.Received != 0 && (p.SeenEpoch < other.Epoch || p.SeenSeq <= other.Folded)
 }
 
-// foldRun folds parcels that are ready, in order, and writes their verdicts.
-func (h *House) foldRun(ctx context.Context, tx Tx, l exchange.Link, run []exchange.Parcel, peer party.ID, rules func(envelope.Hash) (string, bool)) error {
+// foldRun folds parcels that are ready, in order, and writes their verdicts. It returns the threads whose clocks changed.
+func (h *House) foldRun(ctx context.Context, tx Tx, l exchange.Link, run []exchange.Parcel, peer party.ID, rules func(envelope.Hash) (string, bool)) (due []statement.Commitment, err error) {
 	ids := make([]envelope.ID, len(run))
 	for i, p := range run {
 		ids[i] = p.ID
 	}
 	said, err := tx.StatementsByParcel(ctx, ids)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ahead := over(tx) // so that columns are written together, after the last
 	for i, p := range run {
 		t, err := turnOf(p, said[p.ID], peer, rules)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		verdict, effects, err := foldOne(ctx, ahead, t)
 		if err != nil {
-			return fmt.Errorf("folding %s %d: %w", p.Lane, p.Seq, err)
+			return nil, fmt.Errorf("folding %s %d: %w", p.Lane, p.Seq, err)
 		}
 		run[i].Verdict = verdict
 		for _, e := range effects {
 			h.cfg.Log.Debug("effect", "link", l.Alias, "kind", e.Kind, "code", e.Code, "ref", e.Ref)
+			if e.Kind == "due" {
+				due = append(due, said[p.ID].Thread)
+			}
 		}
 	}
 	if err := tx.PutColumns(ctx, ahead.written...); err != nil {
-		return err
+		return nil, err
 	}
-	return tx.SetVerdicts(ctx, run)
+	return due, tx.SetVerdicts(ctx, run)
 }
 
 func turnOf(p exchange.Parcel, s exchange.Statement, peer party.ID, rules func(envelope.Hash) (string, bool)) (turn, error) {

@@ -44,6 +44,7 @@ type House struct {
 	docs  recall
 
 	aliases sync.Map // string → statement.LinkID, of those that were asked for: a link keeps its alias
+	zones   sync.Map // name → *time.Location
 
 	restored atomic.Int64  // when this node was restored from a backup; 0 if never
 	dirty    sync.Map      // statement.LinkID → true: to be settled

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"entente/envelope"
 	"entente/internal/actor"
+	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/ledger"
@@ -330,5 +332,27 @@ func (h *House) foldedRows(ctx context.Context, tx Tx) (envelope.Hash, int, erro
 		}
 	}
 	sum, err := hashColumns(columns, verdicts)
+	if err != nil {
+		return envelope.Hash{}, 0, err
+	}
+	sum, err = hashRequests(ctx, tx, sum)
 	return sum, len(columns), err
+}
+
+// hashRequests hashes what was made of the columns of requests, after the hash of the columns.
+func hashRequests(ctx context.Context, tx Tx, columns envelope.Hash) (envelope.Hash, error) {
+	requests, err := tx.Requests(ctx, assistance.Filter{Limit: math.MaxInt32})
+	if err != nil {
+		return envelope.Hash{}, err
+	}
+	dues, err := tx.Dues(ctx, assistance.DueFilter{Limit: math.MaxInt32})
+	if err != nil {
+		return envelope.Hash{}, err
+	}
+	data, err := envelope.Marshal(struct {
+		Columns  envelope.Hash    `json:"columns"`
+		Requests []assistance.Row `json:"requests"`
+		Dues     []assistance.Due `json:"dues"`
+	}{columns, requests, dues})
+	return envelope.Sum(data), err
 }

@@ -66,6 +66,7 @@ type reservation struct {
 	body       []byte // sealed at rest
 	wrapped    []byte // statement's key
 	parcels    []*outgoing
+	also       func(ctx context.Context, tx Tx) error // in the reserving transaction; nil for nothing
 }
 
 // outgoing is one parcel of a reservation: first the statement's, then its files'.
@@ -82,6 +83,11 @@ type outgoing struct {
 // Send checks, seals and queues a statement and returns its commitment. When it returns, the statement is durable and
 // has its place in lane and ledger; delivery goes on by itself.
 func (h *House) Send(ctx context.Context, who actor.Actor, d Draft, p Progress) (statement.Commitment, error) {
+	return h.send(ctx, who, d, nil, p)
+}
+
+// send is Send, with something else in the transaction that gives the statement its place: both are done, or neither.
+func (h *House) send(ctx context.Context, who actor.Actor, d Draft, also func(context.Context, Tx) error, p Progress) (statement.Commitment, error) {
 	roles := []actor.Role{actor.Officer, actor.Operator}
 	if governs(d.Kind) {
 		roles = []actor.Role{actor.Operator}
@@ -93,6 +99,7 @@ func (h *House) Send(ctx context.Context, who actor.Actor, d Draft, p Progress) 
 	if err != nil {
 		return statement.Commitment{}, err
 	}
+	r.also = also
 	s := h.link(d.Link)
 	if err := s.reserve.do(ctx, r, h.reserve); err != nil {
 		return statement.Commitment{}, err
@@ -617,6 +624,14 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 		}
 		if errs[i] = terms.full(*own); errs[i] != nil {
 			continue
+		}
+		if r.also != nil {
+			if err := r.also(ctx, tx); fault.KindOf(err) == fault.Conflict {
+				errs[i] = err
+				continue
+			} else if err != nil {
+				return err
+			}
 		}
 		for _, out := range r.parcels {
 			if r.registered() && out.file != nil {

@@ -284,6 +284,8 @@ func (t *tx) DropFolded(ctx context.Context) error {
 		`DELETE FROM columns`,
 		`UPDATE parcels SET verdict = '' WHERE verdict <> ''`,
 		`UPDATE lanes SET folded = 0 WHERE folded <> 0`,
+		`DELETE FROM requests`,
+		`DELETE FROM dues`,
 	} {
 		if err := t.write(ctx, q); err != nil {
 			return err

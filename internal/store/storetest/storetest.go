@@ -31,6 +31,7 @@ func Conformance(t *testing.T, open func(t *testing.T) flow.Store) {
 		{"Statements", statements}, {"StatementLists", statementLists}, {"Bodies", bodies}, {"Files", files}, {"Aged", aged}, {"ErasingFiles", erasingFiles},
 		{"Columns", columns}, {"ColumnsInOrder", columnsInOrder}, {"DropFolded", dropFolded},
 		{"Logs", logs}, {"Witnessed", witnessed}, {"Leaves", leaves}, {"HashReader", hashReader}, {"Documents", documents},
+		{"Requests", requests}, {"Dues", dues}, {"Numbers", numbers},
 		{"Evidence", evidence}, {"Audits", audits}, {"Figures", figures},
 		{"RollbackLeavesNothing", rollbackLeavesNothing}, {"SavepointIsolation", savepointIsolation},
 		{"Panic", panicking}, {"LostActStaysLost", lostActStaysLost}, {"CancelledBeforeStart", cancelledBeforeStart},

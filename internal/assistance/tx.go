@@ -1,0 +1,69 @@
+package assistance
+
+import (
+	"context"
+
+	"entente/party"
+	"entente/statement"
+)
+
+// Row is a request as it is listed: folded from both columns, and made again by a rebuild.
+type Row struct {
+	Link       statement.LinkID
+	Thread     statement.Commitment
+	Number     string
+	Kind       string
+	Requesting party.ID
+	Requested  party.ID
+	Urgency    string
+	Status     Status
+	Received   int64
+	Changed    int64 // the latest word's receipt
+	Quiet      bool
+}
+
+// Due is one clock that runs, as the table of what is due holds it.
+type Due struct {
+	Link     statement.LinkID
+	Thread   statement.Commitment
+	Step     string
+	By       party.ID // who owes the next word
+	Desk     string   // of that party, as the request names it; "" if it names none
+	Urgency  string
+	From     int64
+	At       int64
+	Escalate int64 // when it may be escalated
+}
+
+// Filter narrows the list of requests; zero members mean all.
+type Filter struct {
+	Link       *statement.LinkID
+	Status     Status
+	Requesting *party.ID
+	Before     int64 // received strictly before
+	Limit      int
+}
+
+// DueFilter narrows what is due; zero members mean all.
+type DueFilter struct {
+	Thread *statement.Commitment
+	By     *party.ID
+	Desk   string
+	Until  int64 // at or before
+	Limit  int
+}
+
+// Tx is what this room needs of a transaction. All of it but the numbers is folded: exchange.StatementTx.DropFolded removes it.
+type Tx interface {
+	// PutRequest writes a request's row and replaces its clocks.
+	PutRequest(ctx context.Context, r Row, clocks []Due) error
+	// Request finds the row of a thread; RequestsByNumber those that bear a number, which two parties may have given to two.
+	Request(ctx context.Context, thread statement.Commitment) (Row, error)
+	RequestsByNumber(ctx context.Context, number string) ([]Row, error)
+	Requests(ctx context.Context, f Filter) ([]Row, error) // newest received first
+	Dues(ctx context.Context, f DueFilter) ([]Due, error)  // earliest first
+	// LastNumber is the last number taken of a series, 0 if none; TakeNumber takes the next, and fails with a fault of kind
+	// Conflict, code number_taken, if that is not n.
+	LastNumber(ctx context.Context, series string) (int64, error)
+	TakeNumber(ctx context.Context, series string, n int64) error
+}

@@ -1,0 +1,306 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"entente/envelope"
+	"entente/handling"
+	"entente/internal/actor"
+	"entente/internal/assistance"
+	"entente/internal/exchange"
+	"entente/internal/fault"
+	"entente/statement"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// RequestDraft is a request that a member or a tool composes, or a word in a request's thread. Face and Body are objects as the
+// kind's form declares them.
+type RequestDraft struct {
+	Link    statement.LinkID // of a new request
+	Kind    string
+	Zone    string // of the author; UTC if empty
+	Urgency string // routine if empty
+	ReplyBy *int64
+	Marking handling.Marking
+	Face    map[string]any // the number, and in a new request days and always, are filled in
+	Body    jsontext.Value
+	Files   []FileDraft
+
+	Registered bool // see Draft
+}
+
+// Asked is a request that was sent.
+type Asked struct {
+	Statement statement.Commitment
+	Number    string
+	Warnings  []string
+}
+
+// numberTries is how often a number is taken anew that another request took meanwhile.
+const numberTries = 100
+
+// Ask sends a request under the next number of its series. One that would bounce is not sent: every fault is listed in an
+// assistance.Incomplete, nothing is stored, and no number is used up. The number is taken in the transaction that gives the
+// request its place.
+func (h *House) Ask(ctx context.Context, who actor.Actor, d RequestDraft, p Progress) (Asked, error) {
+	kind, ok := statement.FormKindOf(statement.KindsEdition, d.Kind)
+	if !ok || kind.Series == "" {
+		return Asked{}, fault.New(fault.Invalid, "unknown_kind", "There is no such kind of request; see \"entente request form\".")
+	}
+	face, warnings, err := h.addressed(ctx, who, d)
+	if err != nil {
+		return Asked{}, err
+	}
+	d.Face = face
+	code := assistance.PartyCode(h.cfg.Self.Latest().Names["en"])
+	series := assistance.Series(code, kind.Series, h.cfg.Now().UTC().Year())
+	for range numberTries {
+		var last int64
+		if err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+			last, err = tx.LastNumber(ctx, series)
+			return err
+		}); err != nil {
+			return Asked{}, err
+		}
+		d.Face["number"] = assistance.Number(series, last+1)
+		more, err := h.examine(kind, d)
+		if err != nil {
+			return Asked{}, err
+		}
+		c, err := h.send(ctx, who, d.statement(nil), func(ctx context.Context, tx Tx) error { return tx.TakeNumber(ctx, series, last+1) }, p)
+		if fault.CodeOf(err) == "number_taken" {
+			continue
+		}
+		return Asked{Statement: c, Number: d.Face["number"].(string), Warnings: append(warnings, more...)}, err
+	}
+	return Asked{}, fault.New(fault.Exhausted, "number_taken", "So many requests are being sent that this one got no number; try again in a moment.")
+}
+
+// statement is the draft of a request or of a word in its thread.
+func (d RequestDraft) statement(thread *statement.Commitment) Draft {
+	return Draft{Link: d.Link, Lane: statement.Assistance, Kind: d.Kind, Thread: thread, Zone: d.Zone, Urgency: d.Urgency, ReplyBy: d.ReplyBy,
+		Marking: d.Marking, Face: d.Face, Body: d.Body, Files: d.Files, Registered: d.Registered}
+}
+
+// examine refuses a draft with a list of all its faults.
+func (h *House) examine(kind statement.FormKind, d RequestDraft) (warnings []string, err error) {
+	face, err := envelope.Marshal(d.Face)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, "face", "The coded part of this statement is not valid.", err)
+	}
+	if len(d.Body) == 0 {
+		d.Body = jsontext.Value("{}")
+	}
+	faults, warnings := assistance.Examine(kind, orElse(d.Urgency, "routine"), face, d.Body, h.now())
+	if len(faults) > 0 {
+		return nil, fault.Wrap(fault.Invalid, "incomplete", fmt.Sprintf("It was not sent, and nothing was stored: %s to be put right.", amount(len(faults), "field is", "fields are")),
+			&assistance.Incomplete{Faults: faults})
+	}
+	return warnings, nil
+}
+
+func amount(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n, " ", more)
+}
+
+// addressed fills in which desk is asked, where it counts its days, and whether it is always open.
+func (h *House) addressed(ctx context.Context, who actor.Actor, d RequestDraft) (face map[string]any, warnings []string, err error) {
+	face = map[string]any{"status": "new"}
+	for name, v := range d.Face {
+		face[name] = v
+	}
+	desks, err := h.Desks(ctx, who, &d.Link)
+	if err != nil {
+		return nil, nil, err
+	}
+	named, _ := face["to_desk"].(string)
+	desks = slices.DeleteFunc(desks, func(v DeskView) bool { return v.Ours || v.State != exchange.DeskActive })
+	i := slices.IndexFunc(desks, func(v DeskView) bool { return v.ID.String() == named || named == "" && v.Role == "requests" })
+	if i < 0 && named == "" && len(desks) > 0 {
+		i = 0
+	}
+	if i < 0 {
+		if named != "" {
+			return nil, nil, fault.New(fault.NotFound, "desk", "The other party has no active desk of this name; see \"entente desks\".")
+		}
+		if _, there := face["days"]; !there {
+			face["days"] = "UTC"
+		}
+		return face, []string{"The other party has no active desk on this link: nobody may be there to answer."}, nil
+	}
+	desk := desks[i]
+	face["to_desk"] = desk.ID.String()
+	if desk.Body == nil {
+		face["days"] = "UTC"
+		return face, []string{"What is known of the desk was erased: days are counted in UTC."}, nil
+	}
+	face["days"], face["always"] = desk.Body.Zone, desk.Body.Always
+	if zone, err := h.zone(desk.Body.Zone); err == nil && !assistance.Open(*desk.Body, h.cfg.Now().In(zone)) {
+		warnings = append(warnings, "The desk is closed now; call its hotline if it cannot wait.")
+	}
+	return face, warnings, nil
+}
+
+// zone loads a time zone once.
+func (h *House) zone(name string) (*time.Location, error) {
+	if known, ok := h.zones.Load(name); ok {
+		return known.(*time.Location), nil
+	}
+	zone, err := statement.Zone(name)
+	if err != nil {
+		return nil, err
+	}
+	h.zones.Store(name, zone)
+	return zone, nil
+}
+
+// Reply says a word in a request's thread, which is named by its number or by its first statement. Where the kind cites a word
+// of the other party and the draft names none, it is the latest.
+func (h *House) Reply(ctx context.Context, who actor.Actor, name string, d RequestDraft, p Progress) (statement.Commitment, error) {
+	kind, ok := statement.FormKindOf(statement.KindsEdition, d.Kind)
+	if !ok || kind.Series != "" {
+		return statement.Commitment{}, fault.New(fault.Invalid, "unknown_kind", "There is no such answer to a request.")
+	}
+	if err := who.Need(actor.Officer, actor.Operator); err != nil {
+		return statement.Commitment{}, err
+	}
+	var thread statement.Commitment
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		row, err := h.findRequest(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		thread, d.Link = row.Thread, row.Link
+		d.Urgency = orElse(d.Urgency, row.Urgency)
+		_, requested, err := requestColumns(ctx, tx, row)
+		if cited := assistance.Cited(d.Kind, requested); cited != "" && d.Face["cites"] == nil {
+			d.Face = with(d.Face, "cites", cited)
+		}
+		return err
+	})
+	if err != nil {
+		return statement.Commitment{}, err
+	}
+	d.Face = with(d.Face, "", nil)
+	if _, err := h.examine(kind, d); err != nil {
+		return statement.Commitment{}, err
+	}
+	return h.send(ctx, who, d.statement(&thread), nil, p)
+}
+
+// with is a face with one more member, or as it was.
+func with(face map[string]any, name string, value any) map[string]any {
+	out := map[string]any{}
+	for n, v := range face {
+		out[n] = v
+	}
+	if name != "" {
+		out[name] = value
+	}
+	return out
+}
+
+// findRequest finds a request that both sides have, by number or by its first statement.
+func (h *House) findRequest(ctx context.Context, tx Tx, name string) (assistance.Row, error) {
+	if strings.ContainsRune(name, '-') {
+		rows, err := tx.RequestsByNumber(ctx, strings.ToUpper(name))
+		if err != nil {
+			return assistance.Row{}, err
+		}
+		switch len(rows) {
+		case 0:
+			return assistance.Row{}, fault.New(fault.NotFound, "request", "There is no request of this number here, or it waits for the other party's receipt; see \"entente request list\".")
+		case 1:
+			return rows[0], nil
+		}
+		return assistance.Row{}, fault.New(fault.Conflict, "ambiguous", "More than one request bears this number; name it by its first statement.")
+	}
+	first, err := h.find(ctx, tx, name)
+	if err != nil {
+		return assistance.Row{}, err
+	}
+	row, err := tx.Request(ctx, first.Thread)
+	if notFound(err) {
+		return row, fault.New(fault.NotFound, "request", "This is not a request, or it waits for the other party's receipt.")
+	}
+	return row, err
+}
+
+// newest stands for the newest version of a column.
+const newest = 1<<53 - 1
+
+// requestColumns are the newest columns of a request's thread.
+func requestColumns(ctx context.Context, tx Tx, r assistance.Row) (requesting, requested assistance.Column, err error) {
+	for author, into := range map[envelope.Hash]*assistance.Column{r.Requesting: &requesting, r.Requested: &requested} {
+		c, err := tx.ColumnAt(ctx, r.Link, r.Thread, author, 1<<31-1, newest)
+		if err != nil {
+			return requesting, requested, err
+		}
+		if len(c.Data) == 0 {
+			continue
+		}
+		if err := envelope.Unmarshal(c.Data, into); err != nil {
+			return requesting, requested, fmt.Errorf("reading a request's column: %w", err)
+		}
+	}
+	return requesting, requested, nil
+}
+
+// setClocks sets the clocks of requests anew, each once.
+func (h *House) setClocks(ctx context.Context, tx Tx, l exchange.Link, threads []statement.Commitment) error {
+	done := map[statement.Commitment]bool{}
+	for _, thread := range threads {
+		if done[thread] {
+			continue
+		}
+		done[thread] = true
+		if err := h.clock(ctx, tx, l, thread); err != nil {
+			return fmt.Errorf("setting the clocks of request %s: %w", thread, err)
+		}
+	}
+	return nil
+}
+
+// clock makes a request's row and its clocks anew of both columns, after one of them changed.
+func (h *House) clock(ctx context.Context, tx Tx, l exchange.Link, thread statement.Commitment) error {
+	row := assistance.Row{Link: l.ID, Thread: thread, Requesting: h.self, Requested: l.Peer}
+	requesting, requested, err := requestColumns(ctx, tx, row)
+	if err != nil {
+		return err
+	}
+	if requesting.Request == nil { // the peer asked
+		requesting, requested = requested, requesting
+		row.Requesting, row.Requested = l.Peer, h.self
+	}
+	r := requesting.Request
+	if r == nil {
+		return errors.New("a request's thread has no request")
+	}
+	a, err := h.terms(l)
+	if err != nil {
+		return err
+	}
+	clocks, err := assistance.Clocks(requesting, requested, assistance.Terms{Rules: a.Rules, Requested: row.Requested, Zone: h.zone})
+	if err != nil {
+		return err
+	}
+	row.Number, row.Kind, row.Urgency, row.Received, row.Quiet = r.Number, r.Kind, r.Urgency, r.At, r.Quiet
+	row.Status, row.Changed = assistance.StatusOf(requesting, requested), assistance.Changed(requesting, requested)
+	dues := make([]assistance.Due, len(clocks))
+	for i, c := range clocks {
+		dues[i] = assistance.Due{Link: l.ID, Thread: thread, Step: c.Step, By: row.Requested, Desk: r.ToDesk, Urgency: r.Urgency, From: c.From, At: c.At, Escalate: c.Escalate}
+		if c.By == assistance.Requesting {
+			dues[i].By, dues[i].Desk = row.Requesting, r.FromDesk
+		}
+	}
+	return tx.PutRequest(ctx, row, dues)
+}

@@ -1,0 +1,256 @@
+package flow
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"entente/envelope"
+	"entente/internal/actor"
+	"entente/internal/assistance"
+	"entente/internal/exchange"
+	"entente/statement"
+)
+
+// Sent is the status of a request of ours that the other party has not receipted, or that is not folded yet.
+const Sent assistance.Status = "sent"
+
+// RequestView is a request as it is listed.
+type RequestView struct {
+	assistance.Row
+	LinkAlias string
+	Ours      bool
+	Dues      []DueView
+}
+
+// DueView is a clock as it stands now.
+type DueView struct {
+	assistance.Due
+	LinkAlias string
+	Number    string
+	Kind      string
+	Status    assistance.Status
+	Ours      bool // we owe the word
+	Quiet     bool
+	Overdue   bool
+	Escalates bool // it may be escalated now
+	Reminder  int  // the last reminder that is due: 50, 80 or 100 per cent, 0 before the first
+}
+
+// RequestDetail is one request with its timeline, in the order of our own clock, and its printed form.
+type RequestDetail struct {
+	RequestView
+	Expired  bool // what was preserved is so no more
+	Label    statement.Words
+	Form     []assistance.Printed
+	Timeline []RequestWord
+}
+
+// RequestWord is one statement of a request's thread.
+type RequestWord struct {
+	StatementView
+	Label statement.Words
+	Form  []assistance.Printed // without the request's, which stands above
+}
+
+// Requests lists requests, newest first: before them those of ours that are still on their way, unless a status is asked for.
+func (h *House) Requests(ctx context.Context, who actor.Actor, f assistance.Filter) ([]RequestView, error) {
+	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+		return nil, err
+	}
+	f.Limit = min(max(f.Limit, 1), maxList)
+	var views []RequestView
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		views = nil
+		names, err := aliases(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if f.Before == 0 && (f.Status == "" || f.Status == Sent) && (f.Requesting == nil || *f.Requesting == h.self) {
+			if views, err = h.underWay(ctx, tx, f.Link, names); err != nil {
+				return err
+			}
+		}
+		if f.Status == Sent {
+			return nil
+		}
+		rows, err := tx.Requests(ctx, f)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			v := RequestView{Row: r, LinkAlias: names[r.Link], Ours: r.Requesting == h.self}
+			if v.Dues, err = h.duesOf(ctx, tx, r, names); err != nil {
+				return err
+			}
+			views = append(views, v)
+		}
+		return nil
+	})
+	return views, err
+}
+
+// underWay are our own requests that are not folded yet, newest first.
+func (h *House) underWay(ctx context.Context, tx Tx, link *statement.LinkID, names map[statement.LinkID]string) ([]RequestView, error) {
+	links, err := tx.Links(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var views []RequestView
+	for _, l := range links {
+		if link != nil && l.ID != *link {
+			continue
+		}
+		lane, err := tx.Lane(ctx, l.ID, h.self, l.OwnEpoch, statement.Assistance)
+		if err != nil {
+			return nil, err
+		}
+		run, err := tx.ParcelRun(ctx, l.ID, h.self, l.OwnEpoch, statement.Assistance, lane.Folded, maxList)
+		if err != nil {
+			return nil, err
+		}
+		ids := make([]envelope.ID, len(run))
+		for i, p := range run {
+			ids[i] = p.ID
+		}
+		said, err := tx.StatementsByParcel(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range slices.Backward(run) {
+			s := said[p.ID]
+			if s.Thread != s.Commitment || !assistance.Of(s.Kind) {
+				continue
+			}
+			text, err := statement.DecodeText(s.Text)
+			if err != nil {
+				return nil, fmt.Errorf("reading a stored text: %w", err)
+			}
+			views = append(views, RequestView{LinkAlias: names[l.ID], Ours: true, Row: assistance.Row{Link: l.ID, Thread: s.Thread, Number: assistance.NumberOf(text),
+				Kind: s.Kind, Requesting: h.self, Requested: l.Peer, Urgency: text.Urgency, Status: Sent}})
+		}
+	}
+	return views, nil
+}
+
+func (h *House) duesOf(ctx context.Context, tx Tx, r assistance.Row, names map[statement.LinkID]string) ([]DueView, error) {
+	dues, err := tx.Dues(ctx, assistance.DueFilter{Thread: &r.Thread, Limit: maxList})
+	views := make([]DueView, len(dues))
+	for i, d := range dues {
+		views[i] = h.dueView(d, r, names)
+	}
+	return views, err
+}
+
+func (h *House) dueView(d assistance.Due, r assistance.Row, names map[statement.LinkID]string) DueView {
+	now := h.now()
+	return DueView{Due: d, LinkAlias: names[d.Link], Number: r.Number, Kind: r.Kind, Status: r.Status, Ours: d.By == h.self, Quiet: r.Quiet,
+		Overdue: now > d.At, Escalates: now > d.Escalate, Reminder: assistance.Reminder(d.Urgency, d.From, d.At, now)}
+}
+
+// Dues lists the clocks that run, the earliest first.
+func (h *House) Dues(ctx context.Context, who actor.Actor, f assistance.DueFilter) ([]DueView, error) {
+	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+		return nil, err
+	}
+	f.Limit = min(max(f.Limit, 1), maxList)
+	var views []DueView
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		views = nil
+		names, err := aliases(ctx, tx)
+		if err != nil {
+			return err
+		}
+		dues, err := tx.Dues(ctx, f)
+		if err != nil {
+			return err
+		}
+		for _, d := range dues {
+			r, err := tx.Request(ctx, d.Thread)
+			if err != nil {
+				return err
+			}
+			views = append(views, h.dueView(d, r, names))
+		}
+		return nil
+	})
+	return views, err
+}
+
+// Request shows a request by its number or its first statement. Of a thread of more than 500 words it shows the latest.
+func (h *House) Request(ctx context.Context, who actor.Actor, name string) (RequestDetail, error) {
+	var d RequestDetail
+	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+		return d, err
+	}
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		d = RequestDetail{}
+		row, err := h.findRequest(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		names, err := aliases(ctx, tx)
+		if err != nil {
+			return err
+		}
+		d.RequestView = RequestView{Row: row, LinkAlias: names[row.Link], Ours: row.Requesting == h.self}
+		if d.Dues, err = h.duesOf(ctx, tx, row, names); err != nil {
+			return err
+		}
+		requesting, requested, err := requestColumns(ctx, tx, row)
+		if err != nil {
+			return err
+		}
+		d.Expired = assistance.Expired(requesting, requested, h.now())
+		return h.timeline(ctx, tx, &d, names)
+	})
+	return d, err
+}
+
+func (h *House) timeline(ctx context.Context, tx Tx, d *RequestDetail, names map[statement.LinkID]string) error {
+	first, err := tx.Statement(ctx, d.Thread)
+	if err != nil {
+		return err
+	}
+	v, err := h.view(ctx, tx, first, names)
+	if err != nil {
+		return err
+	}
+	d.Label, d.Form = printed(v)
+	rows, err := tx.Statements(ctx, exchange.Filter{Link: &d.Link, Thread: &d.Thread, Limit: maxList})
+	if err != nil {
+		return err
+	}
+	for _, row := range slices.Backward(rows) {
+		v, err := h.view(ctx, tx, row, names)
+		if err != nil {
+			return err
+		}
+		word := RequestWord{StatementView: v}
+		word.Label, word.Form = printed(v)
+		if row.Commitment == d.Thread {
+			word.Form = nil
+		}
+		d.Timeline = append(d.Timeline, word)
+	}
+	slices.SortStableFunc(d.Timeline, func(a, b RequestWord) int { return cmp.Compare(a.here(), b.here()) })
+	return nil
+}
+
+// here is when a word was said or came in by our own clock: the parties' clocks may be apart.
+func (w RequestWord) here() int64 {
+	if w.Ours {
+		return w.Authored
+	}
+	return w.Parcel.Received
+}
+
+// printed lays out face and body of a statement in both languages.
+func printed(v StatementView) (statement.Words, []assistance.Printed) {
+	k, ok := statement.FormKindOf(statement.KindsEdition, v.Kind)
+	if !ok {
+		return statement.Words{EN: v.Kind, ZH: v.Kind}, nil
+	}
+	return k.Label, append(assistance.Print(k.Face(), v.Text.Face), assistance.Print(k.Body(), v.Body)...)
+}

@@ -1,0 +1,133 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"entente/internal/assistance"
+	"entente/statement"
+)
+
+const (
+	requestColumns = `thread, link, number, kind, requesting, requested, urgency, status, received, changed, quiet`
+	dueColumns     = `thread, step, link, owes, desk, urgency, since, at, escalate`
+)
+
+func scanRequest(r rows, q *assistance.Row) error {
+	return r.Scan(fixed{q.Thread[:]}, fixed{q.Link[:]}, &q.Number, &q.Kind, fixed{q.Requesting[:]}, fixed{q.Requested[:]}, &q.Urgency,
+		(*string)(&q.Status), &q.Received, &q.Changed, flag{&q.Quiet})
+}
+
+func scanDue(r rows, d *assistance.Due) error {
+	return r.Scan(fixed{d.Thread[:]}, &d.Step, fixed{d.Link[:]}, fixed{d.By[:]}, &d.Desk, &d.Urgency, &d.From, &d.At, &d.Escalate)
+}
+
+// PutRequest implements assistance.Tx.
+func (t *tx) PutRequest(ctx context.Context, r assistance.Row, clocks []assistance.Due) error {
+	err := t.write(ctx, `INSERT INTO requests (`+requestColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		ON CONFLICT (thread) DO UPDATE SET link = excluded.link, number = excluded.number, kind = excluded.kind,
+			requesting = excluded.requesting, requested = excluded.requested, urgency = excluded.urgency, status = excluded.status,
+			received = excluded.received, changed = excluded.changed, quiet = excluded.quiet`,
+		r.Thread[:], r.Link[:], r.Number, r.Kind, r.Requesting[:], r.Requested[:], r.Urgency, string(r.Status), r.Received, r.Changed, bit(r.Quiet))
+	if err != nil {
+		return err
+	}
+	if err := t.write(ctx, `DELETE FROM dues WHERE thread = $1`, r.Thread[:]); err != nil {
+		return err
+	}
+	for i := range clocks {
+		d := &clocks[i]
+		err := t.write(ctx, `INSERT INTO dues (`+dueColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			r.Thread[:], d.Step, r.Link[:], d.By[:], d.Desk, d.Urgency, d.From, d.At, d.Escalate)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Request implements assistance.Tx.
+func (t *tx) Request(ctx context.Context, thread statement.Commitment) (assistance.Row, error) {
+	return one(ctx, t, "request", scanRequest, `SELECT `+requestColumns+` FROM requests WHERE thread = $1`, thread[:])
+}
+
+// RequestsByNumber implements assistance.Tx.
+func (t *tx) RequestsByNumber(ctx context.Context, number string) ([]assistance.Row, error) {
+	return list(ctx, t, scanRequest, `SELECT `+requestColumns+` FROM requests WHERE number = $1 ORDER BY received, thread`, number)
+}
+
+// conditions collects what a list is narrowed by.
+type conditions struct {
+	where []string
+	args  []any
+}
+
+// add takes a condition with one question mark.
+func (c *conditions) add(condition string, value any) {
+	c.args = append(c.args, value)
+	c.where = append(c.where, strings.Replace(condition, "?", fmt.Sprintf("$%d", len(c.args)), 1))
+}
+
+// query ends a query that begins like this, in an order, with a limit.
+func (c *conditions) query(begin, order string, limit int) string {
+	if len(c.where) > 0 {
+		begin += ` WHERE ` + strings.Join(c.where, " AND ")
+	}
+	c.args = append(c.args, int64(limit))
+	return begin + order + fmt.Sprintf(` LIMIT $%d`, len(c.args))
+}
+
+// Requests implements assistance.Tx.
+func (t *tx) Requests(ctx context.Context, f assistance.Filter) ([]assistance.Row, error) {
+	var c conditions
+	if f.Link != nil {
+		c.add("link = ?", f.Link[:])
+	}
+	if f.Status != "" {
+		c.add("status = ?", string(f.Status))
+	}
+	if f.Requesting != nil {
+		c.add("requesting = ?", f.Requesting[:])
+	}
+	if f.Before != 0 {
+		c.add("received < ?", f.Before)
+	}
+	query := c.query(`SELECT `+requestColumns+` FROM requests`, ` ORDER BY received DESC, thread DESC`, f.Limit)
+	return list(ctx, t, scanRequest, query, c.args...)
+}
+
+// Dues implements assistance.Tx.
+func (t *tx) Dues(ctx context.Context, f assistance.DueFilter) ([]assistance.Due, error) {
+	var c conditions
+	if f.Thread != nil {
+		c.add("thread = ?", f.Thread[:])
+	}
+	if f.By != nil {
+		c.add("owes = ?", f.By[:])
+	}
+	if f.Desk != "" {
+		c.add("desk = ?", f.Desk)
+	}
+	if f.Until != 0 {
+		c.add("at <= ?", f.Until)
+	}
+	query := c.query(`SELECT `+dueColumns+` FROM dues`, ` ORDER BY at, thread, step`, f.Limit)
+	return list(ctx, t, scanDue, query, c.args...)
+}
+
+// LastNumber implements assistance.Tx.
+func (t *tx) LastNumber(ctx context.Context, series string) (int64, error) {
+	var last int64
+	err := each(ctx, t, func(r rows) error { return r.Scan(&last) }, `SELECT last FROM numbers WHERE series = $1`, series)
+	return last, err
+}
+
+// TakeNumber implements assistance.Tx.
+func (t *tx) TakeNumber(ctx context.Context, series string, n int64) error {
+	taken := conflict("number_taken", "This number was taken meanwhile.")
+	if n == 1 {
+		return t.writeOr(ctx, taken, `INSERT INTO numbers (series, last) VALUES ($1, 1) ON CONFLICT (series) DO NOTHING`, series)
+	}
+	return t.writeOr(ctx, taken, `UPDATE numbers SET last = $2 WHERE series = $1 AND last = $2 - 1`, series, n)
+}
