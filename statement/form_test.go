@@ -205,10 +205,10 @@ func TestFormsAgree(t *testing.T) {
 		face, body map[string]any
 		want       string
 	}{
-		{"decision.refuse", map[string]any{"ground": "sovereignty", "reasons": "given"}, map[string]any{"reasons": "Because."}, ""},
+		{"decision.refuse", map[string]any{"ground": "sovereignty", "reasons": "given"}, map[string]any{"words": "Because."}, ""},
 		{"decision.refuse", map[string]any{"ground": "not_disclosed", "reasons": "withheld"}, map[string]any{}, ""},
-		{"decision.refuse", map[string]any{"ground": "sovereignty", "reasons": "given"}, map[string]any{}, "/body/reasons is missing: the face says that reasons are given"},
-		{"decision.refuse_part", map[string]any{"ground": "sovereignty", "reasons": "withheld"}, map[string]any{"reasons": "Because."}, "/body/reasons stands here, while the face says that reasons are withheld"},
+		{"decision.refuse", map[string]any{"ground": "sovereignty", "reasons": "given"}, map[string]any{}, "/body/words is missing: the face says that reasons are given"},
+		{"decision.refuse_part", map[string]any{"ground": "sovereignty", "reasons": "withheld"}, map[string]any{"words": "Because."}, "/body/words stands here, while the face says that reasons are withheld"},
 		{"decision.refuse", map[string]any{"ground": "whim", "reasons": "withheld"}, map[string]any{}, "/face/ground"},
 		{"decision.condition", map[string]any{"conditions": []string{"other"}}, map[string]any{}, "/body/words is missing: a condition stands in words"},
 		{"decision.condition", map[string]any{"conditions": []string{"other"}}, map[string]any{"words": "Only until May."}, ""},

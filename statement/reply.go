@@ -140,7 +140,7 @@ func refusal() (Form, Form) {
 	return Form{
 		line("ground", "Budapest Convention, articles 27(4) and 29(5)", "Ground", "理由类别", "Choose the ground.", "请选理由。").of(RefusalGrounds()).must(),
 		line("reasons", "Budapest Convention, article 27(7)", "Reasons", "说明", "Say whether reasons are given or withheld.", "请说明是否给出理由。").of(givenOrWithheld()).must(),
-	}, Form{prose("reasons", "Budapest Convention, article 27(7)", "Reasons", "理由", "Give the reasons, unless they are withheld; say what is refused, if not all is.", "请说明理由，不予披露者除外；如非全部拒绝，请说明所拒部分。")}
+	}, Form{prose("words", "Budapest Convention, article 27(7)", "Reasons in words", "理由", "Give the reasons, unless they are withheld; say what is refused, if not all is.", "请说明理由，不予披露者除外；如非全部拒绝，请说明所拒部分。")}
 }
 
 func wordsField() Field {
@@ -162,7 +162,7 @@ func refusalAgrees(face, body []byte) error {
 		Reasons string `json:"reasons"`
 	}
 	var b struct {
-		Reasons string `json:"reasons"`
+		Words string `json:"words"`
 	}
 	if err := envelope.Unmarshal(face, &f); err != nil {
 		return err
@@ -171,10 +171,10 @@ func refusalAgrees(face, body []byte) error {
 		return err
 	}
 	switch {
-	case f.Reasons == "given" && b.Reasons == "":
-		return envelope.Refuse("body/reasons", "is missing: the face says that reasons are given")
-	case f.Reasons == "withheld" && b.Reasons != "":
-		return envelope.Refuse("body/reasons", "stands here, while the face says that reasons are withheld")
+	case f.Reasons == "given" && b.Words == "":
+		return envelope.Refuse("body/words", "is missing: the face says that reasons are given")
+	case f.Reasons == "withheld" && b.Words != "":
+		return envelope.Refuse("body/words", "stands here, while the face says that reasons are withheld")
 	}
 	return nil
 }

@@ -81,6 +81,7 @@ type Carrier interface {
 // House is what this door needs of flow.House.
 type House interface {
 	Carrier
+	Requester
 	Linker
 	Speaker
 	Keeper

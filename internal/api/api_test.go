@@ -92,6 +92,9 @@ func calls(t *testing.T) map[string]request {
 	body, header := form(t, draft, "notes.txt", "some notes")
 	send := post("/statements", body)
 	send.header = header
+	wordBody, wordHeader := form(t, strings.Replace(draft, `"lane":"network"`, `"lane":"assistance"`, 1))
+	ask, reply := post("/requests", wordBody), post("/requests/ARV-PR-2026-0001/statements", wordBody)
+	ask.header, reply.header = wordHeader, wordHeader
 	one := "/statements/" + said.String()
 	deskBody := `"body":{"names":{"en":"Hotline"},"hours":[],"always":true,"zone":"UTC","languages":["en"],"substitutes":[]}`
 	offer, err := statement.DefaultAgreement().Encode()
@@ -112,12 +115,19 @@ func calls(t *testing.T) map[string]request {
 		t.Fatal(err)
 	}
 	return map[string]request{
-		"self":    get("/self"),
-		"openapi": get("/openapi.json"),
-		"invite":  post("/invitations", `{"alias":"kestria","valid":3600}`),
-		"links":   get("/links"),
-		"accept":  post("/links", `{"alias":"kestria","invitation":`+string(invitation)+`}`),
-		"link":    get("/links/kestria"),
+		"requests": get("/requests?box=in"),
+		"ask":      ask,
+		"request":  get("/requests/ARV-PR-2026-0001"),
+		"reply":    reply,
+		"due":      get("/due?of=us"),
+		"forms":    get("/forms"),
+		"form":     get("/forms/preservation.request"),
+		"self":     get("/self"),
+		"openapi":  get("/openapi.json"),
+		"invite":   post("/invitations", `{"alias":"kestria","valid":3600}`),
+		"links":    get("/links"),
+		"accept":   post("/links", `{"alias":"kestria","invitation":`+string(invitation)+`}`),
+		"link":     get("/links/kestria"),
 
 		"answerInvitation": post("/pairings/answers", `{"alias":"kestria","invitation":`+string(invitation)+`}`),
 		"continuePairing":  post("/pairings", `{"file":"`+base64.StdEncoding.EncodeToString(answer)+`"}`),

@@ -16,6 +16,7 @@ import (
 	"entente/handling"
 	"entente/internal/actor"
 	"entente/internal/api"
+	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/flow"
@@ -36,15 +37,18 @@ var (
 
 // fake is a house and an operator with one link, one statement and two desks. It remembers what it was asked.
 type fake struct {
-	fail     error // given back by every act
-	draft    flow.Draft
-	files    []string // contents of the draft's files, read as Send would
-	filter   exchange.Filter
-	spooled  int           // files in the spool now
-	cutShort bool          // WriteFile fails after it has begun
-	arrived  chan struct{} // closed when the spool has seen the first byte of a file; may be nil
-	alias    string
-	chain    party.Chain
+	fail      error // given back by every act
+	draft     flow.Draft
+	files     []string // contents of the draft's files, read as Send would
+	filter    exchange.Filter
+	asked     flow.RequestDraft
+	requested assistance.Filter
+	dues      assistance.DueFilter
+	spooled   int           // files in the spool now
+	cutShort  bool          // WriteFile fails after it has begun
+	arrived   chan struct{} // closed when the spool has seen the first byte of a file; may be nil
+	alias     string
+	chain     party.Chain
 }
 
 func newFake() *fake {

@@ -9,7 +9,9 @@ import (
 	"strings"
 
 	"entente/envelope"
+	"entente/internal/assistance"
 	"entente/internal/fault"
+	"entente/statement"
 )
 
 // problemMedia is the media type of a problem document (RFC 9457, section 3).
@@ -25,6 +27,8 @@ type Problem struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail" doc:"A sentence that says what to do next."`
 	Code   string `json:"code" doc:"Stable; counted by cause."`
+
+	Faults []FieldFault `json:"faults,omitempty" doc:"Each fault of a draft that was not sent."`
 }
 
 // Fault turns a problem that a client received back into a fault.
@@ -33,7 +37,14 @@ func (p Problem) Fault() *fault.Error {
 	if _, known := answers()[kind]; !known {
 		kind = fault.Internal
 	}
-	return fault.New(kind, p.Code, p.Detail)
+	if len(p.Faults) == 0 {
+		return fault.New(kind, p.Code, p.Detail)
+	}
+	cause := &assistance.Incomplete{}
+	for _, f := range p.Faults {
+		cause.Faults = append(cause.Faults, statement.FieldFault{Where: f.Where, What: f.What, Write: statement.Words(f.Write)})
+	}
+	return fault.Wrap(kind, p.Code, p.Detail, cause)
 }
 
 // answer is how one kind of failure looks to a client.
@@ -89,7 +100,11 @@ func problemOf(err error) Problem {
 	if s, ok := special(code); ok {
 		status = s
 	}
-	return Problem{Type: kindPrefix + string(kind), Title: a.title, Status: status, Detail: detail, Code: code}
+	p := Problem{Type: kindPrefix + string(kind), Title: a.title, Status: status, Detail: detail, Code: code}
+	if e, ok := errors.AsType[*assistance.Incomplete](err); ok {
+		p.Faults = faultsOf(e)
+	}
+	return p
 }
 
 // fail is the one function that renders errors. Failures of the node itself are logged with their cause; others

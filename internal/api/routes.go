@@ -45,6 +45,14 @@ func table() []operation {
 		download("/statements/{statement}/files/{position}", "file", "Download a file", (*Door).file),
 		download("/statements/{statement}/proof", "proof", "Export a proof of a statement", (*Door).proof),
 
+		read("/requests", "requests", "List requests for assistance, newest first", (*Door).requests),
+		askRoute(),
+		read("/requests/{request}", "request", "Show a request with its timeline and its printed form", (*Door).request),
+		replyRoute(),
+		read("/due", "due", "List the clocks that run, the earliest first", (*Door).dues),
+		read("/forms", "forms", "List the kinds whose faces and bodies are forms", (*Door).forms),
+		read("/forms/{kind}", "form", "Declare every field of a form", (*Door).form),
+
 		read("/figures", "figures", "Read the gauges of every link", (*Door).figures),
 		read("/audit", "audit", "List what members did, newest first", (*Door).audit),
 		read("/evidence", "evidence", "List the evidence that was kept", (*Door).evidence),

@@ -15,10 +15,17 @@ import (
 	"entente/internal/flow"
 )
 
-// sendRoute is the one route with a multipart body: a JSON part named draft, then a part named file for each
-// file, with its name and media type. Files are spooled as they come, so none is ever whole in memory.
+// sendRoute sends any statement.
 func sendRoute() operation {
-	o := described[None, Said](http.MethodPost, "/statements", "send", "Send a statement, with its files", http.StatusCreated)
+	return draftRoute[None]("/statements", "send", "Send a statement, with its files", func(d *Door, ctx context.Context, who actor.Actor, _ *http.Request, o outgoing, p flow.Progress) (Said, error) {
+		return d.send(ctx, who, o, p)
+	})
+}
+
+// draftRoute is a route with a multipart body: a JSON part named draft, then a part named file for each file, with its
+// name and media type. Files are spooled as they come, so none is ever whole in memory. In describes the path.
+func draftRoute[In, Out any](path, id, summary string, f func(*Door, context.Context, actor.Actor, *http.Request, outgoing, flow.Progress) (Out, error)) operation {
+	o := described[In, Out](http.MethodPost, path, id, summary, http.StatusCreated)
 	o.request, o.long = mediaForm, true
 	o.serve = func(d *Door, w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 		if len(r.URL.RawQuery) > 0 {
@@ -33,8 +40,8 @@ func sendRoute() operation {
 		if err != nil {
 			return err
 		}
-		return answerLong(d, w, r, o.status, func(p flow.Progress) (Said, error) {
-			return d.send(r.Context(), who, draft, p)
+		return answerLong(d, w, r, o.status, func(p flow.Progress) (Out, error) {
+			return f(d, r.Context(), who, r, draft, p)
 		})
 	}
 	return o

@@ -40,7 +40,8 @@ type Filter struct {
 	Link       *statement.LinkID
 	Status     Status
 	Requesting *party.ID
-	Before     int64 // received strictly before
+	Not        *party.ID // asked by any other
+	Before     int64     // received strictly before
 	Limit      int
 }
 
@@ -48,6 +49,7 @@ type Filter struct {
 type DueFilter struct {
 	Thread *statement.Commitment
 	By     *party.ID
+	Not    *party.ID // owed by any other
 	Desk   string
 	Until  int64 // at or before
 	Limit  int

@@ -67,7 +67,7 @@ func (h *House) Requests(ctx context.Context, who actor.Actor, f assistance.Filt
 		if err != nil {
 			return err
 		}
-		if f.Before == 0 && (f.Status == "" || f.Status == Sent) && (f.Requesting == nil || *f.Requesting == h.self) {
+		if f.Before == 0 && (f.Status == "" || f.Status == Sent) && (f.Requesting == nil || *f.Requesting == h.self) && (f.Not == nil || *f.Not != h.self) {
 			if views, err = h.underWay(ctx, tx, f.Link, names); err != nil {
 				return err
 			}

@@ -236,19 +236,7 @@ type Upload struct {
 
 // Send sends a draft with its files, as a stream.
 func (c *Client) Send(ctx context.Context, d Draft, files []Upload, p Progress) (statement.Commitment, error) {
-	if len(files) == 0 { // goes in one piece
-		var body bytes.Buffer
-		form := multipart.NewWriter(&body)
-		if err := writeForm(form, d, nil); err != nil {
-			return statement.Commitment{}, err
-		}
-		return said(stream[api.Said](ctx, c, http.MethodPost, "/statements", form.FormDataContentType(), &body, p))
-	}
-	body, w := io.Pipe()
-	form := multipart.NewWriter(w)
-	go func() { w.CloseWithError(writeForm(form, d, files)) }()
-	defer body.Close()
-	return said(stream[api.Said](ctx, c, http.MethodPost, "/statements", form.FormDataContentType(), body, p))
+	return said(upload[api.Said](ctx, c, "/statements", d, files, p))
 }
 
 func writeForm(form *multipart.Writer, d Draft, files []Upload) error {

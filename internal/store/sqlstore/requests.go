@@ -90,6 +90,9 @@ func (t *tx) Requests(ctx context.Context, f assistance.Filter) ([]assistance.Ro
 	if f.Requesting != nil {
 		c.add("requesting = ?", f.Requesting[:])
 	}
+	if f.Not != nil {
+		c.add("requesting <> ?", f.Not[:])
+	}
 	if f.Before != 0 {
 		c.add("received < ?", f.Before)
 	}
@@ -105,6 +108,9 @@ func (t *tx) Dues(ctx context.Context, f assistance.DueFilter) ([]assistance.Due
 	}
 	if f.By != nil {
 		c.add("owes = ?", f.By[:])
+	}
+	if f.Not != nil {
+		c.add("owes <> ?", f.Not[:])
 	}
 	if f.Desk != "" {
 		c.add("desk = ?", f.Desk)

@@ -58,6 +58,7 @@ func requests(b *bench) {
 		{"of a link", assistance.Filter{Link: &link}, []int{2}},
 		{"of a status", assistance.Filter{Status: assistance.Preserved}, []int{3}},
 		{"of a party", assistance.Filter{Requesting: &us}, []int{5, 3, 2, 1}},
+		{"of the others", assistance.Filter{Not: &us}, []int{4}},
 		{"before", assistance.Filter{Before: 400}, []int{3, 2, 1}},
 		{"with a limit", assistance.Filter{Limit: 2}, []int{5, 4}},
 	} {
@@ -86,6 +87,7 @@ func dues(b *bench) {
 	us, them, thread := arvenia(), kestria(), one.Thread
 	same(b, "all, earliest first", get(assistance.DueFilter{}), []assistance.Due{second[0], second[1], first[0], first[1]})
 	same(b, "of a party", get(assistance.DueFilter{By: &us}), []assistance.Due{second[1], first[1]})
+	same(b, "of the others", get(assistance.DueFilter{Not: &them}), []assistance.Due{second[1], first[1]})
 	same(b, "of a desk", get(assistance.DueFilter{By: &them, Desk: "desk"}), []assistance.Due{second[0], first[0]})
 	same(b, "of another desk", get(assistance.DueFilter{By: &them, Desk: "other"}), nil)
 	same(b, "of a thread", get(assistance.DueFilter{Thread: &thread}), first)

@@ -1,0 +1,235 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"entente/envelope"
+	"entente/internal/actor"
+	"entente/internal/assistance"
+	"entente/internal/fault"
+	"entente/internal/flow"
+	"entente/statement"
+)
+
+// Requester is the house's acts about requests for assistance.
+type Requester interface {
+	Ask(ctx context.Context, who actor.Actor, d flow.RequestDraft, p flow.Progress) (flow.Asked, error)
+	Reply(ctx context.Context, who actor.Actor, name string, d flow.RequestDraft, p flow.Progress) (statement.Commitment, error)
+	Requests(ctx context.Context, who actor.Actor, f assistance.Filter) ([]flow.RequestView, error)
+	Request(ctx context.Context, who actor.Actor, name string) (flow.RequestDetail, error)
+	Dues(ctx context.Context, who actor.Actor, f assistance.DueFilter) ([]flow.DueView, error)
+}
+
+type requestsIn struct {
+	Box    string     `query:"box" doc:"in for what peers asked, out for what we asked; both without it."`
+	Link   string     `query:"link" doc:"Only those of one link."`
+	Status string     `query:"status" doc:"Only those in one status."`
+	Before *time.Time `query:"before" doc:"Only those received before this instant."`
+	Limit  int        `query:"limit" doc:"At most so many; 50 without it, 500 at most."`
+}
+
+func (d *Door) requests(ctx context.Context, who actor.Actor, in requestsIn) (List[Request], error) {
+	limit, err := limitOf(in.Limit)
+	if err != nil {
+		return List[Request]{}, err
+	}
+	f := assistance.Filter{Status: assistance.Status(in.Status), Limit: limit}
+	if f.Link, err = d.linkID(ctx, who, in.Link); err != nil {
+		return List[Request]{}, err
+	}
+	self := d.house.Self().ID
+	switch in.Box {
+	case "":
+	case "in":
+		f.Not = &self
+	case "out":
+		f.Requesting = &self
+	default:
+		return List[Request]{}, fault.New(fault.Invalid, "box", "The box is in, out, or not named at all.")
+	}
+	if in.Before != nil {
+		f.Before = in.Before.UnixMicro()
+	}
+	views, err := d.house.Requests(ctx, who, f)
+	if err != nil {
+		return List[Request]{}, err
+	}
+	out := List[Request]{Items: []Request{}}
+	for _, v := range views {
+		out.Items = append(out.Items, requestOf(v))
+	}
+	if n := len(views); n >= limit && views[n-1].Received != 0 {
+		out.Next = instant(views[n-1].Received).Format(time.RFC3339Nano)
+	}
+	return out, nil
+}
+
+type requestIn struct {
+	Request string `path:"request" doc:"Its number, or the commitment of its first statement, or a prefix of at least 8 digits of that."`
+}
+
+func (d *Door) request(ctx context.Context, who actor.Actor, in requestIn) (RequestDetail, error) {
+	v, err := d.house.Request(ctx, who, in.Request)
+	if err != nil {
+		return RequestDetail{}, err
+	}
+	out := RequestDetail{Request: requestOf(v.RequestView), Label: labelOf(v.Label), Expired: v.Expired, Form: linesOf(v.Form), Timeline: []RequestWord{}}
+	for _, w := range v.Timeline {
+		out.Timeline = append(out.Timeline, RequestWord{Statement: statementOf(w.StatementView), Label: labelOf(w.Label), Form: linesOf(w.Form)})
+	}
+	return out, nil
+}
+
+type duesIn struct {
+	Of    string     `query:"of" doc:"us for what we owe, them for what peers owe; both without it."`
+	Desk  string     `query:"desk" doc:"Only what one desk owes, by its id."`
+	Until *time.Time `query:"until" doc:"Only what is due at or before this instant."`
+	Limit int        `query:"limit" doc:"At most so many; 50 without it, 500 at most."`
+}
+
+func (d *Door) dues(ctx context.Context, who actor.Actor, in duesIn) (List[Due], error) {
+	limit, err := limitOf(in.Limit)
+	if err != nil {
+		return List[Due]{}, err
+	}
+	f := assistance.DueFilter{Desk: in.Desk, Limit: limit}
+	self := d.house.Self().ID
+	switch in.Of {
+	case "":
+	case "us":
+		f.By = &self
+	case "them":
+		f.Not = &self
+	default:
+		return List[Due]{}, fault.New(fault.Invalid, "of", "Name us, them, or neither.")
+	}
+	if in.Until != nil {
+		f.Until = in.Until.UnixMicro()
+	}
+	views, err := d.house.Dues(ctx, who, f)
+	if err != nil {
+		return List[Due]{}, err
+	}
+	out := List[Due]{Items: []Due{}}
+	for _, v := range views {
+		out.Items = append(out.Items, dueOf(v))
+	}
+	return out, nil
+}
+
+// askRoute and replyRoute take a draft and files, as sendRoute does.
+func askRoute() operation {
+	return draftRoute[None]("/requests", "ask", "Send a request for assistance, with its files", func(d *Door, ctx context.Context, who actor.Actor, _ *http.Request, o outgoing, p flow.Progress) (Asked, error) {
+		link, err := d.house.LinkID(ctx, who, o.Link)
+		if err != nil {
+			return Asked{}, err
+		}
+		draft, err := requestDraft(o)
+		if err != nil {
+			return Asked{}, err
+		}
+		draft.Link = link
+		asked, err := d.house.Ask(ctx, who, draft, p)
+		return Asked{Statement: asked.Statement, Number: asked.Number, Warnings: append([]string{}, asked.Warnings...)}, err
+	})
+}
+
+func replyRoute() operation {
+	return draftRoute[requestIn]("/requests/{request}/statements", "reply", "Say something in the thread of a request, with files", func(d *Door, ctx context.Context, who actor.Actor, r *http.Request, o outgoing, p flow.Progress) (Said, error) {
+		draft, err := requestDraft(o)
+		if err != nil {
+			return Said{}, err
+		}
+		c, err := d.house.Reply(ctx, who, r.PathValue("request"), draft, p)
+		return Said{Statement: c}, err
+	})
+}
+
+// requestDraft takes of a draft what a request has; lane, thread and references follow from it.
+func requestDraft(o outgoing) (flow.RequestDraft, error) {
+	out := flow.RequestDraft{Kind: o.Kind, Zone: o.Zone, Urgency: o.Urgency, Marking: o.Marking, Body: o.Body, Files: o.files, Registered: o.Registered}
+	if o.Thread != nil || len(o.Refs) > 0 || o.Lane != "" && o.Lane != statement.Assistance {
+		return out, fault.New(fault.Invalid, "draft", "Leave out lane, thread and refs: they follow from the request.")
+	}
+	if len(o.Face) > 0 {
+		if err := envelope.Unmarshal(o.Face, &out.Face); err != nil {
+			return out, fault.Wrap(fault.Invalid, "face", "The face is not an object.", err)
+		}
+	}
+	if o.ReplyBy != nil {
+		at := o.ReplyBy.UnixMicro()
+		out.ReplyBy = &at
+	}
+	return out, nil
+}
+
+type formIn struct {
+	Kind string `path:"kind"`
+}
+
+func (d *Door) forms(context.Context, actor.Actor, None) (List[FormKind], error) {
+	out := List[FormKind]{Items: []FormKind{}}
+	for _, k := range statement.FormKinds(statement.KindsEdition) {
+		out.Items = append(out.Items, FormKind{Kind: k.Name, Series: k.Series, Label: labelOf(k.Label)})
+	}
+	return out, nil
+}
+
+func (d *Door) form(_ context.Context, _ actor.Actor, in formIn) (FormKind, error) {
+	k, ok := statement.FormKindOf(statement.KindsEdition, in.Kind)
+	if !ok {
+		return FormKind{}, fault.New(fault.NotFound, "form", "There is no form of this kind; see \"entente request form\".")
+	}
+	return FormKind{Kind: k.Name, Series: k.Series, Label: labelOf(k.Label), Face: formOf(k.Face()), Body: formOf(k.Body())}, nil
+}
+
+func formOf(form statement.Form) []FormField {
+	fields := []FormField{}
+	for _, f := range form {
+		field := FormField{Name: f.Name, Type: string(f.Type), Required: f.Required, Many: f.Many, Max: f.Max, Source: f.Source, Label: labelOf(f.Label), Hint: labelOf(f.Hint)}
+		for _, c := range f.Codes {
+			field.Codes = append(field.Codes, FormCode{Code: c.Name, Label: labelOf(c.Words)})
+		}
+		if f.Type == statement.FieldGroup {
+			field.Fields = formOf(f.Fields)
+		}
+		fields = append(fields, field)
+	}
+	return fields
+}
+
+func labelOf(w statement.Words) Label { return Label{EN: w.EN, ZH: w.ZH} }
+
+func linesOf(printed []assistance.Printed) []FormLine {
+	lines := []FormLine{}
+	for _, p := range printed {
+		lines = append(lines, FormLine{Depth: p.Depth, Label: labelOf(p.Label), Value: labelOf(p.Value)})
+	}
+	return lines
+}
+
+func requestOf(v flow.RequestView) Request {
+	out := Request{Number: v.Number, Statement: v.Thread, Link: v.LinkAlias, Kind: v.Kind, Ours: v.Ours, Requesting: v.Requesting, Requested: v.Requested,
+		Urgency: v.Urgency, Status: string(v.Status), Received: maybe(v.Received), Changed: maybe(v.Changed), Confidential: v.Quiet, Due: []Due{}}
+	for _, due := range v.Dues {
+		out.Due = append(out.Due, dueOf(due))
+	}
+	return out
+}
+
+func dueOf(v flow.DueView) Due {
+	return Due{Number: v.Number, Request: v.Thread, Link: v.LinkAlias, Kind: v.Kind, Status: string(v.Status), Step: v.Step, Ours: v.Ours, Desk: v.Desk,
+		Urgency: v.Urgency, Since: instant(v.From), At: instant(v.At), Escalate: instant(v.Escalate), Overdue: v.Overdue, Escalates: v.Escalates,
+		Reminder: v.Reminder, Confidential: v.Quiet}
+}
+
+// faultsOf are the faults that an incomplete draft has.
+func faultsOf(e *assistance.Incomplete) []FieldFault {
+	var out []FieldFault
+	for _, f := range e.Faults {
+		out = append(out, FieldFault{Where: f.Where, What: f.What, Write: labelOf(f.Write)})
+	}
+	return out
+}

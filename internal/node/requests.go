@@ -1,0 +1,84 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"entente/internal/api"
+	"entente/statement"
+)
+
+// What a client sends and gets about requests for assistance, as the API describes it.
+type (
+	Request       = api.Request
+	RequestDetail = api.RequestDetail
+	RequestList   = api.List[api.Request]
+	Due           = api.Due
+	Asked         = api.Asked
+	FormLine      = api.FormLine
+)
+
+// Ask sends a request for assistance with its files, which are read once. p may be nil.
+func (c *Client) Ask(ctx context.Context, d Draft, files []Upload, p Progress) (Asked, error) {
+	return upload[Asked](ctx, c, "/requests", d, files, p)
+}
+
+// Reply says something in the thread of a request, which is named by its number or by its first statement.
+func (c *Client) Reply(ctx context.Context, request string, d Draft, files []Upload, p Progress) (statement.Commitment, error) {
+	return said(upload[api.Said](ctx, c, "/requests/"+url.PathEscape(request)+"/statements", d, files, p))
+}
+
+// upload sends a draft and its files, as a stream; without files it goes in one piece.
+func upload[T any](ctx context.Context, c *Client, path string, d Draft, files []Upload, p Progress) (T, error) {
+	if len(files) == 0 {
+		var body bytes.Buffer
+		form := multipart.NewWriter(&body)
+		if err := writeForm(form, d, nil); err != nil {
+			var none T
+			return none, err
+		}
+		return stream[T](ctx, c, http.MethodPost, path, form.FormDataContentType(), &body, p)
+	}
+	body, w := io.Pipe()
+	form := multipart.NewWriter(w)
+	go func() { w.CloseWithError(writeForm(form, d, files)) }()
+	defer body.Close()
+	return stream[T](ctx, c, http.MethodPost, path, form.FormDataContentType(), body, p)
+}
+
+// RequestFilter narrows a list of requests; empty members do not narrow it.
+type RequestFilter struct {
+	Box    string // in | out
+	Link   string
+	Status string
+	Before string // the cursor of the page before
+	Limit  int
+}
+
+// Requests lists requests, newest first.
+func (c *Client) Requests(ctx context.Context, f RequestFilter) (RequestList, error) {
+	q := query("box", f.Box, "link", f.Link, "status", f.Status, "before", f.Before)
+	if f.Limit != 0 {
+		q.Set("limit", strconv.Itoa(f.Limit))
+	}
+	return get[RequestList](ctx, c, "/requests", q)
+}
+
+// Request shows a request with its timeline.
+func (c *Client) Request(ctx context.Context, name string) (RequestDetail, error) {
+	return get[RequestDetail](ctx, c, "/requests/"+url.PathEscape(name), nil)
+}
+
+// Due lists the clocks that run: of is us, them, or empty for both.
+func (c *Client) Due(ctx context.Context, of, desk string, limit int) ([]Due, error) {
+	q := query("of", of, "desk", desk)
+	if limit != 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	return items[Due](ctx, c, "/due", q)
+}
