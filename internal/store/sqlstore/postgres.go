@@ -14,7 +14,10 @@ import (
 )
 
 // postgresDB is a PostgreSQL database behind a pool of connections.
-type postgresDB struct{ pool *pgxpool.Pool }
+type postgresDB struct {
+	pool *pgxpool.Pool
+	hold *hold
+}
 
 const (
 	// poolMax is the size of the pool unless the URL gives one (pool_max_conns).
@@ -45,8 +48,7 @@ func openPostgres(ctx context.Context, url string) (*postgresDB, error) {
 	}
 	db := &postgresDB{pool: pool}
 	if err := db.prepare(ctx); err != nil {
-		pool.Close()
-		return nil, err
+		return nil, errors.Join(err, db.close())
 	}
 	return db, nil
 }
@@ -62,6 +64,9 @@ func (db *postgresDB) prepare(ctx context.Context) error {
 	}
 	if version < postgresMin || encoding != "UTF8" {
 		return fmt.Errorf("the database server has version %d and encoding %s, want at least %d and UTF8", version, encoding, postgresMin)
+	}
+	if db.hold, err = db.takeHold(ctx); err != nil {
+		return err
 	}
 	std := stdlib.OpenDBFromPool(db.pool)
 	err = migratePostgres(ctx, std)
@@ -79,7 +84,10 @@ func (db *postgresDB) scrub(context.Context) (done bool, err error) { return tru
 
 func (db *postgresDB) close() error {
 	db.pool.Close()
-	return nil
+	if db.hold == nil {
+		return nil
+	}
+	return db.hold.release()
 }
 
 func (db *postgresDB) check(ctx context.Context) error {
@@ -112,7 +120,7 @@ func (db *postgresDB) writer(ctx context.Context) (session, func(), error) {
 	if err != nil {
 		return nil, nil, postgresFault(err)
 	}
-	return &postgresConn{conn: pooled.Conn(), mark: -1}, pooled.Release, nil
+	return &postgresConn{conn: pooled.Conn(), holder: db.hold.token, mark: -1}, pooled.Release, nil
 }
 
 // pending is a statement that waits to be sent. Control statements (BEGIN, SAVEPOINT) wait for the first that does something.
@@ -128,6 +136,7 @@ type pending struct {
 type postgresConn struct {
 	conn     *pgx.Conn
 	readOnly bool
+	holder   string // the writer's: the token of this process
 	waiting  []pending
 	writes   int   // how many of those waiting are an act's
 	mark     int   // where among those waiting the savepoint stands; -1 when it was sent
@@ -257,6 +266,7 @@ func (c *postgresConn) flush(ctx context.Context) error {
 func (c *postgresConn) begin(context.Context) error {
 	c.lost = nil
 	c.queue("BEGIN ISOLATION LEVEL SERIALIZABLE")
+	c.queue(holdCheck, c.holder)
 	return nil
 }
 
@@ -359,6 +369,8 @@ func postgresFault(err error) error {
 		return doubled(err)
 	case "53100":
 		return diskFull(err)
+	case holdLost:
+		return holdFault(err)
 	}
 	return unavailable(err)
 }
