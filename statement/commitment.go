@@ -80,8 +80,14 @@ func (f File) Validate() error {
 		return envelope.Refuse("size", "%d is not within 0 to %d", f.Size, int64(MaxFileSize))
 	case f.Parcel == envelope.ID{}:
 		return envelope.Refuse("parcel", "is zero")
-	case !mediaPattern.MatchString(f.Media):
+	}
+	return CheckFile(f.Name, f.Media)
+}
+
+// CheckFile checks what a file is called: its name (CheckFileName) and its media type.
+func CheckFile(name, media string) error {
+	if !mediaPattern.MatchString(media) {
 		return envelope.Refuse("media", "is not a media type")
 	}
-	return envelope.Within("name", CheckFileName(f.Name))
+	return envelope.Within("name", CheckFileName(name))
 }

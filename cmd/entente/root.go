@@ -94,6 +94,7 @@ through its socket, but for init, restore, rebuild, verify and demo, which need 
 	root.InitDefaultHelpCmd()
 	root.SetFlagErrorFunc(flagError)
 	ownWords(root)
+	helpOf(root)
 	return root
 }
 

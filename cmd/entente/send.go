@@ -147,6 +147,10 @@ func open(paths []string) (files []node.Upload, done func(), err error) {
 		}
 	}
 	for _, path := range paths {
+		if err := statement.CheckFileName(filepath.Base(path)); err != nil {
+			done()
+			return nil, nil, fault.Wrap(fault.Invalid, "file_name", fmt.Sprintf("The file %+q cannot be sent under this name; rename it.", path), err)
+		}
 		f, err := os.Open(path)
 		if err != nil {
 			done()

@@ -51,6 +51,32 @@ func ownWords(cmd *cobra.Command) {
 	}
 }
 
+// helpOf makes the command help refuse what is no command, as the command itself is refused.
+func helpOf(root *cobra.Command) {
+	for _, help := range root.Commands() {
+		if help.Name() != "help" {
+			continue
+		}
+		help.Short, help.Long = "Show what a command does", "Show what a command does, how it is called, and its flags."
+		help.Run = nil
+		help.RunE = func(_ *cobra.Command, args []string) error {
+			cmd := root
+			for _, name := range args {
+				i := slices.IndexFunc(cmd.Commands(), func(sub *cobra.Command) bool { return sub.Name() == name || sub.HasAlias(name) })
+				switch {
+				case i < 0 && cmd.HasSubCommands():
+					return cmd.Args(cmd, []string{name})
+				case i < 0:
+					return usage("There is no command %q below %s, which is called as: %s", name, cmd.CommandPath(), strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+				}
+				cmd = cmd.Commands()[i]
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		}
+	}
+}
+
 // flagError says what is wrong with a flag, and names the nearest to an unknown one.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError

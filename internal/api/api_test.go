@@ -348,6 +348,8 @@ func TestRefusals(t *testing.T) {
 		{"a draft that is too long", "send", multi(`"` + strings.Repeat("x", api.MaxDraft) + `"`), 413, "draft"},
 		{"too many files", "send", multi(draft, many...), 413, "parts"},
 		{"a file that breaks off", "send", broken, 400, "body"},
+		{"a file with a line break in its name", "send", multi(draft, "a\nb.txt", "content"), 400, "file_name"},
+		{"a file that is a path", "send", multi(draft, `c:\b.txt`, "content"), 400, "file_name"},
 		{"a file without a name", "send", unnamed, 400, "parts"},
 		{"a draft for no link", "send", multi(strings.Replace(draft, "kestria", "nobody", 1)), 404, "link"},
 	} {

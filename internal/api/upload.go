@@ -137,6 +137,9 @@ func (d *Door) readFile(part *multipart.Part) (flow.FileDraft, Spooled, error) {
 	if err != nil {
 		media = mediaBytes
 	}
+	if err := flow.CheckFile(name, media); err != nil {
+		return flow.FileDraft{}, nil, err
+	}
 	s, err := d.op.Spool(incoming{part})
 	if err != nil {
 		return flow.FileDraft{}, s, err

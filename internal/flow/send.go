@@ -300,6 +300,9 @@ func (w *sealing) seal(ctx context.Context, who actor.Actor, text statement.Text
 		return nil, fault.New(fault.TooLarge, "files", fmt.Sprintf("A statement carries at most %d files; send the rest with another.", statement.MaxFiles))
 	}
 	for _, f := range d.Files {
+		if err := CheckFile(f.Name, f.Media); err != nil {
+			return nil, err
+		}
 		if f.Size > w.agreement.Limits.FileBytes {
 			return nil, fault.New(fault.TooLarge, "file_size", fmt.Sprintf("A file may have at most %d bytes on this link.", w.agreement.Limits.FileBytes))
 		}
@@ -351,6 +354,15 @@ func (w *sealing) seal(ctx context.Context, who actor.Actor, text statement.Text
 		r.row.Thread = *text.Thread
 	}
 	return r, nil
+}
+
+// CheckFile refuses a file that cannot be sent under this name and media type: a door asks before it takes a file in, and
+// nothing is sealed of a statement that has one.
+func CheckFile(name, media string) error {
+	if err := statement.CheckFile(name, media); err != nil {
+		return fault.Wrap(fault.Invalid, "file_name", fmt.Sprintf("The file %+q cannot be sent so: %s; give it another name.", name, plain(err)), err)
+	}
+	return nil
 }
 
 // plain gives the words of a format error, which name what is wrong and where, and nothing else.
