@@ -365,7 +365,7 @@ func postgresFault(err error) error {
 	switch e.Code {
 	case "40001", "40P01":
 		return fmt.Errorf("%w: %w", errSerialization, err)
-	case "23505":
+	case "23505", "21000": // of a row twice in one statement, too
 		return doubled(err)
 	case "53100":
 		return diskFull(err)
