@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,7 @@ and removed after it; no node of yours is touched.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.benchStatementsCommand(), a.benchReadyCommand(), a.benchLedgerCommand(), a.benchTransferCommand())
+	cmd.AddCommand(a.benchStatementsCommand(), a.benchReadyCommand(), a.benchLedgerCommand(), a.benchTransferCommand(), a.benchIdleCommand())
 	return cmd
 }
 
@@ -178,6 +179,43 @@ the same bytes over HTTPS and one from file to file, both with fsync.`,
 		}),
 	}
 	cmd.Flags().StringVar(&bytes, "bytes", "256M", "how large the file is; K, M and G may follow the number")
+	return cmd
+}
+
+func (a *app) benchIdleCommand() *cobra.Command {
+	var links int
+	var during time.Duration
+	cmd := &cobra.Command{
+		Use:   "idle",
+		Short: "Measure what many idle links take of processor and memory",
+		Long: `Make a node with many links on which nothing is said, and measure what its process takes of one core and of memory: with
+peers that cannot be reached while our ledgers wait for their cosignature, with peers that can be reached, with peers that poll
+the node, and with peers that the node has to poll. Beside it stands the same for a node without links.`,
+		Args: cobra.NoArgs,
+		PreRunE: func(*cobra.Command, []string) error {
+			if during < time.Second {
+				return usage("Give --for as a time of at least 1s.")
+			}
+			return atLeast(1, "links", int64(links))
+		},
+		RunE: a.measure(func(ctx context.Context, o bench.Options, end func()) error {
+			r, err := bench.MeasureIdle(ctx, o, links, during)
+			end()
+			if err != nil {
+				return err
+			}
+			return a.print(r, func(w io.Writer) {
+				t := newTable("PEERS", "LINKS", "OF ONE CORE", "RESIDENT", "PEAK")
+				t.row("none", "0", fmt.Sprintf("%.2f%%", 1e2*r.Floor), "", "")
+				for _, k := range r.Kinds {
+					t.row(k.Peers, fmt.Sprint(r.Links), fmt.Sprintf("%.2f%%", 1e2*k.Share), size(k.Resident), size(k.Peak))
+				}
+				t.write(w)
+			})
+		}),
+	}
+	cmd.Flags().IntVar(&links, "links", 1000, "how many links the node has")
+	cmd.Flags().DurationVar(&during, "for", time.Minute, "how long each kind of peers is measured")
 	return cmd
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"testing"
+	"time"
 
 	"entente/internal/bench"
 	"entente/internal/node"
@@ -93,6 +94,21 @@ func TestTransfer(t *testing.T) {
 	}
 	if r.EndToEnd <= 0 || r.Plain <= 0 || r.Sealing < r.EndToEnd || r.Writing <= 0 {
 		t.Errorf("figures do not fit each other: %+v", r)
+	}
+}
+
+func TestIdle(t *testing.T) {
+	r, err := bench.MeasureIdle(t.Context(), options(t), 3, 2*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Kinds) != len(bench.IdlePeers()) || r.Links != 3 {
+		t.Errorf("it measured %+v", r)
+	}
+	for _, k := range r.Kinds {
+		if k.Resident <= 0 || k.Peak < k.Resident {
+			t.Errorf("figures do not fit each other: %+v", k)
+		}
 	}
 }
 

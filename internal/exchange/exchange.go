@@ -23,6 +23,13 @@ type Link struct {
 	PeerEpoch uint32
 }
 
+// Address is where the peer of a link is reached.
+type Address struct {
+	Link     statement.LinkID
+	Alias    string
+	Endpoint string
+}
+
 // Invitation is a pairing that this node offered, or one that it was offered and has answered by a file: one token, one attempt.
 type Invitation struct {
 	TokenHash envelope.Hash

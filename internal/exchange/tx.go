@@ -18,6 +18,10 @@ type LinkTx interface {
 	PutLink(ctx context.Context, l Link) error                                  // insert or update by ID
 	Link(ctx context.Context, id statement.LinkID) (Link, error)
 	Links(ctx context.Context) ([]Link, error) // by alias
+	// Addresses are those of all links whose peer can be reached, by alias.
+	Addresses(ctx context.Context) ([]Address, error)
+	// Unended are the links on which a parcel of the peer is arriving or received, and so not at its end.
+	Unended(ctx context.Context) ([]Link, error)
 	PutInvitation(ctx context.Context, i Invitation) error
 	Invitation(ctx context.Context, token envelope.Hash) (Invitation, error)
 	Meta(ctx context.Context, key string) ([]byte, error) // nil if unset
@@ -140,6 +144,8 @@ type LedgerTx interface {
 	// HashReader reads tree hashes by stored-hash index (ledger.HashPlace), many in one query.
 	HashReader(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) tlog.HashReader
 
+	// Uncosigned are the links whose own ledger (p's) has leaves that the peer has not cosigned.
+	Uncosigned(ctx context.Context, p party.ID) ([]statement.LinkID, error)
 	// Unwitnessed are the links whose own ledger (p's) the peer has cosigned further than this witness, by name.
 	Unwitnessed(ctx context.Context, p party.ID, witness string) ([]Link, error)
 	PutWitnessed(ctx context.Context, w Witnessed) error

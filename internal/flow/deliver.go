@@ -502,9 +502,12 @@ func (h *House) land(d Delivery, wait time.Duration) {
 	}
 }
 
+// lookAgain is how long a link that nobody wakes is left alone.
+const lookAgain = 5 * time.Minute
+
 // NextDue is when to look again at the latest.
 func (h *House) NextDue(ctx context.Context, link statement.LinkID) (time.Time, error) {
-	next := h.now() + (time.Minute).Microseconds()
+	next := h.now() + lookAgain.Microseconds()
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
 		try, err := tx.NextTry(ctx, link, h.self)
 		if notFound(err) {
@@ -515,7 +518,7 @@ func (h *House) NextDue(ctx context.Context, link statement.LinkID) (time.Time, 
 	})
 	s := h.link(link)
 	s.mu.Lock()
-	if (s.round || len(s.wants) > 0) && s.roundAfter > 0 {
+	if s.roundAfter > h.now() || (s.round || len(s.wants) > 0) && s.roundAfter > 0 {
 		next = min(next, s.roundAfter)
 	}
 	s.mu.Unlock()
@@ -541,28 +544,19 @@ func (h *House) CheckpointLoop(ctx context.Context, every time.Duration) error {
 // StartRounds makes a round due on every link whose ledger has leaves that the peer has not cosigned.
 func (h *House) StartRounds(ctx context.Context) error {
 	var due []statement.LinkID
-	err := h.cfg.Store.View(ctx, func(tx Tx) error {
-		links, err := tx.Links(ctx)
-		if err != nil {
-			return err
-		}
-		for _, l := range links {
-			log, err := tx.Log(ctx, l.ID, h.self, l.OwnEpoch)
-			if err != nil {
-				return err
-			}
-			if log.Size > log.CosignedSize {
-				due = append(due, l.ID)
-			}
-		}
-		return nil
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		due, err = tx.Uncosigned(ctx, h.self)
+		return err
 	})
 	for _, id := range due {
 		s := h.link(id)
 		s.mu.Lock()
 		s.round = true
+		rests := s.roundAfter > h.now() // NextDue says until when
 		s.mu.Unlock()
-		s.signal()
+		if !rests {
+			s.signal()
+		}
 	}
 	return err
 }

@@ -133,6 +133,15 @@ func (h *House) linkRows(ctx context.Context) (links []exchange.Link, err error)
 	return links, err
 }
 
+// Addresses are where the peers of our links are reached, of those that can be.
+func (h *House) Addresses(ctx context.Context) (list []exchange.Address, err error) {
+	err = h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		list, err = tx.Addresses(ctx)
+		return err
+	})
+	return list, err
+}
+
 // PeerChain is the verified identity chain of a link's peer.
 func (h *House) PeerChain(ctx context.Context, link statement.LinkID) (*party.Chain, error) {
 	if known, ok := h.links.Load(link); ok { // nothing is remembered of a link that a stranger makes up

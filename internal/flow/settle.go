@@ -440,7 +440,20 @@ func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Hea
 
 // Expire refuses, with a signed receipt that uses up its sequence, what began to arrive and did not come whole in time.
 func (h *House) Expire(ctx context.Context) error {
-	links, err := h.linkRows(ctx)
+	h.links.Range(func(key, value any) bool {
+		s := value.(*linkState)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.leftover) > 0 {
+			h.dirty.Store(key, true)
+		}
+		return true
+	})
+	var links []exchange.Link
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		links, err = tx.Unended(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"entente/envelope"
 	"entente/internal/actor"
+	"entente/internal/exchange"
 	"entente/internal/flow"
 	"entente/parcel"
 	"entente/party"
@@ -20,7 +21,7 @@ import (
 // House is what this door asks of the house; *flow.House satisfies it.
 type House interface {
 	Self() *party.Chain
-	Links(ctx context.Context, who actor.Actor) ([]flow.LinkView, error)
+	Addresses(ctx context.Context) ([]exchange.Address, error) // of the links whose peers can be reached
 	PeerChain(ctx context.Context, link statement.LinkID) (*party.Chain, error)
 	PeerEndpoint(ctx context.Context, link statement.LinkID) (string, error) // empty: only it can reach us
 	Reachable() bool                                                         // whether peers are told where we answer

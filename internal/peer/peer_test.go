@@ -280,10 +280,15 @@ func (h *house) got() []string {
 
 func (h *house) Self() *party.Chain { return h.self }
 
-func (h *house) Links(context.Context, actor.Actor) ([]flow.LinkView, error) {
+func (h *house) Addresses(context.Context) (list []exchange.Address, _ error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Clone(h.views), nil
+	for _, v := range h.views {
+		if v.Endpoint != "" {
+			list = append(list, exchange.Address{Link: v.ID, Alias: v.Alias, Endpoint: v.Endpoint})
+		}
+	}
+	return list, nil
 }
 
 func (h *house) PeerChain(_ context.Context, link statement.LinkID) (*party.Chain, error) {

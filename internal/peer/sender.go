@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"entente/internal/actor"
 	"entente/internal/fault"
 	"entente/internal/flow"
 	"entente/parcel"
@@ -22,7 +21,7 @@ const (
 
 	lookAgain = 5 * time.Second // for links that are new
 	minWait   = 50 * time.Millisecond
-	maxWait   = time.Minute
+	maxWait   = 5 * time.Minute
 	minPause  = 200 * time.Millisecond // after a failure; doubled with each more
 	maxPause  = 5 * time.Second
 )
@@ -61,21 +60,18 @@ func (s *Sender) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		links, err := s.house.Links(ctx, actor.System())
+		addresses, err := s.house.Addresses(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
 			s.log.ErrorContext(ctx, "the links to deliver to could not be listed", "err", err)
 		}
 		failing = err != nil
-		for _, view := range links {
-			if view.Endpoint == "" {
-				continue
-			}
-			l, ok := running[view.ID]
+		for _, a := range addresses {
+			l, ok := running[a.Link]
 			if !ok {
-				l = &linkSender{Sender: s, id: view.ID, alias: view.Alias, done: make(chan outcome, maxBulk+2*(maxTaking+1))}
-				running[view.ID] = l
+				l = &linkSender{Sender: s, id: a.Link, alias: a.Alias, done: make(chan outcome, maxBulk+2*(maxTaking+1))}
+				running[a.Link] = l
 			}
-			l.endpoint.Store(&view.Endpoint)
+			l.endpoint.Store(&a.Endpoint)
 			if !ok {
 				loops.Go(func() { l.run(ctx) })
 			}

@@ -45,6 +45,13 @@ func (t *tx) Logs(ctx context.Context, link statement.LinkID) ([]exchange.Log, e
 	return list(ctx, t, scanLog, `SELECT `+logColumns+` FROM logs WHERE link = $1 ORDER BY party, epoch`, link[:])
 }
 
+// Uncosigned implements exchange.LedgerTx.
+func (t *tx) Uncosigned(ctx context.Context, p party.ID) ([]statement.LinkID, error) {
+	return list(ctx, t, func(r rows, id *statement.LinkID) error { return r.Scan(fixed{id[:]}) }, `SELECT id FROM links WHERE EXISTS (
+		SELECT 1 FROM logs WHERE logs.link = links.id AND logs.party = $1 AND logs.epoch = links.own_epoch AND logs.size > logs.cosigned_size)
+		ORDER BY alias`, p[:])
+}
+
 // Unwitnessed implements exchange.LedgerTx.
 func (t *tx) Unwitnessed(ctx context.Context, p party.ID, witness string) ([]exchange.Link, error) {
 	return list(ctx, t, scanLink, `SELECT `+linkColumns+` FROM links WHERE EXISTS (SELECT 1 FROM logs

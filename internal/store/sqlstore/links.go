@@ -52,6 +52,19 @@ func (t *tx) Links(ctx context.Context) ([]exchange.Link, error) {
 	return list(ctx, t, scanLink, `SELECT `+linkColumns+` FROM links ORDER BY alias`)
 }
 
+// Addresses implements exchange.LinkTx.
+func (t *tx) Addresses(ctx context.Context) ([]exchange.Address, error) {
+	return list(ctx, t, func(r rows, a *exchange.Address) error { return r.Scan(fixed{a.Link[:]}, &a.Alias, &a.Endpoint) },
+		`SELECT id, alias, endpoint FROM links WHERE endpoint <> '' ORDER BY alias`)
+}
+
+// Unended implements exchange.LinkTx.
+func (t *tx) Unended(ctx context.Context) ([]exchange.Link, error) {
+	return list(ctx, t, scanLink, `SELECT `+linkColumns+` FROM links WHERE EXISTS (SELECT 1 FROM parcels
+		WHERE parcels.link = links.id AND parcels.author = links.peer AND parcels.state IN ('arriving', 'received') AND parcels.live = 1)
+		ORDER BY alias`)
+}
+
 // PutInvitation implements exchange.LinkTx.
 func (t *tx) PutInvitation(ctx context.Context, i exchange.Invitation) error {
 	return t.write(ctx, `

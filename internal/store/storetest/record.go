@@ -336,6 +336,21 @@ func logs(b *bench) {
 		[]exchange.Log{own, first, l})
 }
 
+func uncosigned(b *bench) {
+	links := func(ctx context.Context, tx flow.Tx) ([]statement.LinkID, error) {
+		return tx.Uncosigned(ctx, arvenia())
+	}
+	log := func(p party.ID, epoch uint32, size, cosigned int64) exchange.Log {
+		return exchange.Log{Link: theLink(), Party: p, Epoch: epoch, Size: size, CosignedSize: cosigned}
+	}
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		return errors.Join(tx.PutLink(ctx, someLink()), tx.PutLog(ctx, log(arvenia(), 1, 5, 5)), tx.PutLog(ctx, log(arvenia(), 7, 5, 0)), tx.PutLog(ctx, log(kestria(), 1, 5, 0)))
+	})
+	same(b, "links when all is cosigned in the epoch that is open", read(b, links), nil)
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutLog(ctx, log(arvenia(), 1, 6, 5)) })
+	same(b, "links when a leaf waits", read(b, links), []statement.LinkID{theLink()})
+}
+
 func witnessed(b *bench) {
 	const one, other = "one.example+00000001", "other.example+00000002"
 	link, late := someLink(), someLink()

@@ -30,8 +30,8 @@ func Conformance(t *testing.T, open func(t *testing.T) flow.Store) {
 		{"Due", due}, {"Registered", registered}, {"Segments", segments}, {"Receipts", receipts}, {"ReceiptAbove", receiptAbove},
 		{"Statements", statements}, {"StatementLists", statementLists}, {"Bodies", bodies}, {"Files", files}, {"Aged", aged}, {"ErasingFiles", erasingFiles},
 		{"Columns", columns}, {"ColumnsInOrder", columnsInOrder}, {"DropFolded", dropFolded},
-		{"Logs", logs}, {"Witnessed", witnessed}, {"Leaves", leaves}, {"HashReader", hashReader}, {"Documents", documents},
-		{"Requests", requests}, {"Dues", dues}, {"Numbers", numbers},
+		{"Logs", logs}, {"Uncosigned", uncosigned}, {"Witnessed", witnessed}, {"Unended", unended}, {"Leaves", leaves}, {"HashReader", hashReader},
+		{"Documents", documents}, {"Requests", requests}, {"Dues", dues}, {"Numbers", numbers},
 		{"Evidence", evidence}, {"Audits", audits}, {"Figures", figures},
 		{"RollbackLeavesNothing", rollbackLeavesNothing}, {"SavepointIsolation", savepointIsolation},
 		{"Panic", panicking}, {"LostActStaysLost", lostActStaysLost}, {"CancelledBeforeStart", cancelledBeforeStart},
@@ -163,6 +163,8 @@ func links(b *bench) {
 	l.Alias = "kestria"
 	same(b, "links by alias", read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Link, error) { return tx.Links(ctx) }),
 		[]exchange.Link{m, l})
+	same(b, "addresses", read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Address, error) { return tx.Addresses(ctx) }),
+		[]exchange.Address{{Link: m.ID, Alias: m.Alias, Endpoint: m.Endpoint}})
 }
 
 func invitations(b *bench) {

@@ -10,6 +10,7 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/party"
 	"entente/statement"
 )
 
@@ -398,4 +399,29 @@ func hostileNumbers(b *bench) {
 	absent(b, func(ctx context.Context, tx flow.Tx) (exchange.Parcel, error) {
 		return tx.ParcelAt(ctx, theLink(), arvenia(), math.MaxUint32, statement.Hotline, math.MaxUint64)
 	})
+}
+
+func unended(b *bench) {
+	links := func(ctx context.Context, tx flow.Tx) ([]exchange.Link, error) { return tx.Unended(ctx) }
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutLink(ctx, someLink()) })
+	for i, c := range []struct {
+		author party.ID
+		state  exchange.ParcelState
+		want   bool
+	}{
+		{arvenia(), exchange.Sending, false}, {arvenia(), exchange.Received, false}, {kestria(), exchange.Opened, false},
+		{kestria(), exchange.Arriving, true}, {kestria(), exchange.Received, true},
+	} {
+		p := someParcel(i + 1)
+		p.Author, p.State = c.author, c.state
+		b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutParcels(ctx, p) })
+		var want []exchange.Link
+		if c.want {
+			want = []exchange.Link{someLink()}
+		}
+		same(b, fmt.Sprintf("links, %s of %x", c.state, c.author[:1]), read(b, links), want)
+		p.State, p.Content = exchange.Opened, nil
+		b.update(func(ctx context.Context, tx flow.Tx) error { return tx.UpdateParcels(ctx, p) })
+		same(b, "links, when it has ended", read(b, links), nil)
+	}
 }
