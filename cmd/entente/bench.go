@@ -184,7 +184,7 @@ the same bytes over HTTPS and one from file to file, both with fsync.`,
 
 func (a *app) benchIdleCommand() *cobra.Command {
 	var links int
-	var during time.Duration
+	var settle, during time.Duration
 	cmd := &cobra.Command{
 		Use:   "idle",
 		Short: "Measure what many idle links take of processor and memory",
@@ -193,13 +193,13 @@ peers that cannot be reached while our ledgers wait for their cosignature, with 
 the node, and with peers that the node has to poll. Beside it stands the same for a node without links.`,
 		Args: cobra.NoArgs,
 		PreRunE: func(*cobra.Command, []string) error {
-			if during < time.Second {
-				return usage("Give --for as a time of at least 1s.")
+			if during < time.Second || settle < 0 {
+				return usage("Give --for as a time of at least 1s, and --settle as one of at least 0s.")
 			}
 			return atLeast(1, "links", int64(links))
 		},
 		RunE: a.measure(func(ctx context.Context, o bench.Options, end func()) error {
-			r, err := bench.MeasureIdle(ctx, o, links, during)
+			r, err := bench.MeasureIdle(ctx, o, links, settle, during)
 			end()
 			if err != nil {
 				return err
@@ -215,6 +215,7 @@ the node, and with peers that the node has to poll. Beside it stands the same fo
 		}),
 	}
 	cmd.Flags().IntVar(&links, "links", 1000, "how many links the node has")
+	cmd.Flags().DurationVar(&settle, "settle", time.Minute, "how long a node runs before it is measured")
 	cmd.Flags().DurationVar(&during, "for", time.Minute, "how long each kind of peers is measured")
 	return cmd
 }

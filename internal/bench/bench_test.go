@@ -98,7 +98,7 @@ func TestTransfer(t *testing.T) {
 }
 
 func TestIdle(t *testing.T) {
-	r, err := bench.MeasureIdle(t.Context(), options(t), 3, 2*time.Second)
+	r, err := bench.MeasureIdle(t.Context(), options(t), 3, time.Second, 2*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,17 +36,17 @@ type IdleShare struct {
 // those that poll the node, and those that the node polls.
 func IdlePeers() []string { return []string{"unreachable", "reachable", "polling us", "polled by us"} }
 
-// MeasureIdle measures for the given time what a node with so many links uses, for each kind of peers, after it has run as long
-// already: connections are made and first tries are over.
-func MeasureIdle(ctx context.Context, o Options, links int, during time.Duration) (Idle, error) {
+// MeasureIdle measures for the time during what a node with so many links uses, for each kind of peers, once it has run for the
+// time settle: connections are made then, and first tries are over.
+func MeasureIdle(ctx context.Context, o Options, links int, settle, during time.Duration) (Idle, error) {
 	r := Idle{Machine: machine(), Links: links, Seconds: during.Seconds()}
-	none, err := o.idle(ctx, "reachable", 0, during)
+	none, err := o.idle(ctx, "reachable", 0, settle, during)
 	if err != nil {
 		return r, err
 	}
 	r.Floor = none.Share
 	for _, peers := range IdlePeers() {
-		share, err := o.idle(ctx, peers, links, during)
+		share, err := o.idle(ctx, peers, links, settle, during)
 		if err != nil {
 			return r, err
 		}
@@ -56,7 +56,7 @@ func MeasureIdle(ctx context.Context, o Options, links int, during time.Duration
 }
 
 // idle measures one node with one kind of peers.
-func (o Options) idle(ctx context.Context, peers string, links int, during time.Duration) (share IdleShare, err error) {
+func (o Options) idle(ctx context.Context, peers string, links int, settle, during time.Duration) (share IdleShare, err error) {
 	err = o.within(func(dir string) (err error) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -109,14 +109,14 @@ func (o Options) idle(ctx context.Context, peers string, links int, during time.
 			stop()
 			err = errors.Join(err, <-ended)
 		}()
-		share, err = o.watch(ctx, s, peers, during)
+		share, err = o.watch(ctx, s, peers, settle, during)
 		return err
 	})
 	return share, err
 }
 
 // watch measures a node that runs.
-func (o Options) watch(ctx context.Context, s *side, peers string, during time.Duration) (IdleShare, error) {
+func (o Options) watch(ctx context.Context, s *side, peers string, settle, during time.Duration) (IdleShare, error) {
 	what := "measuring: " + peers
 	pause := func(d time.Duration, from, of int64) error {
 		for i := range int64(d / time.Second) {
@@ -131,13 +131,13 @@ func (o Options) watch(ctx context.Context, s *side, peers string, during time.D
 		}
 		return nil
 	}
-	total := int64(2 * during / time.Second)
-	if err := pause(during, 0, total); err != nil {
+	total := int64((settle + during) / time.Second)
+	if err := pause(settle, 0, total); err != nil {
 		return IdleShare{}, err
 	}
 	pid := s.process.Process.Pid
 	before, begun := cpu(pid), time.Now()
-	if err := pause(during, total/2, total); err != nil {
+	if err := pause(during, int64(settle/time.Second), total); err != nil {
 		return IdleShare{}, err
 	}
 	used := cpu(pid) - before

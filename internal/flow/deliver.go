@@ -283,13 +283,17 @@ func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange
 	if old > size || size == 0 {
 		return nil
 	}
-	signers, err := h.cfg.Keys.LogSigners(origin)
-	if err != nil {
-		return err
-	}
-	c, err := ledger.SignCheckpoint(origin, size, root, signers...)
-	if err != nil {
-		return err
+	s.mu.Lock()
+	c := s.shown
+	s.mu.Unlock()
+	if c == nil || c.Origin != origin || c.Size != size || c.Root != root { // else a peer that is away was to see it before
+		signers, err := h.cfg.Keys.LogSigners(origin)
+		if err != nil {
+			return err
+		}
+		if c, err = ledger.SignCheckpoint(origin, size, root, signers...); err != nil {
+			return err
+		}
 	}
 	add.Note = c.Note
 	d.add(parcel.Frame{Kind: parcel.FrameCheckpoint, Payload: add.Encode()})

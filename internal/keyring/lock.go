@@ -153,7 +153,7 @@ func (l Lock) key(d derivation) ([]byte, error) {
 func readKeyFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "key_file", "The key file cannot be read.", err)
+		return nil, fault.Wrap(fault.Unavailable, "key_file", "The key file cannot be read; put it back where it was, or say with the setting key_file where it is.", err)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return nil, fault.New(fault.Forbidden, "key_file_mode",
@@ -161,7 +161,7 @@ func readKeyFile(path string) ([]byte, error) {
 	}
 	data, err := readBounded(path, 2*seedSize+2)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "key_file", "The key file cannot be read.", err)
+		return nil, fault.Wrap(fault.Unavailable, "key_file", "The key file cannot be read; put it back where it was, or say with the setting key_file where it is.", err)
 	}
 	data = bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
 	key := make([]byte, hex.DecodedLen(len(data)))

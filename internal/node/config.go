@@ -106,7 +106,7 @@ func LoadConfig(data string, flags map[string]string, env func(string) (string, 
 	path := filepath.Join(data, ConfigFile)
 	text, err := os.ReadFile(path)
 	if err != nil && !os.IsNotExist(err) {
-		return c, fault.Wrap(fault.Unavailable, "config", "The file "+path+" cannot be read.", err)
+		return c, fault.Wrap(fault.Unavailable, "config", "The file "+path+" cannot be read; run this as the user whose node it is.", err)
 	}
 	file, err := parseConfig(path, string(text))
 	if err != nil {

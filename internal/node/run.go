@@ -256,7 +256,7 @@ func (n *Node) listen(ctx context.Context) (doors []door, err error) {
 	take := func(network, address string) (net.Listener, error) {
 		l, err := (&net.ListenConfig{}).Listen(ctx, network, address)
 		if err != nil {
-			return nil, fault.Wrap(fault.Unavailable, "listen", "The node cannot listen on "+address+".", err)
+			return nil, fault.Wrap(fault.Unavailable, "listen", "The node cannot listen on "+address+". Stop what listens there, or change the setting.", err)
 		}
 		taken = append(taken, l)
 		return l, nil

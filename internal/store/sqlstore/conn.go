@@ -57,6 +57,24 @@ func unavailable(err error) error {
 	return fault.Wrap(fault.Unavailable, "database", "The node's database does not answer; nothing was lost. Try again.", err)
 }
 
+// damaged is about a file that is no database any more.
+func damaged(err error) error {
+	return fault.Wrap(fault.Internal, "database_damaged", "The node's database is damaged. Stop the node, keep a copy of its data directory, and restore the newest backup.", err)
+}
+
+// notOpened is about a database that is there and does not open; a fault that says more stays as it is.
+func notOpened(err error) error {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return err
+	}
+	return fault.Wrap(fault.Unavailable, "database_open", "The node's database cannot be opened. Look at the cause, and at who may write where it lies; if it stays so, keep a copy of it and restore the newest backup.", err)
+}
+
+// unreachable is about a database server that could not be asked at all.
+func unreachable(err error) error {
+	return fault.Wrap(fault.Unavailable, "database_away", "The database server does not let this node in. Look at the setting database, and whether the server runs and knows the user and the database.", err)
+}
+
 func doubled(err error) error {
 	return fault.Wrap(fault.Conflict, "doubled", "Something with the same name or place is there already.", err)
 }

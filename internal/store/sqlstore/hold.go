@@ -43,7 +43,7 @@ type hold struct {
 func (db *postgresDB) takeHold(ctx context.Context) (_ *hold, err error) {
 	session, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to hold the database: %w", postgresFault(err))
+		return nil, unreachable(err)
 	}
 	defer func() {
 		if err != nil {

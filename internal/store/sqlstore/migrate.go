@@ -9,6 +9,8 @@ import (
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"entente/internal/fault"
 )
 
 //go:embed migrations/sqlite/*.sql migrations/postgres/*.sql
@@ -47,7 +49,8 @@ func migrate(ctx context.Context, dialect goose.Dialect, dir string, db *sql.DB,
 		return err
 	}
 	if version > SchemaVersion {
-		return fmt.Errorf("the database has schema version %d, this build knows up to %d: use the newer build", version, SchemaVersion)
+		return fault.New(fault.Conflict, "database_newer", fmt.Sprintf(
+			"A newer version of this program wrote the database (its schema is %d, and this one knows up to %d). Start it with that version, or restore a backup of before.", version, SchemaVersion))
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"entente/internal/fault"
 )
 
 // postgresDB is a PostgreSQL database behind a pool of connections.
@@ -60,10 +62,11 @@ func (db *postgresDB) prepare(ctx context.Context) error {
 	err := db.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_encoding')`).
 		Scan(&version, &encoding)
 	if err != nil {
-		return fmt.Errorf("asking the database for its version: %w", postgresFault(err))
+		return unreachable(err)
 	}
 	if version < postgresMin || encoding != "UTF8" {
-		return fmt.Errorf("the database server has version %d and encoding %s, want at least %d and UTF8", version, encoding, postgresMin)
+		return fault.New(fault.Conflict, "database_server", fmt.Sprintf(
+			"The database server has version %d, and the database the encoding %s; a node needs PostgreSQL 15 or newer, and UTF8.", version/10000, encoding))
 	}
 	if db.hold, err = db.takeHold(ctx); err != nil {
 		return err
@@ -71,7 +74,7 @@ func (db *postgresDB) prepare(ctx context.Context) error {
 	std := stdlib.OpenDBFromPool(db.pool)
 	err = migratePostgres(ctx, std)
 	if err = errors.Join(err, std.Close()); err != nil {
-		return fmt.Errorf("bringing the database up to date: %w", err)
+		return notOpened(err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -14,6 +15,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"entente/internal/fault"
 )
 
 // sqliteDB is a SQLite file: one connection that writes and a few that read snapshots beside it (WAL).
@@ -67,12 +70,15 @@ func openSQLite(ctx context.Context, path string, readers int) (_ *sqliteDB, err
 			_ = db.close()
 		}
 	}()
+	if err := private(path); err != nil {
+		return nil, notOpened(err)
+	}
 	if db.writing, err = sql.Open("sqlite", sqliteURL(path)); err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	db.writing.SetMaxOpenConns(1)
 	if err := migrateSQLite(ctx, db.writing); err != nil {
-		return nil, fmt.Errorf("bringing the database up to date: %w", sqliteFault(err))
+		return nil, notOpened(sqliteDamage(err))
 	}
 	if db.w, err = newSQLiteConn(ctx, db.writing); err != nil {
 		return nil, err
@@ -381,5 +387,26 @@ func sqliteFault(err error) error {
 	if e.Code()&0xff == sqlite3.SQLITE_FULL {
 		return diskFull(err)
 	}
+	if err := sqliteDamage(err); fault.CodeOf(err) == "database_damaged" {
+		return err
+	}
 	return unavailable(err)
+}
+
+// sqliteDamage gives an error that tells of a damaged file its kind, and leaves others as they are.
+func sqliteDamage(err error) error {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if ok && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB) {
+		return damaged(err)
+	}
+	return err
+}
+
+// private makes a new database a file that only its owner can read: SQLite gives the files beside it the same mode.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
