@@ -30,11 +30,13 @@ type story struct {
 	desk       map[*side]envelope.Hash
 	message    envelope.Hash
 	answer     envelope.Hash
+
+	preservation string // the number of the request
 }
 
 // steps are the story, in order. running is the life of the nodes' processes.
 func (s *story) steps(running context.Context) []named {
-	return []named{
+	told := []named{
 		{"create the nodes of Arvenia and Kestria", s.found},
 		{"start both nodes", func(ctx context.Context) error { return s.start(ctx, running) }},
 		{"Arvenia invites Kestria", s.invite},
@@ -46,11 +48,13 @@ func (s *story) steps(running context.Context) []named {
 		{"Arvenia sends a message with a file", s.send},
 		{"Kestria's node opens it; the file is the same", s.arrive},
 		{"Kestria answers in the thread", s.reply},
-		{"both ledgers are cosigned to the end", s.cosigned},
-		{"both nodes fold the record to the same hash", s.fold},
-		{"both nodes verify both ledgers", s.verify},
-		{"a proof of the message is verified offline", s.prove},
 	}
+	return append(append(told, s.requested()...),
+		named{"both ledgers are cosigned to the end", s.cosigned},
+		named{"both nodes fold the record to the same hash", s.fold},
+		named{"both nodes verify both ledgers", s.verify},
+		named{"a proof of the message is verified offline", s.prove},
+	)
 }
 
 func (s *story) logs() string { return s.arvenia.tail() + s.kestria.tail() }
