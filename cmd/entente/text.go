@@ -71,7 +71,7 @@ func (t *table) write(w io.Writer) {
 	for _, row := range t.rows {
 		var b strings.Builder
 		for i, cell := range row {
-			b.WriteString(cell)
+			b.WriteString(isolated(cell))
 			if i < len(row)-1 {
 				b.WriteString(strings.Repeat(" ", widths[i]-columns(cell)+2))
 			}
@@ -80,8 +80,19 @@ func (t *table) write(w io.Writer) {
 	}
 }
 
+// isolated keeps a text that is written from right to left from turning round what stands beside it (first strong isolate, Unicode
+// bidirectional algorithm): a figure in the next column stays there.
+func isolated(s string) string {
+	for _, r := range s {
+		if unicode.In(r, unicode.Hebrew, unicode.Arabic, unicode.Syriac, unicode.Thaana, unicode.Nko) {
+			return "\u2068" + s + "\u2069"
+		}
+	}
+	return s
+}
+
 // pair is one line of a list of facts.
-func pair(w io.Writer, name, value string) { fmt.Fprintf(w, "%-14s %s\n", name, value) }
+func pair(w io.Writer, name, value string) { fmt.Fprintf(w, "%-14s %s\n", name, isolated(value)) }
 
 // instant shows a time, in UTC, so that both sides read the same.
 func instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

@@ -57,6 +57,31 @@ func TestTableAlignsWideCharacters(t *testing.T) {
 	}
 }
 
+// TestBidiNames: a name can neither turn round nor overwrite what stands beside it in a table or a list of facts.
+func TestBidiNames(t *testing.T) {
+	for _, c := range []struct{ name, want string }{
+		{"阿文尼亚", "阿文尼亚  7"},
+		{"أرفينيا", "\u2068أرفينيا\u2069  7"},
+		{"ארוויניה 12", "\u2068ארוויניה 12\u2069  7"},
+		{"safe\u202e7", `safe\u{202E}7  7`},
+		{"a\u2069b", `a\u{2069}b  7`},
+		{"top\x1b[1A\rx", `top\u{001B}[1A\u{000D}x  7`},
+	} {
+		var b bytes.Buffer
+		tab := newTable("", "")
+		tab.row(names(map[string]string{"en": c.name}), "7")
+		tab.write(&b)
+		if got := strings.TrimSpace(b.String()); got != c.want {
+			t.Errorf("%q in a table: %q, want %q", c.name, got, c.want)
+		}
+		b.Reset()
+		pair(&b, "Peer", line(c.name))
+		if got, want := b.String(), "Peer           "+strings.TrimSuffix(c.want, "  7")+"\n"; got != want {
+			t.Errorf("%q in a list: %q, want %q", c.name, got, want)
+		}
+	}
+}
+
 func TestBar(t *testing.T) {
 	for _, c := range []struct {
 		done, total int64
