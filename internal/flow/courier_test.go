@@ -349,3 +349,41 @@ func TestCourierParts(t *testing.T) {
 	w.opened(registered, nil)
 	w.sameRecord()
 }
+
+// Desks, participation and erasure go by courier as messages do, and both records are cosigned to their ends.
+func TestCourierCarriesTheRest(t *testing.T) {
+	w := confirmed(t)
+	ctx := t.Context()
+	desk, err := w.a.Send(ctx, operator, deskDraft(w.a, "desk.propose", nil, statement.DeskFace{Role: "hotline", Standing: "permanent", ValidFrom: 1}), nil)
+	w.must(err)
+	w.trip(w.a, w.b)
+	_, err = w.b.Send(ctx, operator, countersign(w.b, desk, desk), nil)
+	w.must(err)
+	w.trip(w.b, w.a)
+	for _, s := range []*side{w.a, w.b} {
+		if got := w.deskState(s); got != "active" {
+			t.Errorf("at %s, the desk is %s", s.name, got)
+		}
+	}
+	w.suspend(w.b, network)
+	w.trip(w.b, w.a)
+	w.silent(w.a, "link_suspended", "The other party suspended", network)
+	w.resume(w.b, network)
+	w.trip(w.b, w.a)
+	c := w.message(w.a, "to be erased", "soon", nil, fileOf("f.bin", make([]byte, 3<<20)))
+	w.trip(w.a, w.b)
+	w.trip(w.b, w.a)
+	w.erase(w.a, c, "order", true)
+	w.trip(w.a, w.b)
+	if v := w.shown(w.b, c); len(v.Erasures) != 1 || v.Erasures[0].Ours || v.Erased != 0 {
+		t.Errorf("the other party was told: %+v", v.Erasures)
+	}
+	_, err = w.b.Withdraw(ctx, operator, w.b.link, "ended", "")
+	w.must(err)
+	for range 3 {
+		w.trip(w.b, w.a)
+		w.trip(w.a, w.b)
+	}
+	w.silent(w.a, "link_withdrawn", "The other party withdrew", network)
+	w.sameRecord()
+}

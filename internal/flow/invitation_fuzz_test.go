@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"entente/envelope"
 	"entente/internal/fault"
 	"entente/internal/flow"
 	"entente/statement"
@@ -19,6 +20,14 @@ func FuzzDecodeInvitation(f *testing.F) {
 	}
 	for _, endpoint := range []string{"https://arvenia.example:7443", "https://[::1]:1", "https://a.example/"} {
 		data, err := flow.Invitation{V: 1, Identity: [][]byte{[]byte("chain")}, Endpoint: endpoint, Token: bytes.Repeat([]byte{7}, 32), Offer: offer, Expires: 1}.Encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	for _, endpoint := range []string{"", "https://arvenia.example:7443"} { // to be answered by a file
+		data, err := flow.Invitation{V: 1, Identity: [][]byte{[]byte("chain")}, Endpoint: endpoint, Token: bytes.Repeat([]byte{7}, 32),
+			Commit: &envelope.Hash{1}, Offer: offer, Expires: 1}.Encode()
 		if err != nil {
 			f.Fatal(err)
 		}

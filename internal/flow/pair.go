@@ -64,8 +64,12 @@ func DecodeInvitation(data []byte) (*Invitation, error) {
 			return nil, bad(err)
 		}
 	}
-	if _, err := statement.DecodeAgreement(i.Offer); err != nil {
+	offer, err := statement.DecodeAgreement(i.Offer)
+	if err != nil {
 		return nil, bad(err)
+	}
+	if err := carried(offer); err != nil {
+		return nil, err
 	}
 	return &i, nil
 }
@@ -76,6 +80,17 @@ func CheckEndpoint(endpoint string) error {
 	if err != nil || u.Scheme != "https" || u.Host == "" || len(endpoint) > 300 || u.User != nil ||
 		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return fault.New(fault.Invalid, "endpoint", "An endpoint is written like https://node.example:7443, without a path.")
+	}
+	return nil
+}
+
+// carried refuses an agreement on modes that this node does not carry, on either side and before anything is paired: on a oneway link
+// nothing could be acknowledged, and what is said by mail would never leave.
+func carried(a *statement.Agreement) error {
+	for _, mode := range a.Modes {
+		if mode != "https" && mode != "courier" {
+			return fault.New(fault.Invalid, "mode", fmt.Sprintf("This node does not carry the mode %q; agree on https, courier or both.", mode))
+		}
 	}
 	return nil
 }
@@ -104,6 +119,9 @@ func (h *House) Invite(ctx context.Context, who actor.Actor, alias string, offer
 	encoded, err := offer.Encode()
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, "agreement", "The link agreement is not valid.", err)
+	}
+	if err := carried(&offer); err != nil {
+		return nil, err
 	}
 	token := make([]byte, 32)
 	rand.Read(token)
