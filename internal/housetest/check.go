@@ -22,6 +22,9 @@ const patience = 60
 func (w *world) heal() {
 	w.calm = true
 	w.note("the weather clears")
+	if w.sky.courier {
+		w.now = w.now.Add(time.Hour) // what was packed goes by the network, too
+	}
 	for _, n := range w.nodes {
 		n.blobs.full, n.blobs.tight = false, false
 	}

@@ -44,6 +44,7 @@ type Outcome struct {
 	Files int
 
 	Registered int // of those said, with the key withheld until it was acknowledged
+	Carried    int // courier files that were taken
 	Crashes    int
 	Faults     int // requests that did not go well
 	Refused    int // tries that were refused, as they must be
@@ -240,6 +241,8 @@ func (w *world) stormy() {
 	}
 	n := w.nodes[w.r.IntN(len(w.nodes))]
 	switch k := w.r.IntN(100); {
+	case k < 4 && w.sky.courier && w.lie == Honesty:
+		w.courier(n)
 	case k < 34:
 		w.deed(n)
 	case k < 39:
