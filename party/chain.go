@@ -4,9 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"entente/envelope"
 )
+
+// Overlap is how long after its successor's beginning what was sealed for a version can still be opened, and its transport key
+// is accepted.
+const Overlap = 30 * 24 * time.Hour
 
 // The ways in which a version cannot follow the one before it. Verify wraps them.
 var (
@@ -134,6 +139,24 @@ func (c *Chain) Hash(version int) envelope.Hash {
 // Recovered says whether a version was signed by the recovery quorum of the one before.
 func (c *Chain) Recovered(version int) bool {
 	return version >= 1 && version <= len(c.proofs) && c.proofs[version-1].recovered
+}
+
+// Newest tries versions from the newest down to lowest and returns the first for which try has no error; the error is that of
+// the newest. What was signed by keys of which only a range of versions is known, a checkpoint say, is verified so.
+func (c *Chain) Newest(lowest int, try func(*Identity) error) (version int, err error) {
+	for n := len(c.Versions); n >= max(lowest, 1); n-- {
+		failed := try(&c.Versions[n-1])
+		if failed == nil {
+			return n, nil
+		}
+		if err == nil {
+			err = failed
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("identity has no version %d", lowest)
+	}
+	return 0, err
 }
 
 // add verifies one more version and appends it.

@@ -1,7 +1,6 @@
 package proof
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -390,14 +389,18 @@ func (v *verifier) checkEntry(part string, e *Entry, want record) (place, error)
 	note := []byte(e.Checkpoint)
 	origin := ledger.Origin(v.header.Link, want.author.ID, l.Epoch)
 	var c *ledger.Checkpoint
-	c, _, err = openWith(want.author, want.version, func(i *party.Identity) party.NoteKeys { return i.Log },
-		func(k party.NoteKeys) (*ledger.Checkpoint, error) { return ledger.OpenCheckpoint(note, origin, k) })
+	_, err = want.author.Newest(want.version, func(i *party.Identity) (err error) { // a checkpoint does not say whose keys signed it
+		c, err = ledger.OpenCheckpoint(note, origin, i.Log)
+		return err
+	})
 	if err != nil {
 		return place{}, failed(part+"/checkpoint", ErrCheckpoint, err)
 	}
 	name := ledger.WitnessName(want.other.ID)
-	p.cosigned, p.witnessed, err = openWith(want.other, 1, func(i *party.Identity) party.NoteKeys { return i.Witness },
-		func(k party.NoteKeys) (int64, error) { return c.Cosigned(name, k) })
+	p.witnessed, err = want.other.Newest(1, func(i *party.Identity) (err error) {
+		p.cosigned, err = c.Cosigned(name, i.Witness)
+		return err
+	})
 	if err != nil {
 		return place{}, failed(part+"/checkpoint", ErrCosignature, err)
 	}
@@ -444,29 +447,4 @@ func (v *verifier) places() []place {
 		}
 	}
 	return places
-}
-
-// openWith tries the keys of a party's identity versions, newest first and down to the lowest allowed: a checkpoint does
-// not say under which version it was signed. The error is that of the newest version.
-func openWith[T any](c *party.Chain, lowest int, keysOf func(*party.Identity) party.NoteKeys, open func(party.NoteKeys) (T, error)) (opened T, version int, err error) {
-	var tried party.NoteKeys
-	var first error
-	if lowest > len(c.Versions) {
-		return opened, 0, fmt.Errorf("identity has no version %d", lowest)
-	}
-	for n := len(c.Versions); n >= lowest; n-- {
-		keys := keysOf(&c.Versions[n-1])
-		if first != nil && bytes.Equal(keys.Ed25519, tried.Ed25519) && bytes.Equal(keys.MLDSA44, tried.MLDSA44) {
-			continue
-		}
-		tried = keys
-		got, err := open(keys)
-		if err == nil {
-			return got, n, nil
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return opened, 0, first
 }
