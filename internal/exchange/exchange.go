@@ -194,6 +194,7 @@ type Log struct {
 	CosignedSize int64  // size up to which the other side (own log) or we (mirror) cosigned
 	CosignedNote []byte // the checkpoint with both signatures
 	CosignedAt   int64
+	Identity     int // version of the party's identity in force after the last leaf; 0 before the first identity leaf
 }
 
 // Witnessed is the newest checkpoint of our own ledger of a link that a third party has cosigned.

@@ -15,7 +15,10 @@ import (
 type LinkTx interface {
 	PutIdentity(ctx context.Context, p party.ID, version int, env []byte) error // idempotent
 	Identities(ctx context.Context, p party.ID) ([][]byte, error)               // oldest first; empty if unknown
-	PutLink(ctx context.Context, l Link) error                                  // insert or update by ID
+	// PutFork keeps a version beside those of PutIdentity: another of the same number, or one that follows such; idempotent.
+	PutFork(ctx context.Context, p party.ID, version int, env []byte) error
+	Forks(ctx context.Context, p party.ID) ([][]byte, error) // by version
+	PutLink(ctx context.Context, l Link) error               // insert or update by ID
 	Link(ctx context.Context, id statement.LinkID) (Link, error)
 	Links(ctx context.Context) ([]Link, error) // by alias
 	// Addresses are those of all links whose peer can be reached, by alias.
@@ -154,6 +157,9 @@ type LedgerTx interface {
 	PutDocuments(ctx context.Context, ds ...Document) error // idempotent by Hash; signatures fill in a row that lacks them
 	Document(ctx context.Context, h envelope.Hash) (Document, error)
 	Documents(ctx context.Context, hs []envelope.Hash) (map[envelope.Hash]Document, error)
+
+	// UnsignedDocuments lists documents that are stored without signatures, by hash, those after the given one.
+	UnsignedDocuments(ctx context.Context, after envelope.Hash, limit int) ([]Document, error)
 
 	PutEvidence(ctx context.Context, e Evidence) error
 	Evidences(ctx context.Context, link *statement.LinkID, limit int) ([]Evidence, error)

@@ -41,6 +41,7 @@ func Tables() []Table {
 	return []Table{
 		table("meta", "key t, value b"),
 		table("identities", "party b, version i, envelope b"),
+		table("identity_forks", "party b, hash b, version i, envelope b"),
 		table("links", "id b, alias t, peer b, endpoint t, inviter i, agreement b, created i, own_epoch i, peer_epoch i"),
 		table("invitations", "token_hash b, alias t, agreement b, nonce b, expires i, state t, link b"),
 		table("lanes", "link b, author b, epoch i, lane t, last i, last_header b, contiguous i, settled i, folded i"),
@@ -60,7 +61,7 @@ func Tables() []Table {
 		table("requests", "thread b, link b, number t, kind t, requesting b, requested b, urgency t, status t, received i, changed i, quiet i"),
 		table("dues", "thread b, step t, link b, owes b, desk t, urgency t, since i, at i, escalate i"),
 		table("numbers", "series t, last i"),
-		table("logs", "link b, party b, epoch i, size i, last_time i, signed_size i, signed_at i, cosigned_size i, cosigned_note b, cosigned_at i"),
+		table("logs", "link b, party b, epoch i, size i, last_time i, signed_size i, signed_at i, cosigned_size i, cosigned_note b, cosigned_at i, identity i"),
 		table("witnessed", "link b, epoch i, witness t, size i, note b, at i"),
 		table("leaves", "link b, party b, epoch i, idx i, leaf b, doc b, kind t, hashes b"),
 		table("documents", "hash b, link b, type t, payload b, signatures b"),

@@ -14,11 +14,11 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-const logColumns = `link, party, epoch, size, last_time, signed_size, signed_at, cosigned_size, cosigned_note, cosigned_at`
+const logColumns = `link, party, epoch, size, last_time, signed_size, signed_at, cosigned_size, cosigned_note, cosigned_at, identity`
 
 func scanLog(r rows, l *exchange.Log) error {
 	return r.Scan(fixed{l.Link[:]}, fixed{l.Party[:]}, &l.Epoch, &l.Size, &l.LastTime, &l.SignedSize, &l.SignedAt,
-		&l.CosignedSize, loose{&l.CosignedNote}, &l.CosignedAt)
+		&l.CosignedSize, loose{&l.CosignedNote}, &l.CosignedAt, &l.Identity)
 }
 
 // Log implements exchange.LedgerTx.
@@ -32,12 +32,13 @@ func (t *tx) Log(ctx context.Context, link statement.LinkID, p party.ID, epoch u
 // PutLog implements exchange.LedgerTx.
 func (t *tx) PutLog(ctx context.Context, l exchange.Log) error {
 	return t.write(ctx, `
-		INSERT INTO logs (`+logColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		INSERT INTO logs (`+logColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (link, party, epoch) DO UPDATE SET size = excluded.size, last_time = excluded.last_time,
 			signed_size = excluded.signed_size, signed_at = excluded.signed_at, cosigned_size = excluded.cosigned_size,
-			cosigned_note = excluded.cosigned_note, cosigned_at = excluded.cosigned_at`,
+			cosigned_note = excluded.cosigned_note, cosigned_at = excluded.cosigned_at,
+			identity = excluded.identity`,
 		l.Link[:], l.Party[:], int64(l.Epoch), l.Size, l.LastTime, l.SignedSize, l.SignedAt, l.CosignedSize,
-		orNull(l.CosignedNote), l.CosignedAt)
+		orNull(l.CosignedNote), l.CosignedAt, int64(l.Identity))
 }
 
 // Logs implements exchange.LedgerTx.
@@ -196,6 +197,12 @@ func (t *tx) Documents(ctx context.Context, hs []envelope.Hash) (map[envelope.Ha
 		}, `SELECT hash, link, type, payload, signatures FROM documents WHERE hash IN `+in, args...)
 	})
 	return out, err
+}
+
+// UnsignedDocuments implements exchange.LedgerTx.
+func (t *tx) UnsignedDocuments(ctx context.Context, after envelope.Hash, limit int) ([]exchange.Document, error) {
+	return list(ctx, t, scanDocument, `SELECT hash, link, type, payload, signatures FROM documents
+		WHERE signatures IS NULL AND hash > $1 ORDER BY hash LIMIT $2`, after[:], int64(limit))
 }
 
 // encodeSignatures writes each signature as two length-prefixed strings: key id, signature. None is nil.

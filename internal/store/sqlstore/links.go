@@ -18,6 +18,19 @@ func (t *tx) PutIdentity(ctx context.Context, p party.ID, version int, env []byt
 		WHERE identities.envelope = excluded.envelope`, p[:], int64(version), orNull(env))
 }
 
+// PutFork implements exchange.LinkTx.
+func (t *tx) PutFork(ctx context.Context, p party.ID, version int, env []byte) error {
+	hash := envelope.Sum(env)
+	return t.write(ctx, `INSERT INTO identity_forks (party, hash, version, envelope) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (party, hash) DO NOTHING`, p[:], hash[:], int64(version), orNull(env))
+}
+
+// Forks implements exchange.LinkTx.
+func (t *tx) Forks(ctx context.Context, p party.ID) ([][]byte, error) {
+	return list(ctx, t, func(r rows, b *[]byte) error { return r.Scan(loose{b}) },
+		`SELECT envelope FROM identity_forks WHERE party = $1 ORDER BY version, hash`, p[:])
+}
+
 // Identities implements exchange.LinkTx.
 func (t *tx) Identities(ctx context.Context, p party.ID) ([][]byte, error) {
 	return list(ctx, t, func(r rows, b *[]byte) error { return r.Scan(loose{b}) },

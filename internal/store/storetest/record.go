@@ -318,6 +318,7 @@ func logs(b *bench) {
 	same(b, "a new log", read(b, get), l)
 	l.Size, l.LastTime, l.SignedSize, l.SignedAt = 9, 1, 8, 2
 	l.CosignedSize, l.CosignedNote, l.CosignedAt = 7, []byte("note\n"), 3
+	l.Identity = 2
 	for range 2 {
 		b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutLog(ctx, l) })
 		same(b, "log", read(b, get), l)

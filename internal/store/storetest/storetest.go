@@ -142,6 +142,20 @@ func identities(b *bench) {
 	}
 	same(b, "identities, oldest first", read(b, all(kestria())), [][]byte{one, two})
 	same(b, "identities of a stranger", read(b, all(arvenia())), nil)
+	fork := func(version int, env []byte) func(context.Context, flow.Tx) error {
+		return func(ctx context.Context, tx flow.Tx) error { return tx.PutFork(ctx, kestria(), version, env) }
+	}
+	third, other := []byte("third version"), []byte("another second version")
+	for range 2 {
+		b.update(fork(3, third))
+		b.update(fork(2, other))
+	}
+	forks := func(p party.ID) func(context.Context, flow.Tx) ([][]byte, error) {
+		return func(ctx context.Context, tx flow.Tx) ([][]byte, error) { return tx.Forks(ctx, p) }
+	}
+	same(b, "forks, by version", read(b, forks(kestria())), [][]byte{other, third})
+	same(b, "forks of a stranger", read(b, forks(arvenia())), nil)
+	same(b, "identities beside forks", read(b, all(kestria())), [][]byte{one, two})
 }
 
 func links(b *bench) {
