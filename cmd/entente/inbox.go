@@ -91,6 +91,9 @@ func state(s node.Statement) string {
 	if s.Erased != nil {
 		said += ", erased"
 	}
+	if s.Suspect != nil {
+		said += ", keys in doubt"
+	}
 	return line(said)
 }
 
@@ -165,6 +168,9 @@ func showStatement(w io.Writer, s node.Statement) {
 		pair(w, "Received", maybe(s.Received))
 	}
 	pair(w, "State", state(s))
+	if s.Suspect != nil {
+		pair(w, "Keys in doubt", inDoubt(*s.Suspect))
+	}
 	if s.Kind == "" {
 		fmt.Fprintln(w, "\nThis node has acknowledged the sealed statement. It can be read when the other party's node has sent the key.")
 		return
@@ -199,6 +205,11 @@ func showStatement(w io.Writer, s node.Statement) {
 		}
 		fmt.Fprintf(w, "%s on %s (%s).\n", who, instant(e.At), line(e.Reason))
 	}
+}
+
+// inDoubt says what a party has declared of its keys.
+func inDoubt(s node.Suspicion) string {
+	return fmt.Sprintf("in other hands perhaps, since %s: so says version %d of the author's identity", instant(s.Since), s.Version)
 }
 
 func (a *app) eraseCommand() *cobra.Command {
@@ -254,10 +265,14 @@ func (a *app) receiptsCommand() *cobra.Command {
 				return err
 			}
 			return a.print(receipts, func(w io.Writer) {
-				t := newTable("KIND", "AT", "BY", "LEAF", "REASON", "RECEIPT")
+				t := newTable("KIND", "AT", "BY", "LEAF", "REASON", "RECEIPT", "KEYS IN DOUBT SINCE")
 				for _, r := range receipts {
+					doubt := ""
+					if r.Suspect != nil {
+						doubt = instant(r.Suspect.Since)
+					}
 					t.row(string(r.Receipt.Kind), micros(r.Receipt.At), short(r.Receipt.From),
-						fmt.Sprintf("%d.%d", r.Receipt.Log.Epoch, r.Receipt.Log.Index), line(r.Receipt.Reason), short(r.Hash))
+						fmt.Sprintf("%d.%d", r.Receipt.Log.Epoch, r.Receipt.Log.Index), line(r.Receipt.Reason), short(r.Hash), doubt)
 				}
 				t.write(w)
 				if said.Registered != nil {

@@ -221,7 +221,11 @@ func (a *app) linksCommand() *cobra.Command {
 				}
 				t := newTable("ALIAS", "STATE", "PEER", "LINK", "REACH", "SENDING", "UNCOSIGNED", "OLDEST")
 				for _, l := range links {
-					t.row(line(l.Alias), l.State, names(l.Peer.Names), short(l.ID), l.Reach, fmt.Sprint(l.Figures.Sending),
+					state := l.State
+					if l.Peer.Contested {
+						state = "contested"
+					}
+					t.row(line(l.Alias), state, names(l.Peer.Names), short(l.ID), l.Reach, fmt.Sprint(l.Figures.Sending),
 						fmt.Sprint(l.Figures.UncosignedOwn), maybe(l.Figures.OldestUnreceipted))
 				}
 				t.write(w)
@@ -252,6 +256,13 @@ func showLink(w io.Writer, l node.Link) {
 	pair(w, "Peer", names(l.Peer.Names))
 	pair(w, "Party", l.Peer.Party.String())
 	pair(w, "Fingerprint", l.Peer.Fingerprint)
+	pair(w, "Identity", fmt.Sprintf("version %d", l.Peer.Version))
+	if l.Peer.Compromised != nil {
+		pair(w, "Keys in doubt", fmt.Sprintf("those before this version, since %s", instant(*l.Peer.Compromised)))
+	}
+	if l.Peer.Contested {
+		pair(w, "Contested", "two versions follow this one, so somebody else may hold the peer's keys: nothing is said or taken. Call the other party: it must sign with its recovery keys (entente keys recover)")
+	}
 	if l.Peer.Endpoint != "" {
 		pair(w, "Endpoint", line(l.Peer.Endpoint))
 	}

@@ -88,7 +88,7 @@ through its socket, but for init, restore, rebuild, verify and demo, which need 
 	group(root, "say", "Say and read:", a.sendCommand(), a.inboxCommand(), a.showCommand(), a.receiptsCommand(), a.courierCommand(), a.eraseCommand())
 	group(root, "assist", "Ask for assistance and answer:", a.requestCommand(), a.answerCommand(), a.decideCommand(), a.dueCommand())
 	group(root, "prove", "Check and prove:", a.ledgerCommand(), a.verifyCommand(), a.evidenceCommand(), a.auditCommand())
-	group(root, "operate", "Look after the node:", a.doctorCommand(), a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.benchCommand())
+	group(root, "operate", "Look after the node:", a.doctorCommand(), a.keysCommand(), a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.benchCommand())
 	root.AddCommand(a.docsCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()

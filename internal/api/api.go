@@ -78,8 +78,18 @@ type Carrier interface {
 	Unpack(ctx context.Context, who actor.Actor, r io.Reader, begin func() (io.Writer, error)) error
 }
 
+// Keyholder is the house's acts about its own keys.
+type Keyholder interface {
+	Keys(ctx context.Context, who actor.Actor) (flow.OwnKeys, error)
+	Rotate(ctx context.Context, who actor.Actor, r flow.Renewal) error
+	PrepareRecovery(ctx context.Context, who actor.Actor, r flow.Renewal) ([]byte, error)
+	FinishRecovery(ctx context.Context, who actor.Actor, signed [][]byte) error
+	CancelRecovery(ctx context.Context, who actor.Actor) error
+}
+
 // House is what this door needs of flow.House.
 type House interface {
+	Keyholder
 	Carrier
 	Requester
 	Linker

@@ -132,6 +132,12 @@ func calls(t *testing.T) map[string]request {
 		"answerInvitation": post("/pairings/answers", `{"alias":"kestria","invitation":`+string(invitation)+`}`),
 		"continuePairing":  post("/pairings", `{"file":"`+base64.StdEncoding.EncodeToString(answer)+`"}`),
 
+		"keys":            get("/keys"),
+		"rotateKeys":      post("/keys/rotations", `{"validity":86400,"compromise_since":"2026-01-01T00:00:00Z"}`),
+		"prepareRecovery": post("/keys/recoveries", `{}`),
+		"finishRecovery":  post("/keys/recoveries/signatures", `{"documents":["AQ=="]}`),
+		"cancelRecovery":  post("/keys/recoveries/cancellations", ""),
+
 		"confirm":         post("/links/kestria/confirmations", `{"method":"telephone","person":"A","function":"B"}`),
 		"suspend":         post("/links/kestria/suspensions", `{"lanes":["network"],"reason":"review","words":"Until we have spoken."}`),
 		"resume":          post("/links/kestria/resumptions", `{"lanes":["network"]}`),

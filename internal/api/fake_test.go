@@ -59,6 +59,20 @@ func newFake() *fake {
 
 func (f *fake) Self() *party.Chain { return &f.chain }
 
+func (f *fake) Keys(context.Context, actor.Actor) (flow.OwnKeys, error) {
+	return flow.OwnKeys{Versions: []flow.KeysView{{Identity: &f.chain.Versions[0], Signs: true, Opens: true}}, Prepared: []byte{1}}, f.fail
+}
+
+func (f *fake) Rotate(context.Context, actor.Actor, flow.Renewal) error { return f.fail }
+
+func (f *fake) PrepareRecovery(context.Context, actor.Actor, flow.Renewal) ([]byte, error) {
+	return []byte{1}, f.fail
+}
+
+func (f *fake) FinishRecovery(context.Context, actor.Actor, [][]byte) error { return f.fail }
+
+func (f *fake) CancelRecovery(context.Context, actor.Actor) error { return f.fail }
+
 func (f *fake) Invite(_ context.Context, _ actor.Actor, alias string, offer statement.Agreement, valid time.Duration) (*flow.Invitation, error) {
 	f.alias = alias
 	return &flow.Invitation{V: 1, Identity: [][]byte{{1}}, Token: make([]byte, 32), Offer: []byte("{}"), Expires: when.Add(valid).UnixMicro()}, f.fail

@@ -189,12 +189,16 @@ func (d *Door) withdraw(ctx context.Context, who actor.Actor, in withdrawLinkIn)
 func (d *Door) linkOf(v flow.LinkView) Link {
 	l := Link{
 		ID: v.ID, Alias: v.Alias, State: v.State,
-		Peer:    Peer{Party: v.Peer, Names: v.PeerNames, Fingerprint: v.PeerFingerprint, Endpoint: v.Endpoint},
+		Peer: Peer{Party: v.Peer, Names: v.PeerNames, Fingerprint: v.PeerFingerprint, Endpoint: v.Endpoint,
+			Version: v.PeerVersion, Contested: v.PeerContested},
 		Inviter: v.Inviter, Created: instant(v.Created),
 		Code:          Code{Digits: v.Digits, Words: map[string][]string{"en": v.WordsEN, "zh": v.WordsZH}},
 		Reach:         v.Reach(d.endpoint != ""),
 		AgreementHash: v.AgreementHash, OwnEpoch: v.OwnEpoch, PeerEpoch: v.PeerEpoch,
 		Figures: figuresOf(v.Figures),
+	}
+	if v.PeerCompromised != nil {
+		l.Peer.Compromised = maybe(*v.PeerCompromised)
 	}
 	for _, s := range v.Suspended {
 		l.Suspended = append(l.Suspended, Suspended{Lane: s.Lane, Ours: s.Ours, Since: maybe(s.At), Reason: s.Reason, Statement: s.Statement})

@@ -13,6 +13,12 @@ func table() []operation {
 		read("/self", "self", "Say who this node is", (*Door).self),
 		read("/openapi.json", "openapi", "Describe this interface (OpenAPI 3.1)", (*Door).description),
 
+		read("/keys", "keys", "List the versions of this node's identity and what their keys are for", (*Door).keys),
+		act("/keys/rotations", "rotateKeys", "Replace the keys by new ones, signed by both", (*Door).rotate),
+		act("/keys/recoveries", "prepareRecovery", "Make new keys and the document that the recovery quorum is to sign", (*Door).prepareRecovery),
+		act("/keys/recoveries/signatures", "finishRecovery", "Put in force what the recovery quorum has signed", (*Door).finishRecovery),
+		act("/keys/recoveries/cancellations", "cancelRecovery", "Give up what waits for the recovery quorum", (*Door).cancelRecovery),
+
 		act("/invitations", "invite", "Make an invitation for another party", (*Door).invite),
 		read("/links", "links", "List the links", (*Door).links),
 		act("/links", "accept", "Accept another party's invitation", (*Door).accept),

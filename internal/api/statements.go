@@ -121,7 +121,7 @@ func (d *Door) receipts(ctx context.Context, who actor.Actor, in statementIn) (L
 	}
 	out := List[Receipt]{Items: []Receipt{}}
 	for _, r := range v.Receipts {
-		out.Items = append(out.Items, Receipt{Hash: r.Hash, Receipt: r.Receipt})
+		out.Items = append(out.Items, Receipt{Hash: r.Hash, Receipt: r.Receipt, Suspect: suspicionOf(r.Suspect)})
 	}
 	return out, nil
 }
@@ -186,7 +186,7 @@ func statementOf(v flow.StatementView) Statement {
 		Lane: v.Statement.Lane, Epoch: v.Statement.Epoch, Seq: v.Statement.Seq, Thread: v.Thread, Kind: v.Kind,
 		Authored: instant(v.Authored), Body: jsontext.Value(v.Body), Erased: maybe(v.Erased),
 		State: string(v.Parcel.State), Reason: v.Parcel.Reason, Received: maybe(v.Parcel.Received), Expires: maybe(v.Parcel.Expires),
-		Verdict: v.Verdict,
+		Verdict: v.Verdict, Suspect: suspicionOf(v.Suspect),
 	}
 	if t := v.Text; t != nil {
 		out.Refs, out.Zone, out.Urgency, out.Marking, out.Face = t.Refs, t.Zone, t.Urgency, t.Marking, t.Face

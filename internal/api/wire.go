@@ -114,6 +114,9 @@ type Peer struct {
 	Names       map[string]string `json:"names" doc:"As the peer says; show with care."`
 	Fingerprint string            `json:"fingerprint"`
 	Endpoint    string            `json:"endpoint" doc:"Where its node answers; empty when only it can reach us."`
+	Version     int               `json:"version" doc:"Of its identity that stands."`
+	Contested   bool              `json:"contested,omitzero" doc:"Whether two versions contest which follows it: nothing is said or taken until the peer's recovery quorum has signed one."`
+	Compromised *time.Time        `json:"compromise_since,omitzero" doc:"Since when its keys before this version may have been in other hands."`
 }
 
 // Code is what two people compare before they confirm a link.
@@ -239,6 +242,7 @@ type Statement struct {
 	Verdict    string                 `json:"verdict,omitempty" doc:"folded, deferred (registered: it folds when its key has come), or void with a code."`
 	Registered *Registered            `json:"registered,omitzero" doc:"Present if it was sent registered."`
 	Files      []File                 `json:"files,omitempty"`
+	Suspect    *Suspicion             `json:"suspect,omitzero" doc:"That its author's keys may have been in other hands; it changes nothing else."`
 	Erasures   []Erasure              `json:"erasures,omitempty" doc:"Which parties told each other that they erased it on their own side; only when one statement is asked for."`
 }
 
@@ -247,6 +251,12 @@ type Registered struct {
 	Parcel       envelope.ID `json:"parcel" doc:"The registered parcel."`
 	Acknowledged *time.Time  `json:"acknowledged,omitzero" doc:"When the addressee acknowledged the parcel, by its log."`
 	Key          string      `json:"key" doc:"withheld (not acknowledged yet), due (acknowledged; the key follows), sent, awaited (by us), taken or refused."`
+}
+
+// Suspicion is a party's word that its keys may have been in other hands when something was signed.
+type Suspicion struct {
+	Since   time.Time `json:"since"`
+	Version int       `json:"version" doc:"Of the party's identity, which says so."`
 }
 
 // Erasure is a party's word that it erased a statement on its own side.
@@ -288,6 +298,56 @@ type File struct {
 type Receipt struct {
 	Hash    envelope.Hash  `json:"hash"`
 	Receipt parcel.Receipt `json:"receipt"`
+	Suspect *Suspicion     `json:"suspect,omitzero" doc:"That the addressee's keys may have been in other hands; it changes nothing else."`
+}
+
+// Keys are this node's identity and what its keys are for.
+type Keys struct {
+	Party    party.ID     `json:"party"`
+	Storage  string       `json:"storage" doc:"Where the keys of the version in force lie: software, tpm or hsm."`
+	Versions []KeyVersion `json:"versions" doc:"Oldest first; the last one is in force."`
+	Recovery Quorum       `json:"recovery"`
+	Prepared []byte       `json:"prepared,omitempty" doc:"The document that waits for the recovery quorum's signatures."`
+	Forged   int          `json:"forged,omitzero" doc:"Versions of this identity that peers were shown and this node did not make."`
+}
+
+// KeyVersion is one version of an identity.
+type KeyVersion struct {
+	Version     int           `json:"version"`
+	Hash        envelope.Hash `json:"hash"`
+	NotBefore   time.Time     `json:"not_before"`
+	NotAfter    time.Time     `json:"not_after"`
+	Recovered   bool          `json:"recovered,omitzero" doc:"Whether the recovery quorum signed it."`
+	Compromised *time.Time    `json:"compromise_since,omitzero" doc:"Since when the keys before it may have been in other hands."`
+	Signs       bool          `json:"signs" doc:"Whether its keys sign: statements, receipts, checkpoints and cosignatures."`
+	Opens       bool          `json:"opens" doc:"Whether its keys open what was sealed for it."`
+	OverlapEnd  *time.Time    `json:"overlap_end,omitzero" doc:"When its keys are destroyed, or were to be."`
+	Destroyed   *time.Time    `json:"destroyed,omitzero" doc:"When they were."`
+}
+
+// Quorum is how many of the recovery keys must sign.
+type Quorum struct {
+	Need int `json:"need"`
+	Of   int `json:"of"`
+}
+
+// Renewal asks for a new version of the identity; what is absent stays as it is.
+type Renewal struct {
+	Names       map[string]string `json:"names,omitempty"`
+	Authority   string            `json:"authority,omitempty"`
+	Validity    int64             `json:"validity,omitzero" doc:"Seconds."`
+	Compromised *time.Time        `json:"compromise_since,omitzero" doc:"Since when the keys so far may have been in other hands."`
+	Recovery    *party.Recovery   `json:"recovery,omitzero" doc:"New recovery keys; only where the quorum signs."`
+}
+
+// Prepared is what the recovery quorum is to sign.
+type Prepared struct {
+	Document []byte `json:"document"`
+}
+
+// Signed are copies of what was prepared, each signed by one or more recovery keys.
+type Signed struct {
+	Documents [][]byte `json:"documents"`
 }
 
 // Leaf is one entry of a ledger.

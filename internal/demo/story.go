@@ -46,6 +46,7 @@ func (s *story) steps(running context.Context) []named {
 		{"both propose a desk", s.propose},
 		{"both countersign the other's desk", s.countersign},
 		{"Arvenia sends a message with a file", s.send},
+		{"Arvenia replaces its keys, while that is on its way", s.rotate},
 		{"Kestria's node opens it; the file is the same", s.arrive},
 		{"Kestria answers in the thread", s.reply},
 	}
@@ -55,6 +56,15 @@ func (s *story) steps(running context.Context) []named {
 		named{"both nodes verify both ledgers", s.verify},
 		named{"a proof of the message is verified offline", s.prove},
 	)
+}
+
+// rotate changes a party's keys in the middle of the story; all that follows holds as if it had not.
+func (s *story) rotate(ctx context.Context) error {
+	k, err := s.arvenia.client.Rotate(ctx, node.Renewal{})
+	if err == nil && len(k.Versions) != 2 {
+		err = fmt.Errorf("the identity has %d versions", len(k.Versions))
+	}
+	return err
 }
 
 func (s *story) logs() string { return s.arvenia.tail() + s.kestria.tail() }

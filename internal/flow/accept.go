@@ -393,7 +393,7 @@ func (w *accepting) receipt(ctx context.Context, a *arrival, row *exchange.Parce
 // give makes one receipt with its leaf.
 func (w *accepting) give(kind parcel.ReceiptKind, hd *parcel.Header, hash envelope.Hash, row exchange.Parcel, lane *arrivalLane, stale *envelope.Hash) (*ourReceipt, error) {
 	r := parcel.Receipt{V: 1, Kind: kind, Link: w.l.ID, From: w.h.self, To: w.l.Peer, Header: hash, Parcel: hd.ID, Root: hd.Root,
-		Identity: w.h.cfg.Keys.Version(), Epoch: hd.Epoch, Lane: hd.Lane, Seq: hd.Seq, ContiguousTo: lane.state.Contiguous,
+		Identity: w.book.log.Identity, Epoch: hd.Epoch, Lane: hd.Lane, Seq: hd.Seq, ContiguousTo: lane.state.Contiguous,
 		At: row.Received, Log: parcel.Position{Epoch: w.l.OwnEpoch, Index: row.GotIndex}, PeerSize: lane.cosigned}
 	seqs := make([]uint64, 0, len(lane.held))
 	for seq := range lane.held {

@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"crypto/rand"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"entente/envelope"
 	"entente/internal/exchange"
 	"entente/internal/flow"
-	"entente/internal/keyring"
 	"entente/parcel"
 	"entente/party"
 	"entente/statement"
@@ -458,7 +455,7 @@ func TestTypeConfusion(t *testing.T) {
 		{"a receipt as the document of a header", leaves("header", receipt), []string{"header"}},
 		{"a header as the document of a receipt", leaves("receipt", headerEnv), []string{"receipt"}},
 		{"a grant among documents", leaves("grant", headerEnv), []string{"grant"}},
-		{"an identity among documents", leaves("identity", w.b.Self().Envelopes[0]), []string{"document_type"}},
+		{"a header as an identity among documents", leaves("identity", headerEnv), []string{"identity"}},
 		{"a receipt as a checkpoint", parcel.Frame{Kind: parcel.FrameCheckpoint, Payload: receipt}, []string{"checkpoint"}},
 		{"a receipt as a wish", parcel.Frame{Kind: parcel.FrameWant, Payload: receipt}, []string{"want"}},
 		{"a receipt as leaves", parcel.Frame{Kind: parcel.FrameLeaves, Payload: receipt}, []string{"leaves"}},
@@ -469,7 +466,7 @@ func TestTypeConfusion(t *testing.T) {
 		{"a receipt signed as a grant", parcel.Frame{Kind: parcel.FrameGrant, Payload: retyped(parcel.GrantType, env.Payload)}, []string{"grant"}},
 		{"a header as a grant", parcel.Frame{Kind: parcel.FrameGrant, Payload: headerEnv}, []string{"grant"}},
 		{"an identity as a grant", parcel.Frame{Kind: parcel.FrameGrant, Payload: w.b.Self().Envelopes[0]}, []string{"grant"}},
-		{"an identity frame", parcel.Frame{Kind: parcel.FrameIdentity, Payload: w.b.Self().Envelopes[0]}, []string{"frame_kind"}},
+		{"a receipt as an identity", parcel.Frame{Kind: parcel.FrameIdentity, Payload: receipt}, []string{"identity"}},
 		{"an end where there is no file", parcel.Frame{Kind: parcel.FrameEnd, Payload: make([]byte, 8)}, []string{"frame_kind"}},
 		{"our own header", parcel.Frame{Kind: parcel.FrameParcel, Payload: d.Frames[0].Payload}, []string{"signature"}},
 	}
@@ -480,49 +477,6 @@ func TestTypeConfusion(t *testing.T) {
 			t.Errorf("%s: %v, %d answers", a.name, got.refusals, len(got.frames))
 		}
 		w.same(w.a, before, a.name)
-	}
-}
-
-// Guard: only the identity version in force signs.
-func TestOldIdentityReplay(t *testing.T) {
-	w := confirmed(t)
-	ctx := t.Context()
-	dir := t.TempDir()
-	w.must(keyring.WriteKeyFile(filepath.Join(dir, "key"), rand.Reader))
-	next, _, err := keyring.Create(filepath.Join(dir, "keyring.json"), keyring.KeyFile(filepath.Join(dir, "key")), rand.Reader)
-	w.must(err)
-	chain := w.b.Self()
-	second := next.Identity(chain.Latest().Names, chain.Latest().Authority, w.b.clock.now(), 365*24*time.Hour)
-	second.Version, second.Prev, second.Recovery = 2, new(chain.Hash(1)), chain.Latest().Recovery
-	env, err := chain.Succeed(envelope.Default(), second, append(slices.Clone(w.b.keys.Signers()), next.Signers()...)...)
-	w.must(err)
-	encoded, err := env.Encode()
-	w.must(err)
-
-	inFlight := w.forge(w.b, w.a, forgery{})
-	w.a.update(t, func(tx flow.Tx) error { return tx.PutIdentity(ctx, chain.ID, 2, encoded) })
-	w.a.reopen(t)
-	before := w.record(w.a)
-	attacks := []struct {
-		name string
-		f    forged
-		code string
-	}{
-		{"a header of the version before", inFlight, "identity_version"},
-		{"the old keys for the new version", w.forge(w.b, w.a, forgery{header: func(h *parcel.Header) { h.Identity = 2 }}), "signature"},
-		{"a version that nobody has shown", w.forge(w.b, w.a, forgery{header: func(h *parcel.Header) { h.Identity = 3 }}), "identity_version"},
-		{"version zero", w.forge(w.b, w.a, forgery{header: func(h *parcel.Header) { h.Identity = 0 }}), "header"},
-	}
-	for _, a := range attacks {
-		if got := w.receive(w.a, a.f.frame); !got.refused(a.code) {
-			t.Errorf("%s: %v, %d receipts", a.name, got.refusals, len(got.receipts))
-		}
-		w.same(w.a, before, a.name)
-	}
-	w.b.keys = next
-	current := w.forge(w.b, w.a, forgery{header: func(h *parcel.Header) { h.Identity = 2 }})
-	if got := w.receive(w.a, current.frame); len(got.receipts) == 0 {
-		t.Errorf("the new keys for the new version: %v", got.refusals)
 	}
 }
 

@@ -112,6 +112,15 @@ func (c *packing) add(f parcel.Frame) error {
 }
 
 func (c *packing) frames(ctx context.Context) error {
+	shown, err := c.h.unshown(ctx, c.l, c.log, false)
+	if err != nil {
+		return err
+	}
+	for _, f := range shown {
+		if err := c.add(f); err != nil {
+			return err
+		}
+	}
 	for {
 		more, err := c.parcels(ctx)
 		if err != nil {
@@ -275,11 +284,15 @@ func (c *packing) putBack(ctx context.Context) {
 	c.s.signal()
 }
 
-// checkpointAt signs the head of our ledger at a size. The same size always has the same checkpoint: what a courier brings back
+// checkpointAt signs the head of our ledger at a size. The same size always has the same text, and that is cosigned: what a courier brings back
 // may be about one that was signed long ago.
 func (h *House) checkpointAt(ctx context.Context, l exchange.Link, size int64) (*ledger.Checkpoint, error) {
 	var root envelope.Hash
+	var log exchange.Log
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		if log, err = tx.Log(ctx, l.ID, h.self, l.OwnEpoch); err != nil {
+			return err
+		}
 		root, err = ledger.TreeRoot(size, tx.HashReader(ctx, l.ID, h.self, l.OwnEpoch))
 		return err
 	})
@@ -287,7 +300,7 @@ func (h *House) checkpointAt(ctx context.Context, l exchange.Link, size int64) (
 		return nil, err
 	}
 	origin := ledger.Origin(l.ID, h.self, l.OwnEpoch)
-	signers, err := h.cfg.Keys.LogSigners(origin)
+	signers, err := h.cfg.Keys.LogSigners(log.Identity, origin)
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ type Delivery struct {
 	segments map[envelope.ID][]parcel.Gap // wishes taken up
 	docs     []envelope.Hash
 	round    bool // leaves and a checkpoint
+	shown    bool // versions of our identity
 	bytes    int
 
 	unsigned map[envelope.Hash]exchange.Document // documents of receipts and parcels as stored
@@ -65,6 +66,9 @@ func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes in
 		return h.outgoingParcels(ctx, tx, s, &d, maxBytes)
 	})
 	if err != nil || h.frozen(l) {
+		return d, err
+	}
+	if err := h.outgoingIdentities(ctx, l, log, s, &d); err != nil {
 		return d, err
 	}
 	if err := h.outgoingSigned(ctx, &d); err != nil {
@@ -251,6 +255,9 @@ func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange
 		return err
 	}
 	err = h.cfg.Store.View(ctx, func(tx Tx) error {
+		if log, err = tx.Log(ctx, l.ID, h.self, l.OwnEpoch); err != nil { // our identity may have changed meanwhile
+			return err
+		}
 		rows, err := tx.Leaves(ctx, l.ID, h.self, l.OwnEpoch, from, int(size-from))
 		if err != nil {
 			return err
@@ -287,7 +294,7 @@ func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange
 	c := s.shown
 	s.mu.Unlock()
 	if c == nil || c.Origin != origin || c.Size != size || c.Root != root { // else a peer that is away was to see it before
-		signers, err := h.cfg.Keys.LogSigners(origin)
+		signers, err := h.cfg.Keys.LogSigners(log.Identity, origin)
 		if err != nil {
 			return err
 		}
@@ -322,6 +329,13 @@ func (h *House) wanted(ctx context.Context, link statement.LinkID, hashes []enve
 	}
 	var out []parcel.Document
 	size := 0
+	own := h.Self()
+	for n, version := range own.Envelopes {
+		if slices.Contains(hashes, own.Hash(n+1)) {
+			size += len(version)
+			out = append(out, parcel.Document{Type: "identity", Envelope: version})
+		}
+	}
 	for _, doc := range docs {
 		kind := map[string]string{parcel.HeaderType: "header", parcel.ReceiptType: "receipt", parcel.GrantType: "grant"}[doc.Type]
 		if kind == "" || size > maxDocBytes {
@@ -491,6 +505,9 @@ func (h *House) land(d Delivery, wait time.Duration) {
 	if wait == 0 {
 		s.fails, s.roundAfter = 0, 0
 	} else {
+		if d.shown {
+			s.showAfter = s.roundAfter
+		}
 		s.round = s.round || d.round
 		s.roundAfter = h.now() + wait.Microseconds()
 		for id := range d.segments {

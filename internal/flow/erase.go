@@ -220,6 +220,9 @@ func (h *House) RetentionLoop(ctx context.Context, every time.Duration) error {
 		if _, err := h.EraseAged(ctx); err != nil && ctx.Err() == nil {
 			h.cfg.Log.Error("erasing what is kept no longer", "err", err)
 		}
+		if _, err := h.EndOverlaps(ctx); err != nil && ctx.Err() == nil {
+			h.cfg.Log.Error("destroying keys whose overlap is over", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil

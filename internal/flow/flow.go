@@ -10,6 +10,7 @@ import (
 	"entente/envelope"
 	"entente/internal/assistance"
 	"entente/internal/exchange"
+	"entente/party"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -78,12 +79,25 @@ type PartialBlob interface {
 
 // Keys is what flow may ask of the keyring; no private key crosses this line.
 type Keys interface {
-	Signers() []envelope.Signer // of the current identity version, in the order of its key set
-	Version() int
+	// SignersOf, LogSigners and WitnessSigners are those of an identity version; the first in the order of its key set.
+	SignersOf(version int) ([]envelope.Signer, error)
+	LogSigners(version int, origin string) ([]note.Signer, error)
+	WitnessSigners(version int, name string, nowUnix func() int64) ([]note.Signer, error)
+	Opens(version int) bool // whether what was sealed for a version can be opened
 	Opener() envelope.Opener
-	LogSigners(origin string) ([]note.Signer, error)
-	WitnessSigners(name string, nowUnix func() int64) ([]note.Signer, error)
 	// Wrap and Unwrap protect a statement's key at rest, bound to aad.
 	Wrap(key, aad []byte) ([]byte, error)
 	Unwrap(wrapped, aad []byte) ([]byte, error)
+
+	// Rotate decides the version after chain's latest: keys and signed document are durable when it returns the envelope.
+	Rotate(chain *party.Chain, next party.Identity, random io.Reader) ([]byte, error)
+	// Prepare makes what the recovery quorum is to sign, Prepared is that while it waits, Finish decides it, Cancel gives it up.
+	Prepare(chain *party.Chain, next party.Identity, random io.Reader) ([]byte, error)
+	Prepared() []byte
+	Finish(chain *party.Chain, signed [][]byte) ([]byte, error)
+	Cancel() error
+	Successor(version int) []byte        // the envelope of a version that was decided; nil if none of this number was
+	Retire() error                       // destroys the signature keys of former versions
+	Destroy(version int, at int64) error // destroys the other keys of a former version
+	Destroyed(version int) int64         // when that was done; 0 if it was not
 }

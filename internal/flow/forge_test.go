@@ -373,7 +373,7 @@ func (w *world) checkpoint(s *side, leaves [][]byte, old int64) parcel.Frame {
 	root, err := ledger.TreeRoot(size, hashes)
 	w.must(err)
 	origin := ledger.Origin(s.link, s.Self().ID, 1)
-	signers, err := s.keys.LogSigners(origin)
+	signers, err := s.keys.LogSigners(s.keys.Version(), origin)
 	w.must(err)
 	c, err := ledger.SignCheckpoint(origin, size, root, signers...)
 	w.must(err)

@@ -23,7 +23,7 @@ type Config struct {
 	Blobs    Blobs
 	Keys     Keys
 	Registry envelope.Registry
-	Self     *party.Chain
+	Self     *party.Chain // as it is stored; Resume takes up what the keyring decided beyond
 	Now      func() time.Time
 	Log      *slog.Logger
 	Endpoint string // what we tell peers: "https://arvenia.localhost:7443"; empty if none can reach us
@@ -46,6 +46,11 @@ type House struct {
 	aliases sync.Map // string → statement.LinkID, of those that were asked for: a link keeps its alias
 	zones   sync.Map // name → *time.Location
 
+	own      atomic.Pointer[party.Chain] // ours, as it is in force
+	turning  sync.Mutex                  // held while our keys are changed
+	warned   atomic.Pointer[string]      // the warning of the keys' end that was logged last
+	learning sync.Mutex                  // held while a version of somebody's identity is learned
+
 	restored atomic.Int64  // when this node was restored from a backup; 0 if never
 	dirty    sync.Map      // statement.LinkID → true: to be settled
 	settling chan struct{} // wakes SettleLoop
@@ -60,7 +65,7 @@ type linkState struct {
 
 	mu     sync.Mutex                      // guards everything below
 	terms  *terms                          // the agreement of the link's row, decoded
-	chain  *party.Chain                    // reloaded when the peer shows a newer one
+	kin    *kin                            // reloaded when the peer shows another version
 	leaves map[envelope.ID][]envelope.Hash // segment hashes of parcels that arrive in pieces
 	wants  map[envelope.ID][]parcel.Gap    // segments that the peer asked for; none: it lacks the hashes
 	docs   map[envelope.Hash]bool          // documents that the peer's mirror asked for
@@ -69,6 +74,9 @@ type linkState struct {
 	flying map[envelope.ID]bool            // parcels in deliveries that were not answered yet
 
 	unheard    [2]int64                            // where in our log the receipts of the last two answers begin; 0: none
+	knows      int                                 // our version that the peer is known to have; 0 if it is not known
+	lacks      bool                                // the peer said that it lacks versions of ours
+	showAfter  int64                               // versions that it may lack are not shown again before
 	shown      *ledger.Checkpoint                  // the newest checkpoint shown to the peer
 	round      bool                                // a round of the ledger is due
 	rounding   bool                                // one is on the way
@@ -85,11 +93,13 @@ func New(c Config) (*House, error) {
 	if c.Store == nil || c.Blobs == nil || c.Keys == nil || c.Self == nil || c.Now == nil || c.Log == nil || c.Count == nil {
 		return nil, fmt.Errorf("building the house: a part is missing")
 	}
-	return &House{cfg: c, self: c.Self.ID, settling: make(chan struct{}, 1)}, nil
+	h := &House{cfg: c, self: c.Self.ID, settling: make(chan struct{}, 1)}
+	h.own.Store(c.Self)
+	return h, nil
 }
 
-// Self is our own chain.
-func (h *House) Self() *party.Chain { return h.cfg.Self }
+// Self is our own chain, up to the version in force.
+func (h *House) Self() *party.Chain { return h.own.Load() }
 
 func (h *House) now() int64 { return h.cfg.Now().UnixMicro() }
 
@@ -140,40 +150,6 @@ func (h *House) Addresses(ctx context.Context) (list []exchange.Address, err err
 		return err
 	})
 	return list, err
-}
-
-// PeerChain is the verified identity chain of a link's peer.
-func (h *House) PeerChain(ctx context.Context, link statement.LinkID) (*party.Chain, error) {
-	if known, ok := h.links.Load(link); ok { // nothing is remembered of a link that a stranger makes up
-		s := known.(*linkState)
-		s.mu.Lock()
-		chain := s.chain
-		s.mu.Unlock()
-		if chain != nil {
-			return chain, nil
-		}
-	}
-	var envelopes [][]byte
-	err := h.cfg.Store.View(ctx, func(tx Tx) error {
-		l, err := tx.Link(ctx, link)
-		if err != nil {
-			return err
-		}
-		envelopes, err = tx.Identities(ctx, l.Peer)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	chain, err := party.Verify(h.cfg.Registry, envelopes)
-	if err != nil {
-		return nil, fmt.Errorf("verifying the stored identity of a peer: %w", err)
-	}
-	s := h.link(link)
-	s.mu.Lock()
-	s.chain = chain
-	s.mu.Unlock()
-	return chain, nil
 }
 
 // evidence keeps the exact bytes of a lie; it is called inside a transaction.

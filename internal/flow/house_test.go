@@ -67,15 +67,16 @@ func (t *tally) of(code string) int {
 // side is one party in a test.
 type side struct {
 	*flow.House
-	name  string
-	keys  *keyring.Keyring
-	store flow.Store
-	blobs *memoryBlobs
-	clock *clock
-	tally *tally
-	link  statement.LinkID
-	dir   string // of the database
-	log   slog.Handler
+	name   string
+	keys   *keyring.Keyring
+	shares []keyring.Share // the recovery keys of its party
+	store  flow.Store
+	blobs  *memoryBlobs
+	clock  *clock
+	tally  *tally
+	link   statement.LinkID
+	dir    string // of the database
+	log    slog.Handler
 }
 
 // world is two parties with their link.
@@ -91,7 +92,7 @@ func newSide(t testing.TB, name string, c *clock, store flow.Store) *side {
 	if err := keyring.WriteKeyFile(lockPath, rand.Reader); err != nil {
 		t.Fatal(err)
 	}
-	keys, _, err := keyring.Create(filepath.Join(dir, "keyring.json"), keyring.KeyFile(lockPath), rand.Reader)
+	keys, shares, err := keyring.Create(filepath.Join(dir, "keyring.json"), keyring.KeyFile(lockPath), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,10 @@ func newSide(t testing.TB, name string, c *clock, store flow.Store) *side {
 		t.Cleanup(func() { s.Close() })
 		store = s
 	}
-	s := &side{name: name, keys: keys, store: store, blobs: newMemoryBlobs(), clock: c, tally: &tally{}, dir: dir, log: slog.NewTextHandler(io.Discard, nil)}
+	if err := store.Update(t.Context(), flow.Normal, func(tx flow.Tx) error { return tx.PutIdentity(t.Context(), chain.ID, 1, encoded) }); err != nil {
+		t.Fatal(err)
+	}
+	s := &side{name: name, keys: keys, shares: shares, store: store, blobs: newMemoryBlobs(), clock: c, tally: &tally{}, dir: dir, log: slog.NewTextHandler(io.Discard, nil)}
 	s.House = s.open(t, chain)
 	return s
 }

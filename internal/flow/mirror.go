@@ -12,6 +12,7 @@ import (
 	"entente/internal/fault"
 	"entente/ledger"
 	"entente/parcel"
+	"entente/party"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -28,9 +29,13 @@ func (in *intake) leaves(ctx context.Context, f parcel.Frame) error {
 		in.refuse(nil, "epoch", "The leaves are of an epoch that is not open here.")
 		return nil
 	}
-	docs, err := in.documents(ctx, lf.Docs)
+	docs, replaced, err := in.documents(ctx, lf.Docs)
 	if err != nil || docs == nil {
 		return err
+	}
+	if in.kin.contested {
+		in.refuse(nil, contestedCode, contestedSentence)
+		return nil
 	}
 	if len(lf.Leaves) == 0 {
 		return nil
@@ -47,6 +52,9 @@ func (in *intake) leaves(ctx context.Context, f parcel.Frame) error {
 		in.refuse(nil, m.lie, "A leaf contradicts what was shown before, or the document that it records; it is kept as evidence.")
 		return nil
 	}
+	if err := in.receipts(ctx, replaced); err != nil {
+		return err
+	}
 	if len(m.want.Docs) > 0 || m.want.Leaves != nil {
 		answer, err := parcel.EncodeFrame(parcel.FrameWant, m.want)
 		if err != nil {
@@ -57,32 +65,44 @@ func (in *intake) leaves(ctx context.Context, f parcel.Frame) error {
 	return nil
 }
 
-// documents verifies the documents that came with leaves; receipts among them are also taken as receipts. nil means refused.
-func (in *intake) documents(ctx context.Context, sent []parcel.Document) (map[envelope.Hash]exchange.Document, error) {
-	docs := map[envelope.Hash]exchange.Document{}
+// documents verifies the documents that came with leaves; receipts among them are also taken as receipts: those under the newest
+// identity at once, and replaced ones, which the leaves must place first, by the caller. nil docs means refused.
+func (in *intake) documents(ctx context.Context, sent []parcel.Document) (docs map[envelope.Hash]exchange.Document, replaced []*arrivedReceipt, err error) {
+	docs = map[envelope.Hash]exchange.Document{}
 	var receipts []*arrivedReceipt
 	for _, d := range sent {
 		var env *envelope.Envelope
 		var broken *fault.Error
 		switch d.Type {
+		case "identity":
+			if err := in.identities(ctx, [][]byte{d.Envelope}); err != nil {
+				return nil, nil, err
+			}
+			continue
 		case "receipt":
-			env, _, broken = in.h.openReceipt(in.l, in.signer, d.Envelope)
-			receipts = append(receipts, &arrivedReceipt{frame: parcel.Frame{Kind: parcel.FrameReceipt, Payload: d.Envelope}})
+			var r *parcel.Receipt
+			env, r, broken = in.h.openReceipt(in.l, in.known, d.Envelope)
+			a := &arrivedReceipt{frame: parcel.Frame{Kind: parcel.FrameReceipt, Payload: d.Envelope}}
+			if broken == nil && in.newest(r.Identity) {
+				receipts = append(receipts, a)
+			} else {
+				replaced = append(replaced, a)
+			}
 		case "header":
 			env, broken = in.headerDocument(d.Envelope)
 		case "grant":
-			env, _, broken = in.openGrant(d.Envelope)
+			env, _, broken = in.openGrant(in.known, d.Envelope)
 		default:
 			broken = fault.New(fault.Invalid, "document_type", "Documents of this type are not taken with leaves.")
 		}
 		if broken != nil {
 			in.refuse(nil, broken.Code, broken.Public)
-			return nil, nil
+			return nil, nil, nil
 		}
 		doc := exchange.Document{Hash: envelope.Sum(env.Payload), Link: in.l.ID, Type: env.PayloadType, Payload: env.Payload, Signatures: env.Signatures}
 		docs[doc.Hash] = doc
 	}
-	return docs, in.receipts(ctx, receipts)
+	return docs, replaced, in.receipts(ctx, receipts)
 }
 
 func (in *intake) headerDocument(data []byte) (*envelope.Envelope, *fault.Error) {
@@ -94,9 +114,9 @@ func (in *intake) headerDocument(data []byte) (*envelope.Envelope, *fault.Error)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, "header", "The header is malformed: "+plain(err)+".", err)
 	}
-	signer, ok := in.signer(hd.Identity)
-	if !ok {
-		return nil, fault.New(fault.Invalid, "identity_version", "The identity version that signed is not in force here; send the identity first.")
+	signer, broken := in.known(hd.Identity, envelope.Hash{})
+	if broken != nil {
+		return nil, broken
 	}
 	if _, err := in.h.cfg.Registry.Verify(env, parcel.HeaderType, signer.KeySet()); err != nil {
 		return nil, fault.Wrap(fault.Forbidden, "signature", "The header's signature does not verify.", err)
@@ -157,7 +177,7 @@ func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[en
 		return err
 	}
 	for i, leaf := range leaves {
-		missing, wrong := m.check(leaf, known)
+		missing, wrong := m.check(leaf, b.log.Identity, known)
 		if !missing && wrong == "" {
 			if wrong, err = m.placed(ctx, leaf, known, leaves[:i]); err != nil {
 				return err
@@ -170,8 +190,11 @@ func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[en
 			break
 		}
 		if missing {
-			m.ask(leaves[i:], known)
+			m.ask(leaves[i:], b.log.Identity, known)
 			break
+		}
+		if leaf.Kind == ledger.IdentityLeaf {
+			b.log.Identity = len(m.in.kin.version(leaf.Doc).Versions)
 		}
 		if err := b.add(fresh[i], leaf.Doc, leaf.Kind, leaf.Time); err != nil {
 			return err
@@ -193,9 +216,9 @@ func firstWrong(f ledger.Follower, run [][]byte) []byte {
 }
 
 // ask names every document of the peer that the rest of a run needs and we lack.
-func (m *mirroring) ask(leaves []*ledger.Leaf, known map[envelope.Hash]paper) {
+func (m *mirroring) ask(leaves []*ledger.Leaf, identity int, known map[envelope.Hash]paper) {
 	for _, leaf := range leaves {
-		if missing, _ := m.check(leaf, known); missing && len(m.want.Docs) < maxRanges {
+		if missing, _ := m.check(leaf, identity, known); missing && len(m.want.Docs) < maxRanges {
 			m.want.Docs = append(m.want.Docs, leaf.Doc)
 		}
 	}
@@ -223,8 +246,9 @@ func (m *mirroring) evidence(ctx context.Context, code, note string, data []byte
 	return m.in.h.evidence(ctx, m.tx, m.in.l.ID, code, note, data)
 }
 
-// check compares a leaf with the document that it records; wrong says in words what does not fit.
-func (m *mirroring) check(leaf *ledger.Leaf, known map[envelope.Hash]paper) (missing bool, wrong string) {
+// check compares a leaf with the document that it records; identity is the version in force there, 0 if no leaf has named one.
+// wrong says in words what does not fit.
+func (m *mirroring) check(leaf *ledger.Leaf, identity int, known map[envelope.Hash]paper) (missing bool, wrong string) {
 	l, self := m.in.l, m.in.h.self
 	switch leaf.Kind {
 	case ledger.EpochLeaf, ledger.LinkLeaf:
@@ -233,12 +257,16 @@ func (m *mirroring) check(leaf *ledger.Leaf, known map[envelope.Hash]paper) (mis
 		}
 		return false, ""
 	case ledger.IdentityLeaf:
-		for _, env := range m.in.peer.Envelopes {
-			if e, err := envelope.DecodeEnvelope(env); err == nil && envelope.Sum(e.Payload) == leaf.Doc {
-				return false, ""
-			}
+		named := m.in.kin.version(leaf.Doc)
+		switch {
+		case named == nil:
+			return true, ""
+		case m.in.kin.stands.Hash(len(named.Versions)) != leaf.Doc:
+			return false, "it names a version of the identity that does not stand"
+		case len(named.Versions) <= identity:
+			return false, "it names an older identity than is in force"
 		}
-		return false, "it names an identity that was not shown"
+		return false, ""
 	}
 	doc, ok := known[leaf.Doc]
 	ours := leaf.Kind == ledger.Got || leaf.Kind == ledger.ReceiptIn
@@ -251,6 +279,8 @@ func (m *mirroring) check(leaf *ledger.Leaf, known map[envelope.Hash]paper) (mis
 	author := l.Peer
 	if ours {
 		author = self
+	} else if identity != 0 && doc.identity() != identity {
+		return false, "it was signed under an identity that is not in force at its place"
 	}
 	switch leaf.Kind {
 	case ledger.GrantLeaf:
@@ -345,6 +375,7 @@ func (in *intake) checkpoint(ctx context.Context, f parcel.Frame) error {
 	var c *ledger.Checkpoint
 	var answer any
 	var refusal *ledger.RefusalError
+	var cosigner int // our version that is in force
 	err = h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
 		c, answer, refusal = nil, nil, nil
 		log, err := tx.Log(ctx, l.ID, l.Peer, l.PeerEpoch)
@@ -356,7 +387,12 @@ func (in *intake) checkpoint(ctx context.Context, f parcel.Frame) error {
 		if state.Root, err = ledger.TreeRoot(log.CosignedSize, reader); err != nil {
 			return err
 		}
-		judged, err := ledger.Judge(state, *req, origin, in.peer.Latest().Log)
+		own, err := tx.Log(ctx, l.ID, h.self, l.OwnEpoch)
+		if err != nil {
+			return err
+		}
+		cosigner = own.Identity
+		judged, err := in.judge(ctx, tx, state, *req, log)
 		if errors.As(err, &refusal) {
 			return in.judged(ctx, tx, refusal, log, reader, f.Payload)
 		}
@@ -392,7 +428,40 @@ func (in *intake) checkpoint(ctx context.Context, f parcel.Frame) error {
 	case answer != nil:
 		return in.answerFrame(parcel.FrameWant, answer)
 	}
-	return in.cosign(ctx, c)
+	return in.cosign(ctx, c, cosigner)
+}
+
+// judge is ledger.Judge with the log keys of the version in force at the checkpoint's size or a later one: who showed a new
+// identity signs with its keys whatever it shows from then on.
+func (in *intake) judge(ctx context.Context, tx Tx, state ledger.WitnessState, req ledger.AddCheckpoint, log exchange.Log) (*ledger.Checkpoint, error) {
+	origin := ledger.Origin(log.Link, log.Party, log.Epoch)
+	chain := in.kin.stands
+	var c *ledger.Checkpoint
+	version, err := chain.Newest(1, func(i *party.Identity) (err error) {
+		var refusal *ledger.RefusalError
+		c, err = ledger.Judge(state, req, origin, i.Log)
+		if errors.As(err, &refusal) && refusal.Refusal != ledger.BadSignature {
+			c, err = refusal.Signed, nil
+		}
+		return err
+	})
+	if err != nil || c == nil { // signed by none of them, or not even that could be read
+		_, err = ledger.Judge(state, req, origin, chain.Latest().Log)
+		return nil, err
+	}
+	if !in.newest(version) {
+		reach := log.Size // what an older version may sign: the leaves before its successor's
+		_, leaf, err := tx.LeafOfDoc(ctx, log.Link, log.Party, string(ledger.IdentityLeaf), chain.Hash(version+1))
+		if err == nil {
+			reach = leaf.Index
+		} else if !notFound(err) {
+			return nil, err
+		}
+		if c.Size > reach {
+			return nil, &ledger.RefusalError{Refusal: ledger.BadSignature, Err: ledger.ErrLogSignature}
+		}
+	}
+	return ledger.Judge(state, req, origin, chain.Versions[version-1].Log)
 }
 
 func (in *intake) answerFrame(kind parcel.FrameKind, v any) error {
@@ -422,10 +491,10 @@ func (in *intake) judged(ctx context.Context, tx Tx, r *ledger.RefusalError, log
 }
 
 // cosign signs a durable head and keeps the cosigned note beside it.
-func (in *intake) cosign(ctx context.Context, c *ledger.Checkpoint) error {
+func (in *intake) cosign(ctx context.Context, c *ledger.Checkpoint, version int) error {
 	h, l := in.h, in.l
 	name := ledger.WitnessName(h.self)
-	signers, err := h.cfg.Keys.WitnessSigners(name, func() int64 { return h.cfg.Now().Unix() })
+	signers, err := h.cfg.Keys.WitnessSigners(version, name, func() int64 { return h.cfg.Now().Unix() })
 	if err != nil {
 		return err
 	}
@@ -433,7 +502,11 @@ func (in *intake) cosign(ctx context.Context, c *ledger.Checkpoint) error {
 	if err != nil {
 		return err
 	}
-	cosigned, _, err := ledger.AddCosignatures(c, lines, name, h.cfg.Self.Latest().Witness)
+	own, ok := h.Self().At(version)
+	if !ok {
+		return fault.New(fault.Unavailable, "identity", "The version of the identity that cosigns is just changing.")
+	}
+	cosigned, _, err := ledger.AddCosignatures(c, lines, name, own.Witness)
 	if err != nil {
 		return fmt.Errorf("checking our own cosignature: %w", err)
 	}
@@ -474,7 +547,20 @@ func (in *intake) cosignature(ctx context.Context, f parcel.Frame) error {
 			return err
 		}
 	}
-	cosigned, _, err := ledger.AddCosignatures(c, []byte(cf.Lines), ledger.WitnessName(l.Peer), in.peer.Latest().Witness)
+	// Until the peer's ledger shows that its new identity is in force there, the one before may cosign.
+	var mirror exchange.Log
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		mirror, err = tx.Log(ctx, l.ID, l.Peer, l.PeerEpoch)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var cosigned *ledger.Checkpoint
+	_, err = in.kin.stands.Newest(mirror.Identity, func(i *party.Identity) (err error) {
+		cosigned, _, err = ledger.AddCosignatures(c, []byte(cf.Lines), ledger.WitnessName(l.Peer), i.Witness)
+		return err
+	})
 	if err != nil {
 		in.refuse(nil, "cosignature", "The cosignature does not verify.")
 		return nil

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -141,7 +142,7 @@ func (h *House) Invite(ctx context.Context, who actor.Actor, alias string, offer
 		return nil, err
 	}
 	commit := party.PairCommit(row.Nonce, h.self, encoded)
-	return &Invitation{V: 1, Identity: h.cfg.Self.Envelopes, Endpoint: h.cfg.Endpoint, Token: token, Commit: &commit, Offer: encoded, Expires: row.Expires}, nil
+	return &Invitation{V: 1, Identity: h.Self().Envelopes, Endpoint: h.cfg.Endpoint, Token: token, Commit: &commit, Offer: encoded, Expires: row.Expires}, nil
 }
 
 func spent() error {
@@ -212,7 +213,7 @@ func (h *House) PairReveal(ctx context.Context, token []byte, chain [][]byte, no
 	}
 	l := exchange.Link{ID: t.Hash(), Alias: inv.Alias, Peer: peer.ID, Endpoint: endpoint, Inviter: true,
 		Agreement: inv.Agreement, Created: h.now(), OwnEpoch: 1, PeerEpoch: 1}
-	err = h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+	err = h.linking(ctx, peer.ID, func(tx Tx) error {
 		used := inv
 		used.State, used.Link = "used", l.ID
 		if err := tx.PutInvitation(ctx, used); err != nil {
@@ -243,7 +244,7 @@ func (h *House) PairComplete(ctx context.Context, who actor.Actor, alias string,
 	}
 	l := exchange.Link{ID: t.Hash(), Alias: alias, Peer: peer.ID, Endpoint: strings.TrimRight(inv.Endpoint, "/"),
 		Agreement: inv.Offer, Created: h.now(), OwnEpoch: 1, PeerEpoch: 1}
-	return l.ID, h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+	return l.ID, h.linking(ctx, peer.ID, func(tx Tx) error {
 		if err := h.freeAlias(ctx, tx, alias); err != nil {
 			return err
 		}
@@ -259,10 +260,28 @@ func (h *House) CheckAlias(ctx context.Context, alias string) error {
 	return h.cfg.Store.View(ctx, func(tx Tx) error { return h.freeAlias(ctx, tx, alias) })
 }
 
+// linking runs an act that opens a link, while neither our identity nor what is known of the peer's changes.
+func (h *House) linking(ctx context.Context, peer party.ID, act func(Tx) error) error {
+	h.turning.Lock()
+	defer h.turning.Unlock()
+	h.learning.Lock()
+	defer h.learning.Unlock()
+	defer h.forgetKin(peer)
+	return h.cfg.Store.Update(ctx, Normal, act)
+}
+
 // openLink writes the row of a new link and the first leaves of our log: epoch, own identity, link.
 func (h *House) openLink(ctx context.Context, tx Tx, l exchange.Link, peer *party.Chain) error {
+	known, err := tx.Identities(ctx, peer.ID)
+	if err != nil {
+		return err
+	}
 	for i, env := range peer.Envelopes {
-		if err := tx.PutIdentity(ctx, peer.ID, i+1, env); err != nil {
+		put := tx.PutIdentity
+		if i < len(known) && !bytes.Equal(known[i], env) { // of another link: a fork, or signed otherwise
+			put = tx.PutFork
+		}
+		if err := put(ctx, peer.ID, i+1, env); err != nil {
 			return err
 		}
 	}
@@ -276,24 +295,15 @@ func (h *House) openLink(ctx context.Context, tx Tx, l exchange.Link, peer *part
 	if b.log.Size != 0 {
 		return fault.New(fault.Conflict, "link", "This link exists already.")
 	}
-	for _, first := range []struct {
-		kind ledger.Kind
-		doc  envelope.Hash
-	}{{ledger.EpochLeaf, l.ID}, {ledger.IdentityLeaf, latestIdentity(h.cfg.Self)}, {ledger.LinkLeaf, l.ID}} {
-		if _, err := b.enter(h.now(), first.kind, "", 0, first.doc); err != nil {
+	own := h.Self()
+	version := len(own.Versions)
+	for _, first := range []Entry{{Kind: ledger.EpochLeaf, Doc: l.ID}, {Kind: ledger.IdentityLeaf, Doc: own.Hash(version)}, {Kind: ledger.LinkLeaf, Doc: l.ID}} {
+		if _, err := b.enter(h.now(), first.Kind, "", 0, first.Doc); err != nil {
 			return err
 		}
 	}
+	b.log.Identity = version
 	return b.close(ctx, tx)
-}
-
-// latestIdentity is the hash of the payload of the newest identity document.
-func latestIdentity(c *party.Chain) envelope.Hash {
-	env, err := envelope.DecodeEnvelope(c.Envelopes[len(c.Envelopes)-1])
-	if err != nil {
-		return envelope.Hash{}
-	}
-	return envelope.Sum(env.Payload)
 }
 
 // Confirm says, for a named person, that the short code was compared, and signs the offered agreement.
@@ -318,6 +328,9 @@ type LinkView struct {
 	exchange.Link
 	PeerNames        map[string]string
 	PeerFingerprint  string
+	PeerVersion      int    // of its identity that stands
+	PeerCompromised  *int64 // since when the peer's newest version says that keys before may have been in other hands
+	PeerContested    bool   // two versions contest which follows it: nothing is said or taken until its quorum has signed
 	State            string // see exchange.LinkStatus
 	Digits           string
 	WordsEN, WordsZH []string
@@ -376,10 +389,12 @@ func (h *House) views(ctx context.Context, who actor.Actor, choose func([]exchan
 }
 
 func (h *House) describe(ctx context.Context, v *LinkView) error {
-	chain, err := h.PeerChain(ctx, v.ID)
+	peer, err := h.peerKin(ctx, v.ID)
 	if err != nil {
 		return err
 	}
+	chain := peer.stands
+	v.PeerVersion, v.PeerContested, v.PeerCompromised = len(chain.Versions), peer.contested, chain.Latest().CompromiseSince
 	v.PeerNames, v.PeerFingerprint = chain.Latest().Names, party.Fingerprint(chain.ID)
 	code := party.CodeOf(v.ID)
 	v.Digits = code.Digits()

@@ -125,7 +125,11 @@ func DecodePairFile(data []byte) (*PairFile, error) {
 
 // signPair signs the payload of a pairing file. The same payload gives the same file.
 func (h *House) signPair(payloadType string, payload []byte) ([]byte, error) {
-	env, err := envelope.Sign(payloadType, payload, h.cfg.Keys.Signers()...)
+	signers, err := h.cfg.Keys.SignersOf(len(h.Self().Versions))
+	if err != nil {
+		return nil, err
+	}
+	env, err := envelope.Sign(payloadType, payload, signers...)
 	if err != nil {
 		return nil, fmt.Errorf("signing a pairing file: %w", err)
 	}
@@ -212,6 +216,13 @@ func (h *House) PairByFile(ctx context.Context, who actor.Actor, alias string, i
 	if err != nil {
 		return nil, err
 	}
+	var answered PairAnswer
+	if err := envelope.Unmarshal(kept.Answer, &answered); err != nil {
+		return nil, fmt.Errorf("reading an answer to an invitation: %w", err)
+	}
+	if len(answered.Identity) != len(h.Self().Versions) {
+		return nil, fault.New(fault.Conflict, "keys_replaced", "Our keys were replaced since this invitation was answered; ask the other party for a new one.")
+	}
 	return h.signPair(PairAnswerType, kept.Answer)
 }
 
@@ -227,7 +238,7 @@ func (h *House) pairPending(alias string, inv *Invitation) (exchange.Invitation,
 	if kept.Invitation, err = inv.Encode(); err != nil {
 		return fail(err)
 	}
-	answer := PairAnswer{V: 1, Token: inv.Token, Commit: *inv.Commit, Identity: h.cfg.Self.Envelopes, Nonce: row.Nonce[:], Endpoint: h.cfg.Endpoint}
+	answer := PairAnswer{V: 1, Token: inv.Token, Commit: *inv.Commit, Identity: h.Self().Envelopes, Nonce: row.Nonce[:], Endpoint: h.cfg.Endpoint}
 	if kept.Answer, err = envelope.Marshal(answer); err != nil {
 		return fail(err)
 	}
@@ -264,7 +275,7 @@ func (h *House) pairReveal(ctx context.Context, who actor.Actor, f *PairFile) (s
 	var inv exchange.Invitation
 	var known bool
 	var l exchange.Link
-	err = h.cfg.Store.Update(ctx, Normal, func(tx Tx) (err error) {
+	err = h.linking(ctx, peer.ID, func(tx Tx) (err error) {
 		inv, err = tx.Invitation(ctx, envelope.Sum(a.Token))
 		if notFound(err) || err == nil && inv.State == pairAnswered {
 			return spent()

@@ -171,16 +171,23 @@ func reconcile(l exchange.Link, self, owner party.ID, leaf *ledger.Leaf, now int
 func (h *House) verifyLog(ctx context.Context, l exchange.Link, peer *party.Chain, log exchange.Log, each func(*ledger.Leaf)) (LogReport, error) {
 	r := LogReport{Party: log.Party, Epoch: log.Epoch, Size: log.Size, Cosigned: log.CosignedSize, CosignedAt: log.CosignedAt}
 	fail := func(format string, args ...any) { r.Faults = append(r.Faults, fmt.Sprintf(format, args...)) }
-	keys, witness, witnessKeys := h.cfg.Self.Latest().Log, ledger.WitnessName(l.Peer), peer.Latest().Witness
+	owner, witness := h.Self(), peer
 	if log.Party == l.Peer {
-		keys, witness, witnessKeys = peer.Latest().Log, ledger.WitnessName(h.self), h.cfg.Self.Latest().Witness
+		owner, witness = peer, h.Self()
 	}
 	var checkpoint *ledger.Checkpoint
 	if log.CosignedSize > 0 {
-		var err error
-		if checkpoint, err = ledger.OpenCheckpoint(log.CosignedNote, ledger.Origin(l.ID, log.Party, log.Epoch), keys); err != nil {
+		_, err := owner.Newest(1, func(i *party.Identity) (err error) {
+			checkpoint, err = ledger.OpenCheckpoint(log.CosignedNote, ledger.Origin(l.ID, log.Party, log.Epoch), i.Log)
+			return err
+		})
+		cosigned := func(i *party.Identity) error {
+			_, err := checkpoint.Cosigned(ledger.WitnessName(witness.ID), i.Witness)
+			return err
+		}
+		if err != nil {
 			fail("the cosigned checkpoint does not verify: %v", err)
-		} else if _, err := checkpoint.Cosigned(witness, witnessKeys); err != nil {
+		} else if _, err := witness.Newest(1, cosigned); err != nil {
 			fail("the checkpoint at size %d is not cosigned: %v", log.CosignedSize, err)
 		} else if checkpoint.Size != log.CosignedSize {
 			fail("the cosigned checkpoint is of size %d, not %d", checkpoint.Size, log.CosignedSize)
@@ -306,7 +313,7 @@ func (h *House) Proof(ctx context.Context, who actor.Actor, name string, withBod
 	if err != nil {
 		return nil, err
 	}
-	file.Sender, file.Recipient = h.cfg.Self.Envelopes, peer.Envelopes
+	file.Sender, file.Recipient = h.Self().Envelopes, peer.Envelopes
 	header, err := envelope.DecodeEnvelope(file.Header.Envelope)
 	if err != nil {
 		return nil, err

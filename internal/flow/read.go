@@ -29,6 +29,7 @@ type StatementView struct {
 	Files      []FileView
 	Receipts   []ReceiptView
 	Erasures   []ErasureView // who told the other that it erased this; in Show only
+	Suspect    *Suspicion    // of the author's keys; nil if there is none
 }
 
 // FileView is a file of a statement.
@@ -49,6 +50,7 @@ type FileView struct {
 type ReceiptView struct {
 	Receipt parcel.Receipt
 	Hash    envelope.Hash
+	Suspect *Suspicion // of the addressee's keys; nil if there is none
 }
 
 // maxList is the most statements in one answer.
@@ -81,7 +83,10 @@ func (h *House) List(ctx context.Context, who actor.Actor, f exchange.Filter) ([
 		}
 		return nil
 	})
-	return views, err
+	if err != nil {
+		return nil, err
+	}
+	return views, h.mark(ctx, views)
 }
 
 // Awaited lists what peers sent registered, this node has acknowledged, and waits for its key; newest first.
@@ -230,7 +235,12 @@ func (h *House) Show(ctx context.Context, who actor.Actor, name string) (Stateme
 		v.Erasures, err = h.erasures(ctx, tx, row, l.Peer)
 		return err
 	})
-	return v, err
+	if err != nil {
+		return v, err
+	}
+	marked := []StatementView{v}
+	err = h.mark(ctx, marked)
+	return marked[0], err
 }
 
 func receiptsOf(ctx context.Context, tx Tx, headers ...envelope.Hash) ([]ReceiptView, error) {

@@ -28,6 +28,19 @@ func readPaper(d exchange.Document) (p paper) {
 	return p
 }
 
+// identity is the version under which it was signed.
+func (p paper) identity() int {
+	switch {
+	case p.header != nil:
+		return p.header.Identity
+	case p.grant != nil:
+		return p.grant.Identity
+	case p.receipt != nil:
+		return p.receipt.Identity
+	}
+	return 0
+}
+
 // maxRecalled bounds what a recall holds: a few megabytes.
 const maxRecalled = 4096
 

@@ -27,9 +27,12 @@ func (in *intake) receipts(ctx context.Context, batch []*arrivedReceipt) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	parallel(len(batch), func(i int) { in.examineReceipt(batch[i]) })
+	parallel(len(batch), func(i int) { in.examineReceipt(ctx, batch[i]) })
 	var good []*arrivedReceipt
 	for _, r := range batch {
+		if r.broken != nil && fault.KindOf(r.broken) == fault.Unavailable {
+			return r.broken
+		}
 		if r.broken != nil {
 			in.refuse(nil, r.broken.Code, r.broken.Public)
 			continue
@@ -69,8 +72,8 @@ func (in *intake) receipts(ctx context.Context, batch []*arrivedReceipt) error {
 	return nil
 }
 
-func (in *intake) examineReceipt(a *arrivedReceipt) {
-	env, r, err := in.h.openReceipt(in.l, in.signer, a.frame.Payload)
+func (in *intake) examineReceipt(ctx context.Context, a *arrivedReceipt) {
+	env, r, err := in.h.openReceipt(in.l, in.signer(ctx, ledger.ReceiptOut), a.frame.Payload)
 	if err != nil {
 		a.broken = err
 		return
@@ -280,7 +283,7 @@ func (h *House) checkStale(ctx context.Context, tx Tx, l exchange.Link, p exchan
 }
 
 // openReceipt decodes and verifies a receipt of the peer.
-func (h *House) openReceipt(l exchange.Link, identity identityAt, data []byte) (*envelope.Envelope, *parcel.Receipt, *fault.Error) {
+func (h *House) openReceipt(l exchange.Link, signed signedBy, data []byte) (*envelope.Envelope, *parcel.Receipt, *fault.Error) {
 	env, err := envelope.DecodeEnvelope(data)
 	if err != nil {
 		return nil, nil, fault.Wrap(fault.Invalid, "envelope", "The receipt's envelope is malformed.", err)
@@ -289,9 +292,9 @@ func (h *House) openReceipt(l exchange.Link, identity identityAt, data []byte) (
 	if err != nil {
 		return nil, nil, fault.Wrap(fault.Invalid, "receipt", "The receipt is malformed: "+plain(err)+".", err)
 	}
-	signer, ok := identity(r.Identity)
-	if !ok {
-		return nil, nil, fault.New(fault.Invalid, "identity_version", "The identity version that signed is not in force here; send the identity first.")
+	signer, broken := signed(r.Identity, envelope.Sum(env.Payload))
+	if broken != nil {
+		return nil, nil, broken
 	}
 	if _, err := h.cfg.Registry.Verify(env, parcel.ReceiptType, signer.KeySet()); err != nil {
 		return nil, nil, fault.Wrap(fault.Forbidden, "signature", "The receipt's signature does not verify.", err)
@@ -338,6 +341,11 @@ func (in *intake) refusal(ctx context.Context, f parcel.Frame) error {
 		return nil
 	}
 	in.h.warn(in.l.ID, "the peer could not take a frame", "code", r.Code, "sentence", r.Sentence)
+	if r.Code == "identity_version" || r.Code == "identity_prev" {
+		in.state.mu.Lock()
+		in.state.lacks = true
+		in.state.mu.Unlock()
+	}
 	if r.Parcel == nil {
 		return nil
 	}

@@ -10,8 +10,8 @@ import (
 	"entente/envelope"
 	"entente/internal/exchange"
 	"entente/internal/fault"
+	"entente/ledger"
 	"entente/parcel"
-	"entente/party"
 	"entente/statement"
 )
 
@@ -31,11 +31,7 @@ func (h *House) receive(ctx context.Context, link statement.LinkID, frames []par
 	if h.frozen(l) {
 		return nil, fault.New(fault.Unavailable, LinkRestored, "The other node was restored from a backup and only reads this link; its operator pairs anew.")
 	}
-	peer, err := h.PeerChain(ctx, link)
-	if err != nil {
-		return nil, err
-	}
-	in := &intake{h: h, l: l, peer: peer, state: h.link(link), looked: map[look]bool{}, ended: ended}
+	in := &intake{h: h, l: l, state: h.link(link), looked: map[look]bool{}, ended: ended}
 	if err := in.take(ctx, frames); err != nil {
 		return nil, err
 	}
@@ -49,7 +45,7 @@ func (h *House) receive(ctx context.Context, link statement.LinkID, frames []par
 type intake struct {
 	h       *House
 	l       exchange.Link
-	peer    *party.Chain
+	kin     *kin // what is known of the peer's identity
 	state   *linkState
 	answers []parcel.Frame
 	looked  map[look]bool // at what is missing of these parcels: a peer that repeats itself costs one look
@@ -69,8 +65,11 @@ type look struct {
 func (in *intake) take(ctx context.Context, frames []parcel.Frame) error {
 	var receipts []*arrivedReceipt
 	var parcels, grants []*arrival
+	var identities [][]byte
 	for _, f := range frames {
 		switch f.Kind {
+		case parcel.FrameIdentity:
+			identities = append(identities, f.Payload)
 		case parcel.FrameReceipt:
 			receipts = append(receipts, &arrivedReceipt{frame: f})
 		case parcel.FrameParcel:
@@ -78,6 +77,9 @@ func (in *intake) take(ctx context.Context, frames []parcel.Frame) error {
 		case parcel.FrameGrant:
 			grants = append(grants, &arrival{frame: f})
 		}
+	}
+	if err := in.identities(ctx, identities); err != nil {
+		return err
 	}
 	if err := in.receipts(ctx, receipts); err != nil {
 		return err
@@ -91,7 +93,7 @@ func (in *intake) take(ctx context.Context, frames []parcel.Frame) error {
 	for _, f := range frames {
 		var err error
 		switch f.Kind {
-		case parcel.FrameParcel, parcel.FrameReceipt, parcel.FrameGrant:
+		case parcel.FrameParcel, parcel.FrameReceipt, parcel.FrameGrant, parcel.FrameIdentity:
 		case parcel.FrameSegmentHashes:
 			err = in.segmentHashes(ctx, f)
 		case parcel.FrameSegment:
@@ -114,13 +116,6 @@ func (in *intake) take(ctx context.Context, frames []parcel.Frame) error {
 		}
 	}
 	return in.segments(ctx, segments)
-}
-
-// signer is the peer's identity, if version is the one in force: keys that were replaced, perhaps because they were stolen,
-// sign nothing new.
-func (in *intake) signer(version int) (*party.Identity, bool) {
-	latest := in.peer.Latest()
-	return latest, latest.Version == version
 }
 
 // refuse answers a frame that cannot be taken.
@@ -159,63 +154,11 @@ type ourReceipt struct {
 	signed  []envelope.Signature
 }
 
-// maxOpened bounds the sealed bytes that the grants of one transaction open. Parcels come with their content, and what a request has
-// of that is bounded; a grant is small, and opens what came before.
-const maxOpened = 8 << 20
-
-// parcels takes parcels and grants, so many at a time that memory is bounded.
+// parcels takes parcels: what needs no transaction first and in parallel, then one transaction for all.
 func (in *intake) parcels(ctx context.Context, batch []*arrival) error {
-	weights, err := in.weigh(ctx, batch)
-	if err != nil {
-		return err
-	}
-	for len(batch) > 0 {
-		n, opened := 1, weights[0]
-		for n < len(batch) && opened+weights[n] <= maxOpened {
-			opened += weights[n]
-			n++
-		}
-		if err := in.together(ctx, batch[:n]); err != nil {
-			return err
-		}
-		batch, weights = batch[n:], weights[n:]
-	}
-	return nil
-}
-
-// weigh says how much each of a batch would open that it does not hold itself. What is no grant of something known weighs nothing:
-// it is looked at closely later.
-func (in *intake) weigh(ctx context.Context, batch []*arrival) ([]int64, error) {
-	weights := make([]int64, len(batch))
-	of := map[int]envelope.Hash{}
-	for i, a := range batch {
-		if a.frame.Kind != parcel.FrameGrant {
-			continue
-		}
-		if env, err := envelope.DecodeEnvelope(a.frame.Payload); err == nil {
-			if g, err := parcel.DecodeGrant(env.Payload); err == nil {
-				of[i] = g.Header
-			}
-		}
-	}
-	if len(of) == 0 {
-		return weights, nil
-	}
-	err := in.h.cfg.Store.View(ctx, func(tx Tx) error {
-		for i, header := range of {
-			p, err := tx.ParcelByHeader(ctx, header)
-			if err != nil && !notFound(err) {
-				return err
-			}
-			weights[i] = p.Length
-		}
+	if len(batch) == 0 {
 		return nil
-	})
-	return weights, err
-}
-
-// together takes parcels: what needs no transaction first and in parallel, then one transaction for all.
-func (in *intake) together(ctx context.Context, batch []*arrival) error {
+	}
 	parallel(len(batch), func(i int) {
 		if batch[i].frame.Kind == parcel.FrameGrant {
 			in.examineGrant(ctx, batch[i])
@@ -384,9 +327,9 @@ func (in *intake) examine(ctx context.Context, a *arrival) {
 		refuse(fault.Invalid, "header", "The header is malformed: "+plain(err)+".", err)
 		return
 	}
-	signer, ok := in.signer(hd.Identity)
-	if !ok {
-		refuse(fault.Invalid, "identity_version", "The identity version that signed is not in force here; send the identity first.", nil)
+	signer, broken := in.signer(ctx, ledger.Sent)(hd.Identity, envelope.Sum(a.env.Payload))
+	if broken != nil {
+		a.header, a.broken = hd, broken
 		return
 	}
 	if _, err := h.cfg.Registry.Verify(a.env, parcel.HeaderType, signer.KeySet()); err != nil {
@@ -427,7 +370,7 @@ func (in *intake) policy(a *arrival) {
 		a.refusal = "content_size"
 	case hd.Registered && checkRegistered(agreement, hd.Lane) != nil:
 		a.refusal = "registered"
-	case hd.Recipient != in.h.cfg.Keys.Version():
+	case !in.h.cfg.Keys.Opens(hd.Recipient):
 		a.refusal = "recipient_version"
 	}
 	if a.broken == nil && a.refusal == "" && len(a.inline) > 0 && int64(len(a.inline)) != hd.Length {

@@ -201,7 +201,7 @@ func (g *granting) one(ctx context.Context, kept exchange.Withholding) error {
 	}
 	now := g.h.now()
 	prev := g.own.LastHeader
-	grant := parcel.Grant{V: 1, Link: g.l.ID, From: g.h.self, To: g.l.Peer, Identity: g.h.cfg.Keys.Version(), Epoch: g.l.OwnEpoch, Lane: p.Lane,
+	grant := parcel.Grant{V: 1, Link: g.l.ID, From: g.h.self, To: g.l.Peer, Identity: g.book.log.Identity, Epoch: g.l.OwnEpoch, Lane: p.Lane,
 		Seq: g.own.Last + 1, Prev: &prev, Index: g.book.log.Size, Seen: parcel.Seen{Epoch: g.l.PeerEpoch, Seq: g.seen.Settled},
 		Header: p.Header, Receipt: receipt, Stanzas: back.Stanzas, Created: now}
 	payload, err := grant.Encode()
@@ -374,7 +374,7 @@ func (w *accepting) roomToHold(ctx context.Context, a *arrival, lane *arrivalLan
 }
 
 // openGrant decodes and verifies a grant of the peer.
-func (in *intake) openGrant(data []byte) (*envelope.Envelope, *parcel.Grant, *fault.Error) {
+func (in *intake) openGrant(signed signedBy, data []byte) (*envelope.Envelope, *parcel.Grant, *fault.Error) {
 	env, err := envelope.DecodeEnvelope(data)
 	if err != nil {
 		return nil, nil, fault.Wrap(fault.Invalid, "envelope", "The grant's envelope is malformed.", err)
@@ -383,9 +383,9 @@ func (in *intake) openGrant(data []byte) (*envelope.Envelope, *parcel.Grant, *fa
 	if err != nil {
 		return nil, nil, fault.Wrap(fault.Invalid, "grant", "The grant is malformed: "+plain(err)+".", err)
 	}
-	signer, ok := in.signer(g.Identity)
-	if !ok {
-		return nil, nil, fault.New(fault.Invalid, "identity_version", "The identity version that signed is not in force here; send the identity first.")
+	signer, broken := signed(g.Identity, envelope.Sum(env.Payload))
+	if broken != nil {
+		return nil, nil, broken
 	}
 	if _, err := in.h.cfg.Registry.Verify(env, parcel.GrantType, signer.KeySet()); err != nil {
 		return nil, nil, fault.Wrap(fault.Forbidden, "signature", "The grant's signature does not verify.", err)
@@ -399,7 +399,7 @@ func (in *intake) openGrant(data []byte) (*envelope.Envelope, *parcel.Grant, *fa
 // examineGrant checks a grant in the order of docs/spec/parcel.md: form, signature, link, the registered parcel and our receipt for
 // it; and opens the statement.
 func (in *intake) examineGrant(ctx context.Context, a *arrival) {
-	env, g, broken := in.openGrant(a.frame.Payload)
+	env, g, broken := in.openGrant(in.signer(ctx, ledger.GrantLeaf), a.frame.Payload)
 	if broken != nil {
 		a.broken = broken
 		return

@@ -58,7 +58,7 @@ func (h *House) Ask(ctx context.Context, who actor.Actor, d RequestDraft, p Prog
 		return Asked{}, err
 	}
 	d.Face = face
-	code := assistance.PartyCode(h.cfg.Self.Latest().Names["en"])
+	code := assistance.PartyCode(h.Self().Latest().Names["en"])
 	series := assistance.Series(code, kind.Series, h.cfg.Now().UTC().Year())
 	for range numberTries {
 		var last int64

@@ -129,9 +129,13 @@ func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progres
 	if err != nil {
 		return nil, err
 	}
-	peer, err := h.PeerChain(ctx, l.ID)
+	peer, err := h.peerKin(ctx, l.ID)
 	if err != nil {
 		return nil, err
+	}
+	if peer.contested {
+		return nil, fault.New(fault.Conflict, contestedCode,
+			"The other party's keys are in dispute, so nothing is said to it until it has signed a version of its identity with its recovery keys; call it.")
 	}
 	if err := allowed(d, agreement, asked.stand); err != nil {
 		return nil, err
@@ -143,7 +147,7 @@ func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progres
 	text := statement.Text{V: 1, Link: l.ID, From: h.self, To: l.Peer, Lane: d.Lane, Kind: d.Kind, Edition: asked.edition,
 		Thread: d.Thread, Refs: d.Refs, Authored: h.now(), Zone: orElse(d.Zone, "UTC"), Urgency: orElse(d.Urgency, "routine"),
 		ReplyBy: d.ReplyBy, Marking: d.Marking, Face: jsontext.Value(face)}
-	w := sealing{h: h, link: l, to: peer.Latest(), agreement: agreement, key: make([]byte, 32), progress: p, registered: d.Registered}
+	w := sealing{h: h, link: l, to: peer.stands.Latest(), agreement: agreement, key: make([]byte, 32), progress: p, registered: d.Registered}
 	rand.Read(w.key)
 	return w.seal(ctx, who, text, d)
 }
@@ -377,7 +381,7 @@ func plain(err error) string {
 func (w *sealing) header() parcel.Header {
 	now := w.h.now()
 	return parcel.Header{V: 1, ID: envelope.NewID(), Link: w.link.ID, From: w.h.self, To: w.link.Peer,
-		Identity: w.h.cfg.Keys.Version(), Recipient: w.to.Version, Epoch: w.link.OwnEpoch,
+		Recipient: w.to.Version, Epoch: w.link.OwnEpoch,
 		Created: now, Expires: now + w.agreement.Limits.Expiry*1e6, Padding: "none"}
 }
 
@@ -707,7 +711,7 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 // place fixes one parcel's header: a statement takes the next sequence of its lane, a file none.
 func (h *House) place(b *book, own *exchange.LaneState, seen exchange.LaneState, l exchange.Link, out *outgoing) error {
 	hd := out.header
-	hd.Epoch, hd.Index = l.OwnEpoch, b.log.Size
+	hd.Epoch, hd.Index, hd.Identity = l.OwnEpoch, b.log.Size, b.log.Identity
 	var seq uint64
 	if hd.File == nil {
 		seq = own.Last + 1
@@ -740,6 +744,12 @@ func (h *House) place(b *book, own *exchange.LaneState, seen exchange.LaneState,
 func (h *House) Resume(ctx context.Context) error {
 	if err := h.noticeRestore(ctx); err != nil {
 		return err
+	}
+	h.turning.Lock()
+	err := h.takeUp(ctx)
+	h.turning.Unlock()
+	if err != nil {
+		return fmt.Errorf("putting in force what the keyring decided: %w", err)
 	}
 	if err := h.removeErased(ctx); err != nil {
 		h.cfg.Log.Error("removing erased files; it is tried again", "err", err)

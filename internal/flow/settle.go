@@ -13,11 +13,8 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/parcel"
-	"entente/party"
 	"entente/statement"
 )
-
-type identityAt = func(version int) (*party.Identity, bool)
 
 // authors says whether content did not open through its author's doing. Anything else, such as a disk that cannot be read, is
 // ours: the parcel is opened later, and nobody is told that it was rejected.

@@ -36,12 +36,9 @@ func (h *House) sign(ctx context.Context, link statement.LinkID, docs []exchange
 	errs := make([]error, len(todo))
 	parallel(len(todo), func(n int) {
 		doc := &docs[todo[n]]
-		env, err := envelope.Sign(doc.Type, doc.Payload, h.cfg.Keys.Signers()...)
-		if err != nil {
-			errs[n] = fmt.Errorf("signing a document: %w", err)
-			return
+		if errs[n] = h.signOne(doc); errs[n] != nil {
+			errs[n] = fmt.Errorf("signing a document: %w", errs[n])
 		}
-		doc.Signatures = env.Signatures
 	})
 	s.mu.Lock()
 	for n, i := range todo {
@@ -59,6 +56,21 @@ func (h *House) sign(ctx context.Context, link statement.LinkID, docs []exchange
 	if full {
 		return h.saveSignatures(ctx, link)
 	}
+	return nil
+}
+
+// signOne signs a document with the keys of the version that it names: the one that was in force when it got its place, and
+// perhaps is not any more.
+func (h *House) signOne(doc *exchange.Document) error {
+	signers, err := h.cfg.Keys.SignersOf(signedUnder(doc.Payload))
+	if err != nil {
+		return err
+	}
+	env, err := envelope.Sign(doc.Type, doc.Payload, signers...)
+	if err != nil {
+		return err
+	}
+	doc.Signatures = env.Signatures
 	return nil
 }
 

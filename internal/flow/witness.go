@@ -118,7 +118,7 @@ func (h *House) Witnesses(ctx context.Context, who actor.Actor, link statement.L
 			return err
 		}
 		v.Origin, v.Size = ledger.Origin(link, h.self, l.OwnEpoch), log.CosignedSize
-		v.Keys = ledger.VerifierKeys(v.Origin, h.cfg.Self.Latest().Log)
+		v.Keys = ledger.VerifierKeys(v.Origin, h.Self().Latest().Log)
 		v.Held, err = tx.Witnessed(ctx, link, l.OwnEpoch)
 		return err
 	})

@@ -193,15 +193,15 @@ type keys struct {
 	logs map[string][]note.Signer // by origin; guarded by mu
 }
 
-// Signers implements flow.Keys.
-func (k *keys) Signers() []envelope.Signer { return k.signers }
+// SignersOf implements flow.Keys.
+func (k *keys) SignersOf(int) ([]envelope.Signer, error) { return k.signers, nil }
 
 // LogSigners implements flow.Keys.
-func (k *keys) LogSigners(origin string) (made []note.Signer, err error) {
+func (k *keys) LogSigners(version int, origin string) (made []note.Signer, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if made = k.logs[origin]; made == nil {
-		made, err = k.Keyring.LogSigners(origin)
+		made, err = k.Keyring.LogSigners(version, origin)
 		k.logs[origin] = made
 	}
 	return made, err

@@ -163,7 +163,7 @@ func (w *world) forkedHead(l *link) (parcel.Frame, bool) {
 		return parcel.Frame{}, false
 	}
 	origin := ledger.Origin(l.id, w.liar.chain.ID, 1)
-	signers, err := w.liar.keys.LogSigners(origin)
+	signers, err := w.liar.keys.LogSigners(w.liar.keys.Version(), origin)
 	w.must(err)
 	size := 1 + w.r.Int64N(log.Size)
 	c, err := ledger.SignCheckpoint(origin, size, envelope.Sum(w.bytes(8)), signers...)
@@ -275,7 +275,7 @@ func (w *world) forgedHeader(l *link) (parcel.Frame, bool) {
 	}
 	payload, err := hd.Encode()
 	w.must(err)
-	env, err := envelope.Sign(parcel.HeaderType, payload, w.liar.keys.Signers()...)
+	env, err := envelope.Sign(parcel.HeaderType, payload, w.liar.keys.signers...)
 	w.must(err)
 	data, err := env.Encode()
 	w.must(err)
@@ -324,7 +324,7 @@ func (w *world) forgedReceipt(l *link) (parcel.Frame, bool) {
 	}
 	payload, err := r.Encode()
 	w.must(err)
-	env, err := envelope.Sign(parcel.ReceiptType, payload, w.liar.keys.Signers()...)
+	env, err := envelope.Sign(parcel.ReceiptType, payload, w.liar.keys.signers...)
 	w.must(err)
 	data, err := env.Encode()
 	w.must(err)

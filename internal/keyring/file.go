@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"entente/envelope"
 	"entente/internal/fault"
@@ -39,17 +40,37 @@ type file struct {
 type secrets struct {
 	V        int              `json:"v"`
 	Store    []byte           `json:"store"`
-	Versions []versionSecrets `json:"versions"` // by identity version, oldest first; the last one is current
-	Recovery party.Recovery   `json:"recovery"` // public halves only
+	Versions []versionSecrets `json:"versions"`      // by identity version, oldest first; the last one is current
+	Next     *versionSecrets  `json:"next,omitzero"` // of a version that waits for the recovery quorum's signatures
+	Recovery party.Recovery   `json:"recovery"`      // public halves only, of version 1
 }
 
-// versionSecrets is the seeds of one identity version.
+// versionSecrets is the seeds of one identity version. What was destroyed is empty.
 type versionSecrets struct {
 	Version   int            `json:"version"`
 	Suites    []suiteSecrets `json:"suites"`
 	Transport []byte         `json:"transport"` // P-256 scalar
 	Log       noteSecrets    `json:"log"`
 	Witness   noteSecrets    `json:"witness"`
+	Identity  []byte         `json:"identity,omitzero"`  // encoded envelope of the version; that of version 1 is kept by the database alone
+	Retired   bool           `json:"retired,omitzero"`   // its signature, log and witness keys are destroyed
+	Destroyed int64          `json:"destroyed,omitzero"` // when the others were, too: UTC microseconds
+}
+
+// retire destroys what signs.
+func (v *versionSecrets) retire() {
+	v.Retired = true
+	v.Suites = slices.Clone(v.Suites)
+	for i := range v.Suites {
+		v.Suites[i].Sign = nil
+	}
+	v.Log, v.Witness = noteSecrets{}, noteSecrets{}
+}
+
+// destroy destroys the rest.
+func (v *versionSecrets) destroy(at int64) {
+	v.retire()
+	v.Suites, v.Transport, v.Destroyed = nil, nil, at
 }
 
 type suiteSecrets struct {
@@ -77,34 +98,52 @@ func (s *secrets) check() error {
 		if v.Version < 1 || i > 0 && v.Version <= s.Versions[i-1].Version {
 			return errors.New("versions are out of order")
 		}
-		if len(v.Suites) == 0 {
+		if len(v.Suites) == 0 && v.Destroyed == 0 {
 			return fmt.Errorf("version %d has no suite", v.Version)
 		}
+	}
+	if s.current().Retired {
+		return errors.New("the current version cannot sign")
+	}
+	if s.Next != nil && s.Next.Version != s.current().Version+1 {
+		return errors.New("the version that waits is not the next one")
 	}
 	return nil
 }
 
 func newSecrets(random io.Reader) (secrets, error) {
+	first, err := newVersion(random, 1)
+	if err != nil {
+		return secrets{}, err
+	}
+	store := make([]byte, seedSize)
+	if _, err := io.ReadFull(random, store); err != nil {
+		return secrets{}, unavailable("reading randomness", err)
+	}
+	return secrets{V: fileFormat, Store: store, Versions: []versionSecrets{first}}, nil
+}
+
+func newVersion(random io.Reader, number int) (versionSecrets, error) {
 	seeds := &seedReader{random: random}
 	suite, ok := envelope.Default().Suite(envelope.SuiteINT1)
 	if !ok {
-		return secrets{}, fault.New(fault.Internal, "suite", "The default suite is missing from this build.")
+		return versionSecrets{}, fault.New(fault.Internal, "suite", "The default suite is missing from this build.")
 	}
 	keys := suiteSecrets{Suite: suite.ID, Seal: seeds.next(sealSeed)}
 	for range suite.Schemes {
 		keys.Sign = append(keys.Sign, seeds.next(seedSize))
 	}
-	s := secrets{V: fileFormat, Store: seeds.next(seedSize), Versions: []versionSecrets{{
-		Version:   1,
+	v := versionSecrets{
+		Version:   number,
 		Suites:    []suiteSecrets{keys},
 		Transport: seeds.scalar(),
 		Log:       noteSecrets{seeds.next(seedSize), seeds.next(seedSize)},
 		Witness:   noteSecrets{seeds.next(seedSize), seeds.next(seedSize)},
-	}}}
-	if seeds.err != nil {
-		return secrets{}, unavailable("reading randomness", seeds.err)
 	}
-	return s, nil
+	if seeds.err != nil {
+		return versionSecrets{}, unavailable("reading randomness", seeds.err)
+	}
+	return v, nil
 }
 
 // seedReader reads seeds and remembers the first failure.
@@ -131,48 +170,58 @@ func (r *seedReader) scalar() []byte {
 	}
 }
 
-func sealFile(s secrets, lock Lock, random io.Reader) (*file, error) {
+// sealer is a lock that was opened: it seals the keyring anew without asking for the passphrase again.
+type sealer struct {
+	lock derivation
+	aead cipher.AEAD
+}
+
+func (l Lock) sealer(d derivation) (*sealer, error) {
+	key, err := l.key(d)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := newAEAD(key)
+	if err != nil {
+		return nil, err
+	}
+	return &sealer{d, aead}, nil
+}
+
+func (l Lock) newSealer(random io.Reader) (*sealer, error) {
+	d, err := l.newDerivation(random)
+	if err != nil {
+		return nil, err
+	}
+	return l.sealer(d)
+}
+
+func (l *sealer) seal(s secrets) (*file, error) {
 	plain, err := envelope.Marshal(s)
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, "keyring_encode", "The keyring could not be encoded.", err)
 	}
-	d, err := lock.newDerivation(random)
-	if err != nil {
-		return nil, err
-	}
-	key, err := lock.key(d)
-	if err != nil {
-		return nil, err
-	}
-	aead, err := newAEAD(key)
-	if err != nil {
-		return nil, err
-	}
-	return &file{V: fileFormat, Lock: d, Sealed: aead.Seal(nil, nil, plain, []byte(fileLabel))}, nil
+	return &file{V: fileFormat, Lock: l.lock, Sealed: l.aead.Seal(nil, nil, plain, []byte(fileLabel))}, nil
 }
 
 // open opens the sealed part. A failure says that the passphrase or key file is wrong: a damaged file looks the same.
-func (f *file) open(lock Lock) (secrets, error) {
-	key, err := lock.key(f.Lock)
+func (f *file) open(lock Lock) (secrets, *sealer, error) {
+	l, err := lock.sealer(f.Lock)
 	if err != nil {
-		return secrets{}, err
+		return secrets{}, nil, err
 	}
-	aead, err := newAEAD(key)
+	plain, err := l.aead.Open(nil, nil, f.Sealed, []byte(fileLabel))
 	if err != nil {
-		return secrets{}, err
-	}
-	plain, err := aead.Open(nil, nil, f.Sealed, []byte(fileLabel))
-	if err != nil {
-		return secrets{}, lock.refused(err)
+		return secrets{}, nil, lock.refused(err)
 	}
 	var s secrets
 	if envelope.Unmarshal(plain, &s) != nil { // the cause may quote what it could not read
-		return secrets{}, damaged("its sealed part is malformed", nil)
+		return secrets{}, nil, damaged("its sealed part is malformed", nil)
 	}
 	if err := s.check(); err != nil {
-		return secrets{}, damaged("its sealed part is incomplete", err)
+		return secrets{}, nil, damaged("its sealed part is incomplete", err)
 	}
-	return s, nil
+	return s, l, nil
 }
 
 func (f *file) encode() ([]byte, error) {

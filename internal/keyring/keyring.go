@@ -1,8 +1,9 @@
 // Package keyring is the only package that sees a private key. It makes a party's keys, keeps them in one sealed
 // file, and lends them out as values that sign, open and wrap. It promises that no private key, seed or passphrase
-// appears in an error, a log line, a printed value or an encoded one, and that the file on disk is complete or was
-// not touched. It refuses to overwrite a keyring, to guess at a damaged one, and to use a key file that others can
-// read. It does not keep the recovery keys: whoever creates a keyring is handed them once, to print.
+// appears in an error, a log line, a printed value or an encoded one; that the file on disk is complete or was
+// not touched; and that of each identity version there is one, whose keys are durable before it is shown to anybody. It
+// refuses to overwrite a keyring, to guess at a damaged one, and to use a key file that others can read. It does not keep
+// the recovery keys: whoever creates a keyring is handed them once, to print.
 package keyring
 
 import (
@@ -15,6 +16,9 @@ import (
 	"io"
 	"maps"
 	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"entente/envelope"
@@ -25,17 +29,25 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Keyring is an open keyring. It never changes after it was opened and is safe for concurrent use.
-type Keyring struct{ in hidden[*inner] }
+// Keyring is an open keyring in a file: the Storage that there is. It is safe for concurrent use.
+type Keyring struct{ held hidden[*holder] }
 
+// holder is the file and what it holds now.
+type holder struct {
+	path   string
+	change sync.Mutex // held by whoever writes the file
+	now    atomic.Pointer[inner]
+}
+
+// inner is never changed; a change of the keyring makes a new one.
 type inner struct {
-	path     string
 	secrets  secrets
+	sealer   *sealer
 	versions []version // oldest first; the last is current
 	wrapping cipher.AEAD
 }
 
-// version is what is made, once, of the seeds of one identity version.
+// version is what is made, once, of the seeds of one identity version. What was destroyed is missing.
 type version struct {
 	number  int
 	signers []envelope.Signer
@@ -66,7 +78,7 @@ func Create(path string, lock Lock, random io.Reader) (*Keyring, []Share, error)
 	if err := lock.check(); err != nil {
 		return nil, nil, err
 	}
-	shares, recovery, err := newRecovery(random)
+	shares, recovery, err := NewRecovery(random)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,7 +87,7 @@ func Create(path string, lock Lock, random io.Reader) (*Keyring, []Share, error)
 		return nil, nil, err
 	}
 	s.Recovery = recovery
-	k, err := build(path, s)
+	k, err := build(path, s, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -99,11 +111,11 @@ func Open(path string, lock Lock) (*Keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := f.open(lock)
+	s, l, err := f.open(lock)
 	if err != nil {
 		return nil, err
 	}
-	return build(path, s)
+	return build(path, s, l)
 }
 
 // Relock writes the keyring anew under another passphrase or key file; the former one opens it no longer. Copies of
@@ -112,7 +124,33 @@ func (k *Keyring) Relock(lock Lock, random io.Reader) error {
 	if err := lock.check(); err != nil {
 		return err
 	}
-	f, err := sealFile(k.in().secrets, lock, random)
+	l, err := lock.newSealer(random)
+	if err != nil {
+		return err
+	}
+	return k.rewrite(l, func(*secrets) error { return nil })
+}
+
+// rewrite changes what the keyring holds: the file first, then what is lent out. A nil sealer is the one in use. When it
+// fails, nothing has changed, unless the disk failed after the file was replaced: then the next Open finds the change.
+func (k *Keyring) rewrite(l *sealer, change func(*secrets) error) error {
+	h := k.held()
+	h.change.Lock()
+	defer h.change.Unlock()
+	before := h.now.Load()
+	if l == nil {
+		l = before.sealer
+	}
+	s := before.secrets
+	s.Versions = slices.Clone(s.Versions)
+	if err := change(&s); err != nil {
+		return err
+	}
+	after, err := assemble(s, l)
+	if err != nil {
+		return err
+	}
+	f, err := l.seal(s)
 	if err != nil {
 		return err
 	}
@@ -120,18 +158,38 @@ func (k *Keyring) Relock(lock Lock, random io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if err := writeDurably(k.in().path, data); err != nil {
+	if len(data) > maxFile {
+		return fault.New(fault.TooLarge, "keyring_full", "The keyring has no room for more.")
+	}
+	if err := writeDurably(h.path, data); err != nil {
 		return unavailable("writing the keyring", err)
 	}
+	h.now.Store(after)
 	return nil
 }
+
+// Kind is the identity's key_storage.
+func (k *Keyring) Kind() string { return "software" }
 
 // Version is the current identity version: the one that signs.
 func (k *Keyring) Version() int { return k.current().number }
 
 // Signers are the signature keys of the current identity version, in the order of its key set.
-func (k *Keyring) Signers() []envelope.Signer {
-	return append([]envelope.Signer(nil), k.current().signers...)
+func (k *Keyring) Signers() []envelope.Signer { return slices.Clone(k.current().signers) }
+
+// SignersOf are those of a version that has not been retired.
+func (k *Keyring) SignersOf(number int) ([]envelope.Signer, error) {
+	v, err := k.signing(number)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(v.signers), nil
+}
+
+// Opens says whether what was sealed for a version can still be opened.
+func (k *Keyring) Opens(number int) bool {
+	v, ok := k.at(number)
+	return ok && len(v.openers) > 0
 }
 
 // Opener unwraps content keys that were sealed for any identity version that the keyring still holds.
@@ -141,33 +199,37 @@ type keyOpener struct{ keyring *Keyring }
 
 // Open unwraps a stanza: the HPKE encapsulation followed by the sealed key.
 func (o keyOpener) Open(suite string, number int, info, stanza []byte) ([]byte, error) {
-	for _, v := range o.keyring.in().versions {
-		if v.number != number {
-			continue
-		}
-		p, ok := v.openers[suite]
-		if !ok {
-			return nil, fault.New(fault.Invalid, "suite", "This was sealed for a suite that this party does not use.")
-		}
-		key, err := hpke.Open(p.key, p.kdf, p.aead, info, stanza)
-		if err != nil {
-			return nil, fault.Wrap(fault.Invalid, "unwrap", "This was not sealed for this party, or not for this place.", err)
-		}
-		return key, nil
+	v, ok := o.keyring.at(number)
+	if !ok || len(v.openers) == 0 {
+		return nil, fault.New(fault.Invalid, "identity_version", "This was sealed for keys that this party no longer holds.")
 	}
-	return nil, fault.New(fault.Invalid, "identity_version", "This was sealed for keys that this party no longer holds.")
+	p, ok := v.openers[suite]
+	if !ok {
+		return nil, fault.New(fault.Invalid, "suite", "This was sealed for a suite that this party does not use.")
+	}
+	key, err := hpke.Open(p.key, p.kdf, p.aead, info, stanza)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, "unwrap", "This was not sealed for this party, or not for this place.", err)
+	}
+	return key, nil
 }
 
-// LogSigners sign the checkpoints of the log of that origin.
-func (k *Keyring) LogSigners(origin string) ([]note.Signer, error) {
-	s := k.in().secrets.current().Log
-	return ledger.LogSigners(origin, s.Ed25519, s.MLDSA44)
+// LogSigners sign, with the keys of a version, the checkpoints of the log of that origin.
+func (k *Keyring) LogSigners(number int, origin string) ([]note.Signer, error) {
+	s, err := k.secretsOf(number)
+	if err != nil {
+		return nil, err
+	}
+	return ledger.LogSigners(origin, s.Log.Ed25519, s.Log.MLDSA44)
 }
 
-// WitnessSigners cosign the peer's checkpoints; nowUnix is the clock that dates the cosignatures.
-func (k *Keyring) WitnessSigners(name string, nowUnix func() int64) ([]note.Signer, error) {
-	s := k.in().secrets.current().Witness
-	return ledger.WitnessSigners(name, s.Ed25519, s.MLDSA44, nowUnix)
+// WitnessSigners cosign, with the keys of a version, the peer's checkpoints; nowUnix is the clock that dates the cosignatures.
+func (k *Keyring) WitnessSigners(number int, name string, nowUnix func() int64) ([]note.Signer, error) {
+	s, err := k.secretsOf(number)
+	if err != nil {
+		return nil, err
+	}
+	return ledger.WitnessSigners(name, s.Witness.Ed25519, s.Witness.MLDSA44, nowUnix)
 }
 
 // Wrap protects a statement's key at rest, bound to aad: AES-256-GCM under the store key, a random nonce in front.
@@ -184,20 +246,31 @@ func (k *Keyring) Unwrap(wrapped, aad []byte) ([]byte, error) {
 	return key, nil
 }
 
-// TLS is the self-signed certificate around the transport key, the same at each call. Its dates say nothing: peers
-// pin the key, and the identity says how long it holds.
-func (k *Keyring) TLS() (tls.Certificate, error) { return k.current().cert, nil }
+// TLS are the self-signed certificates around the transport keys, by identity version, the same at each call. Their dates
+// say nothing: peers pin the keys, and the identity says how long they hold.
+func (k *Keyring) TLS() map[int]tls.Certificate {
+	certs := map[int]tls.Certificate{}
+	for _, v := range k.in().versions {
+		if len(v.spki) > 0 {
+			certs[v.number] = v.cert
+		}
+	}
+	return certs
+}
 
 // Identity is the current identity version, unsigned, with every public key filled in.
 func (k *Keyring) Identity(names map[string]string, authority string, now time.Time, validity time.Duration) party.Identity {
-	v := k.current()
-	return party.Identity{
-		V: 1, Version: v.number,
-		Names: maps.Clone(names), Authority: authority, KeyStorage: "software",
-		Suites: v.suites, Transport: bytes.Clone(v.spki), Log: v.log, Witness: v.witness,
-		Recovery:  k.in().secrets.Recovery,
+	return k.current().fill(k.Kind(), party.Identity{
+		Names: maps.Clone(names), Authority: authority, Recovery: k.in().secrets.Recovery,
 		NotBefore: now.UnixMicro(), NotAfter: now.Add(validity).UnixMicro(),
-	}
+	})
+}
+
+// fill fills in what an identity says of a version's keys.
+func (v *version) fill(storage string, i party.Identity) party.Identity {
+	i.V, i.Version, i.KeyStorage = 1, v.number, storage
+	i.Suites, i.Transport, i.Log, i.Witness = v.suites, bytes.Clone(v.spki), v.log, v.witness
+	return i
 }
 
 // Format prints the kind of thing this is, whatever the verb.
@@ -206,11 +279,58 @@ func (k Keyring) Format(s fmt.State, _ rune) { io.WriteString(s, "keyring") }
 // MarshalJSON encodes the same.
 func (k Keyring) MarshalJSON() ([]byte, error) { return []byte(`"keyring"`), nil }
 
-func (k *Keyring) current() *version { return &k.in().versions[len(k.in().versions)-1] }
+func (k *Keyring) in() *inner { return k.held().now.Load() }
 
-// build makes the working keys of the seeds; it is where seeds of a wrong size are found.
-func build(path string, s secrets) (*Keyring, error) {
-	in := &inner{path: path, secrets: s}
+func (k *Keyring) current() *version {
+	in := k.in()
+	return &in.versions[len(in.versions)-1]
+}
+
+func (k *Keyring) at(number int) (*version, bool) {
+	in := k.in()
+	for i := range in.versions {
+		if in.versions[i].number == number {
+			return &in.versions[i], true
+		}
+	}
+	return nil, false
+}
+
+// signing is a version whose signature keys are there.
+func (k *Keyring) signing(number int) (*version, error) {
+	v, ok := k.at(number)
+	if !ok || len(v.signers) == 0 {
+		return nil, fault.New(fault.Internal, "identity_version", fmt.Sprintf("The keys of identity version %d sign nothing any more.", number))
+	}
+	return v, nil
+}
+
+func (k *Keyring) secretsOf(number int) (*versionSecrets, error) {
+	if _, err := k.signing(number); err != nil {
+		return nil, err
+	}
+	for i, s := range k.in().secrets.Versions {
+		if s.Version == number {
+			return &k.in().secrets.Versions[i], nil
+		}
+	}
+	return nil, fault.New(fault.Internal, "identity_version", "The keyring does not know this version.")
+}
+
+// build opens the secrets of a file.
+func build(path string, s secrets, l *sealer) (*Keyring, error) {
+	in, err := assemble(s, l)
+	if err != nil {
+		return nil, err
+	}
+	h := &holder{path: path}
+	h.now.Store(in)
+	return &Keyring{hide(h)}, nil
+}
+
+// assemble makes the working keys of the seeds; it is where seeds of a wrong size are found.
+func assemble(s secrets, l *sealer) (*inner, error) {
+	in := &inner{secrets: s, sealer: l}
 	for _, vs := range s.Versions {
 		v, err := buildVersion(vs)
 		if err != nil {
@@ -222,22 +342,25 @@ func build(path string, s secrets) (*Keyring, error) {
 	if in.wrapping, err = newAEAD(s.Store); err != nil {
 		return nil, damaged("its store key is malformed", err)
 	}
-	return &Keyring{hide(in)}, nil
+	return in, nil
 }
 
 func buildVersion(s versionSecrets) (version, error) {
 	v := version{number: s.Version, openers: map[string]opener{}}
+	if s.Destroyed != 0 {
+		return v, nil
+	}
 	registry := envelope.Default()
 	for _, ss := range s.Suites {
 		suite, ok := registry.Suite(ss.Suite)
-		if !ok || len(ss.Sign) != len(suite.Schemes) {
+		if !ok || !s.Retired && len(ss.Sign) != len(suite.Schemes) {
 			return v, fmt.Errorf("suite %q is unknown or has %d signature keys", ss.Suite, len(ss.Sign))
 		}
 		keys := envelope.SuiteKeys{Suite: suite.ID}
-		for i, scheme := range suite.Schemes {
-			made, err := scheme.FromSeed(ss.Sign[i])
+		for i, seed := range ss.Sign {
+			made, err := suite.Schemes[i].FromSeed(seed)
 			if err != nil {
-				return v, fmt.Errorf("making the %s key: %w", scheme.Alg, err)
+				return v, fmt.Errorf("making the %s key: %w", suite.Schemes[i].Alg, err)
 			}
 			v.signers = append(v.signers, signer{hide(made)})
 			keys.Sign = append(keys.Sign, made.Public())
@@ -251,7 +374,7 @@ func buildVersion(s versionSecrets) (version, error) {
 		v.suites = append(v.suites, keys)
 	}
 	var err error
-	if v.cert, v.spki, err = certificate(s.Transport); err != nil {
+	if v.cert, v.spki, err = certificate(s.Transport); err != nil || s.Retired {
 		return v, err
 	}
 	if v.log, err = ledger.NoteKeysFromSeeds(s.Log.Ed25519, s.Log.MLDSA44); err != nil {

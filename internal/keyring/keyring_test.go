@@ -202,7 +202,7 @@ func TestLogAndWitnessSigners(t *testing.T) {
 	id := identity(m.keys)
 	self := envelope.Sum([]byte("self"))
 	origin := ledger.Origin(envelope.Sum([]byte("link")), self, 1)
-	signers, err := m.keys.LogSigners(origin)
+	signers, err := m.keys.LogSigners(1, origin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestLogAndWitnessSigners(t *testing.T) {
 		t.Errorf("the identity's log keys do not verify: %v", err)
 	}
 	name := ledger.WitnessName(self)
-	witness, err := m.keys.WitnessSigners(name, func() int64 { return 1_780_000_000 })
+	witness, err := m.keys.WitnessSigners(1, name, func() int64 { return 1_780_000_000 })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,15 +231,12 @@ func ledgerRoot() envelope.Hash { return envelope.SegmentHash([]byte("leaf")) }
 
 func TestTLS(t *testing.T) {
 	m := create(t)
-	first, err := m.keys.TLS()
-	if err != nil {
-		t.Fatal(err)
-	}
+	first := m.keys.TLS()[1]
 	reopened, err := keyring.Open(m.path, m.lock)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, _ := reopened.TLS()
+	second := reopened.TLS()[1]
 	if !bytes.Equal(first.Certificate[0], second.Certificate[0]) {
 		t.Error("the certificate differs from start to start")
 	}
@@ -419,10 +416,7 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 		Shares []keyring.Share
 		shares []keyring.Share
 	}{*m.keys, m.keys, *m.keys, phrase, m.shares, m.shares}
-	cert, err := m.keys.TLS()
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert := m.keys.TLS()[1]
 	shareSigner, err := m.shares[0].Signer()
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base32"
@@ -30,7 +31,8 @@ type Share struct {
 	seed             hidden[[]byte]
 }
 
-func newRecovery(random io.Reader) ([]Share, party.Recovery, error) {
+// NewRecovery makes a recovery quorum: the shares to hand out, and what the identity says of them.
+func NewRecovery(random io.Reader) ([]Share, party.Recovery, error) {
 	recovery := party.Recovery{Need: recoveryNeed}
 	var shares []Share
 	for n := range recoveryKeys {
@@ -110,6 +112,108 @@ func ParseShare(text string) (Share, error) {
 		return refuse("its numbering makes no sense")
 	}
 	return s, nil
+}
+
+// shareFile is a share that is locked by its holder's passphrase.
+type shareFile struct {
+	V      int        `json:"v"`
+	Number int        `json:"number"`
+	Of     int        `json:"of"`
+	Need   int        `json:"need"`
+	Lock   derivation `json:"lock"`
+	Sealed []byte     `json:"sealed"` // the printable share
+}
+
+// Protect is the share as a file that opens with a passphrase alone, for who keeps it on a medium rather than on paper.
+func (s Share) Protect(lock Lock, random io.Reader) ([]byte, error) {
+	if err := lock.check(); err != nil {
+		return nil, err
+	}
+	l, err := lock.newSealer(random)
+	if err != nil {
+		return nil, err
+	}
+	data, err := envelope.Marshal(shareFile{V: shareVersion, Number: s.Number, Of: s.Of, Need: s.Need, Lock: l.lock,
+		Sealed: l.aead.Seal(nil, nil, []byte(s.Printable()), []byte(shareLabel))})
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, "recovery_encode", "The recovery key could not be encoded.", err)
+	}
+	return append(data, '\n'), nil
+}
+
+// OpenShare reads a share as Printable or Protect wrote it; passphrase is asked for in the second case.
+func OpenShare(data []byte, passphrase func() (Lock, error)) (Share, error) {
+	if !bytes.HasPrefix(data, []byte("{")) {
+		return ParseShare(string(data))
+	}
+	var f shareFile
+	if err := envelope.Unmarshal(bytes.TrimSuffix(data, []byte("\n")), &f); err != nil || f.V != shareVersion || f.Lock.check() != nil {
+		return Share{}, fault.New(fault.Invalid, "recovery_share", "This is not a recovery key, or the file is damaged.")
+	}
+	lock, err := passphrase()
+	if err != nil {
+		return Share{}, err
+	}
+	l, err := lock.sealer(f.Lock)
+	if err != nil {
+		return Share{}, err
+	}
+	plain, err := l.aead.Open(nil, nil, f.Sealed, []byte(shareLabel))
+	if err != nil {
+		return Share{}, fault.New(fault.Forbidden, "passphrase", "The passphrase is wrong, or the recovery key's file is damaged.")
+	}
+	return ParseShare(string(plain))
+}
+
+// Sign adds the share's signature to a document that Prepare made, or to a copy that others have signed. That the document is
+// whole and signed by its own new keys is checked; whose it is, the holder reads in what is returned with it.
+func (s Share) Sign(data []byte) ([]byte, *party.Identity, error) {
+	e, i, err := ReadPrepared(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := s.Signer()
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, ok := signatureOf(e, key.Public()); ok {
+		return data, i, nil
+	}
+	own, err := envelope.Sign(e.PayloadType, e.Payload, key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("signing with a recovery key: %w", err)
+	}
+	e.Signatures = append(e.Signatures, own.Signatures...)
+	signed, err := e.Encode()
+	return signed, i, err
+}
+
+// ReadPrepared reads a document that waits for a quorum, with whatever signatures of recovery keys it has by now.
+func ReadPrepared(data []byte) (*envelope.Envelope, *party.Identity, error) {
+	refuse := func(err error) (*envelope.Envelope, *party.Identity, error) {
+		return nil, nil, fault.Wrap(fault.Invalid, "recovery_document", "This is not a document of \"entente keys recover prepare\", or it was damaged.", err)
+	}
+	e, err := envelope.DecodeEnvelope(data)
+	if err != nil {
+		return refuse(err)
+	}
+	i := new(party.Identity)
+	if err := envelope.Unmarshal(e.Payload, i); err != nil {
+		return refuse(err)
+	}
+	if err := i.Validate(envelope.Default()); err != nil {
+		return refuse(err)
+	}
+	own := envelope.Envelope{PayloadType: e.PayloadType, Payload: e.Payload}
+	for _, key := range i.KeySet().Keys {
+		if s, ok := signatureOf(e, key); ok {
+			own.Signatures = append(own.Signatures, s)
+		}
+	}
+	if _, err := envelope.Default().Verify(&own, party.PayloadType, i.KeySet()); err != nil {
+		return refuse(err)
+	}
+	return e, i, nil
 }
 
 func shareSum(body []byte) []byte {

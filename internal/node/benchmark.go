@@ -36,7 +36,7 @@ func CreateDatabase(ctx context.Context, server string) (url string, drop func(c
 // subject is an open node that is measured, with its keys.
 type subject struct {
 	*Node
-	keys *keyring.Keyring
+	keys keyring.Storage
 }
 
 // openData opens the node of a data directory whose settings suffice to open it.
@@ -74,7 +74,7 @@ func Synthesise(ctx context.Context, data, alias string, count int, p Progress) 
 	if err != nil {
 		return err
 	}
-	s := &synthesis{link: l.Link, self: n.self.ID, now: n.now().UnixMicro()}
+	s := &synthesis{link: l.Link, self: n.house.Self().ID, now: n.now().UnixMicro()}
 	for s.made < count {
 		size := min(synthesisAct, count-s.made)
 		if err := n.store.Update(ctx, flow.Normal, func(tx flow.Tx) error { return s.act(ctx, tx, size) }); err != nil {
@@ -85,7 +85,7 @@ func Synthesise(ctx context.Context, data, alias string, count int, p Progress) 
 			p(int64(s.made), int64(count))
 		}
 	}
-	return n.cosignAll(ctx, l.ID, n.self.ID, l.OwnEpoch)
+	return n.cosignAll(ctx, l.ID, n.house.Self().ID, l.OwnEpoch)
 }
 
 // synthesis is how far a record was made.
@@ -157,11 +157,11 @@ func (s *synthesis) act(ctx context.Context, tx flow.Tx, count int) error {
 // in the place of the peer's, which are as long.
 func (n *subject) cosignAll(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) error {
 	origin := ledger.Origin(link, p, epoch)
-	signers, err := n.keys.LogSigners(origin)
+	signers, err := n.keys.LogSigners(n.keys.Version(), origin)
 	if err != nil {
 		return err
 	}
-	witnesses, err := n.keys.WitnessSigners(ledger.WitnessName(p), func() int64 { return n.now().Unix() })
+	witnesses, err := n.keys.WitnessSigners(n.keys.Version(), ledger.WitnessName(p), func() int64 { return n.now().Unix() })
 	if err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (s *SampleLedger) Append(ctx context.Context, count int) error {
 		entries[i] = flow.Entry{Kind: ledger.Sent, Lane: statement.Network, Seq: uint64(s.size + i + 1), Doc: s.doc(s.size + i)}
 	}
 	err := s.node.store.Update(ctx, flow.Normal, func(tx flow.Tx) error {
-		_, err := flow.Enter(ctx, tx, s.link, s.node.self.ID, ledger.FirstEpoch, s.node.now().UnixMicro(), entries)
+		_, err := flow.Enter(ctx, tx, s.link, s.node.house.Self().ID, ledger.FirstEpoch, s.node.now().UnixMicro(), entries)
 		return err
 	})
 	if err == nil {
@@ -232,12 +232,12 @@ func (s *SampleLedger) Append(ctx context.Context, count int) error {
 
 // Checkpoint puts all entries under a cosigned checkpoint.
 func (s *SampleLedger) Checkpoint(ctx context.Context) error {
-	return s.node.cosignAll(ctx, s.link, s.node.self.ID, ledger.FirstEpoch)
+	return s.node.cosignAll(ctx, s.link, s.node.house.Self().ID, ledger.FirstEpoch)
 }
 
 // Prove reads an entry with its inclusion proof and the checkpoint that this is for.
 func (s *SampleLedger) Prove(ctx context.Context, i int) (proof.Entry, error) {
-	return s.node.house.Entry(ctx, actor.System(), s.link, s.node.self.ID, ledger.Sent, s.doc(i))
+	return s.node.house.Entry(ctx, actor.System(), s.link, s.node.house.Self().ID, ledger.Sent, s.doc(i))
 }
 
 // Size is how many entries were appended.
@@ -249,8 +249,8 @@ func (s *SampleLedger) Check(e proof.Entry) error {
 	if err != nil {
 		return err
 	}
-	origin := ledger.Origin(s.link, s.node.self.ID, ledger.FirstEpoch)
-	c, err := ledger.OpenCheckpoint([]byte(e.Checkpoint), origin, s.node.self.Latest().Log)
+	origin := ledger.Origin(s.link, s.node.house.Self().ID, ledger.FirstEpoch)
+	c, err := ledger.OpenCheckpoint([]byte(e.Checkpoint), origin, s.node.house.Self().Latest().Log)
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,9 @@ type (
 	Audit          = api.Audit
 	Evidence       = api.Evidence
 	Check          = api.Check
+	Keys           = api.Keys
+	Renewal        = api.Renewal
+	Suspicion      = api.Suspicion
 	Backup         = api.Backup
 	Progress       = flow.Progress
 	StatementList  = api.List[api.Statement]
@@ -100,6 +103,30 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Self says who the node is.
 func (c *Client) Self(ctx context.Context) (Self, error) { return get[Self](ctx, c, "/self", nil) }
+
+// Keys lists the versions of the node's identity.
+func (c *Client) Keys(ctx context.Context) (Keys, error) { return get[Keys](ctx, c, "/keys", nil) }
+
+// Rotate replaces the node's keys.
+func (c *Client) Rotate(ctx context.Context, r Renewal) (Keys, error) {
+	return post[Keys](ctx, c, "/keys/rotations", r)
+}
+
+// PrepareRecovery makes new keys and returns the document that the recovery quorum is to sign.
+func (c *Client) PrepareRecovery(ctx context.Context, r Renewal) ([]byte, error) {
+	p, err := post[api.Prepared](ctx, c, "/keys/recoveries", r)
+	return p.Document, err
+}
+
+// FinishRecovery puts in force what the quorum has signed.
+func (c *Client) FinishRecovery(ctx context.Context, signed [][]byte) (Keys, error) {
+	return post[Keys](ctx, c, "/keys/recoveries/signatures", api.Signed{Documents: signed})
+}
+
+// CancelRecovery gives up what was prepared.
+func (c *Client) CancelRecovery(ctx context.Context) (Keys, error) {
+	return post[Keys](ctx, c, "/keys/recoveries/cancellations", nil)
+}
 
 // Invite makes an invitation that is valid for so many seconds.
 func (c *Client) Invite(ctx context.Context, alias string, valid int64) (Invitation, error) {

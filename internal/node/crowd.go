@@ -52,7 +52,7 @@ func GatherCrowd(ctx context.Context, data string, count int, endpoint string, w
 	if err != nil {
 		return nil, err
 	}
-	c := &Crowd{keys: keys, subject: n.self}
+	c := &Crowd{keys: keys, subject: n.house.Self()}
 	for len(c.links) < count {
 		var some []*party.Chain
 		for i := range min(crowdAct, count-len(c.links)) {
@@ -79,7 +79,7 @@ func GatherCrowd(ctx context.Context, data string, count int, endpoint string, w
 			return nil, err
 		}
 		for _, l := range made {
-			parties := []party.ID{l.Peer, n.self.ID}
+			parties := []party.ID{l.Peer, n.house.Self().ID}
 			if waiting {
 				parties = parties[:1]
 			}
@@ -108,7 +108,7 @@ func (n *subject) befriend(ctx context.Context, tx flow.Tx, chain *party.Chain, 
 	l := exchange.Link{ID: envelope.Sum(chain.ID[:]), Alias: alias, Peer: chain.ID, Endpoint: endpoint, Agreement: offer, Created: now,
 		OwnEpoch: ledger.FirstEpoch, PeerEpoch: ledger.FirstEpoch}
 	errs := []error{tx.PutIdentity(ctx, chain.ID, 1, chain.Envelopes[0]), tx.PutLink(ctx, l)}
-	for _, author := range []party.ID{n.self.ID, chain.ID} {
+	for _, author := range []party.ID{n.house.Self().ID, chain.ID} {
 		column, err := envelope.Marshal(exchange.LinkColumn{
 			Confirmed: &exchange.LinkConfirmation{Statement: l.ID, Method: "in_person", At: now}, Agreed: []envelope.Hash{agreement.Hash()},
 		})
@@ -123,26 +123,18 @@ func (n *subject) befriend(ctx context.Context, tx flow.Tx, chain *party.Chain, 
 
 // Answer takes the node's requests at l until ctx ends: each poll waits as long as it may, and is answered with nothing.
 func (c *Crowd) Answer(ctx context.Context, l net.Listener) error {
-	cert, err := c.keys.TLS()
-	if err != nil {
-		return err
-	}
 	limits := peer.DefaultLimits()
 	limits.Connections, limits.ConnectionsPerHost, limits.Requests = 1<<20, 1<<20, 1<<20
-	return peer.NewServer(peer.ServerConfig{House: idle{c}, Cert: cert, Now: time.Now, Log: quiet(), Count: uncounted{}, Limits: limits}).Serve(ctx, l)
+	return peer.NewServer(peer.ServerConfig{House: idle{c}, Certs: c.keys.TLS, Now: time.Now, Log: quiet(), Count: uncounted{}, Limits: limits}).Serve(ctx, l)
 }
 
 // Poll polls the node at its endpoint until ctx ends, for each link from an address of its own: the loopback network of
 // Linux has enough.
 func (c *Crowd) Poll(ctx context.Context, endpoint string) error {
-	cert, err := c.keys.TLS()
-	if err != nil {
-		return err
-	}
 	for i := range c.links {
 		c.links[i].Endpoint = endpoint
 	}
-	client := peer.NewClient(peer.ClientConfig{Cert: cert, Registry: envelope.Default(), Now: time.Now, Limits: peer.DefaultLimits(), Dial: c.dial})
+	client := peer.NewClient(peer.ClientConfig{Certs: c.keys.TLS, Registry: envelope.Default(), Now: time.Now, Limits: peer.DefaultLimits(), Dial: c.dial})
 	defer client.Close()
 	return peer.NewSender(idle{c}, client, time.Now, quiet()).Run(ctx)
 }

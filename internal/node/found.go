@@ -83,7 +83,10 @@ func Found(ctx context.Context, f Founding) (made Founded, err error) {
 		return made, err
 	}
 	made = Founded{Party: chain.ID, Fingerprint: party.Fingerprint(chain.ID), Data: f.Data}
-	made.Recovery, err = writeShares(f, shares)
+	if f.Recovery == "" {
+		f.Recovery = filepath.Join(f.Data, recoveryDir)
+	}
+	made.Recovery, err = writeShares(f.Recovery, shares)
 	return made, err
 }
 
@@ -191,11 +194,7 @@ func writeConfig(data string, values map[string]string) error {
 	return nil
 }
 
-func writeShares(f Founding, shares []keyring.Share) ([]string, error) {
-	dir := f.Recovery
-	if dir == "" {
-		dir = filepath.Join(f.Data, recoveryDir)
-	}
+func writeShares(dir string, shares []keyring.Share) ([]string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, "recovery", "The directory for the recovery keys cannot be made.", err)
 	}

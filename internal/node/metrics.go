@@ -9,6 +9,7 @@ import (
 
 	"entente/internal/actor"
 	"entente/internal/flow"
+	"entente/party"
 )
 
 // scrapePatience bounds how long one reading of the gauges may take.
@@ -40,12 +41,15 @@ func (m *metrics) Refused(door, code string) { m.refused.WithLabelValues(door, c
 
 // linkLister is the act that the gauges are read by.
 type linkLister interface {
+	Self() *party.Chain
 	Links(ctx context.Context, who actor.Actor) ([]flow.LinkView, error)
 }
 
 // watch adds the gauges of the links of a house.
 func (m *metrics) watch(house linkLister, now func() time.Time) {
-	m.registry.MustRegister(&gauges{house: house, now: now, described: describeGauges()})
+	m.registry.MustRegister(&gauges{house: house, now: now, described: describeGauges()}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "entente_identity_valid_seconds", Help: "How long the version of the identity in force is still valid; below 0 once it has ended.",
+	}, func() float64 { return time.UnixMicro(house.Self().Latest().NotAfter).Sub(now()).Seconds() }))
 }
 
 // gauge is one figure of a link.
@@ -84,6 +88,12 @@ func describeGauges() []gauge {
 		count("unsettled_parcels", "Parcels of the peer that are not opened yet.", func(v flow.LinkView) int64 { return v.Figures.Unsettled }),
 		count("uncosigned_own_leaves", "Leaves of our ledger that the peer has not cosigned.", func(v flow.LinkView) int64 { return v.Figures.UncosignedOwn }),
 		count("uncosigned_peer_leaves", "Leaves of the peer's ledger that we have not cosigned.", func(v flow.LinkView) int64 { return v.Figures.UncosignedPeer }),
+		count("peer_contested", "1 while two versions contest which follows the peer's identity.", func(v flow.LinkView) int64 {
+			if v.PeerContested {
+				return 1
+			}
+			return 0
+		}),
 		count("gaps", "Holes in the sequences that the peer sent.", func(v flow.LinkView) int64 { return v.Figures.Gaps }),
 	}
 }

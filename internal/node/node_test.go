@@ -61,7 +61,7 @@ func TestNodeOpensAndCloses(t *testing.T) {
 		}
 	}
 	self, err := c.Self(t.Context())
-	if err != nil || self.Names["en"] != "Arvenia" || self.Party != n.self.ID {
+	if err != nil || self.Names["en"] != "Arvenia" || self.Party != n.house.Self().ID {
 		t.Errorf("self %+v, %v", self, err)
 	}
 	if _, err := c.Link(t.Context(), "nobody"); fault.KindOf(err) != fault.NotFound {

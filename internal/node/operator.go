@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -42,7 +43,6 @@ func (o operator) LinkMade() { o.sender.Rescan() }
 
 // Alarms of doctor.
 const (
-	identityEnds   = 90 * 24 * time.Hour
 	undeliveredFor = 24 * time.Hour
 	uncosignedFor  = time.Hour
 )
@@ -56,7 +56,7 @@ func (o operator) Doctor(ctx context.Context, who actor.Actor) ([]api.Check, err
 		check("database", o.probe(ctx), "it takes writes", "See the log; look at the disk and the database server."),
 		o.checkDamage(ctx),
 		check("disk", o.store.Blobs().Reserve(0), "there is room beyond the reserve", "Make room on the disk, or lower the setting disk_reserve."),
-		o.checkIdentity(), o.checkRecovery(),
+		o.checkIdentity(), o.checkOwnKeys(ctx, who), o.checkRecovery(),
 	}
 	links, err := o.house.Links(ctx, actor.System())
 	if err != nil {
@@ -132,12 +132,30 @@ func (o operator) checkDamage(ctx context.Context) api.Check {
 	}
 }
 
+// checkIdentity looks how long the version in force is valid.
 func (o operator) checkIdentity() api.Check {
-	ends := time.UnixMicro(o.self.Latest().NotAfter)
+	ends := time.UnixMicro(o.house.Self().Latest().NotAfter)
+	warning := flow.ExpiryWarning(ends.Sub(o.now()))
 	return api.Check{
-		Name: "identity", OK: ends.Sub(o.now()) > identityEnds, Detail: "it is valid until " + ends.UTC().Format(time.DateOnly),
-		Advice: "Make the next version of the identity before this one ends.",
+		Name: "identity", OK: warning == "", Detail: strings.TrimPrefix(warning+"; it is valid until "+ends.UTC().Format(time.DateOnly), "; "),
+		Advice: "Replace the keys with \"entente keys rotate\" before they end; afterwards only the recovery keys can (entente keys recover).",
 	}
+}
+
+// checkOwnKeys looks whether somebody else signs as this party, and whether a recovery was begun and not finished.
+func (o operator) checkOwnKeys(ctx context.Context, who actor.Actor) api.Check {
+	own, err := o.house.Keys(ctx, who)
+	switch {
+	case err != nil:
+		return check("keys", err, "", "See the log; look at the disk and the database server.")
+	case len(own.Forged) > 0:
+		return api.Check{Name: "keys", Detail: "peers were shown a version of this identity that this node did not make: somebody has its keys",
+			Advice: "Recover at once: entente keys recover prepare --compromise-since TIME --out FILE. Then tell the other parties."}
+	case own.Prepared != nil:
+		return api.Check{Name: "keys", Detail: "a version waits for the recovery keys' signatures",
+			Advice: "Finish it with \"entente keys recover finish\", or give it up with \"entente keys recover cancel\"."}
+	}
+	return api.Check{Name: "keys", OK: true, Detail: fmt.Sprintf("version %d of the identity is in force", len(own.Versions))}
 }
 
 // checkRecovery looks whether the recovery keys still lie beside what they are to recover.
@@ -153,6 +171,11 @@ func (o operator) checkRecovery() api.Check {
 func checkLink(l flow.LinkView, now time.Time) api.Check {
 	c := api.Check{Name: "link " + l.Alias, OK: true, Detail: "state " + l.State}
 	f := l.Figures
+	if l.PeerContested {
+		c.OK, c.Detail = false, "two versions contest which follows the peer's identity: somebody else may hold its keys, and nothing is said or taken"
+		c.Advice = "Call the other party on a number that you know: it must sign with its recovery keys (entente keys recover)."
+		return c
+	}
 	if f.OldestUnreceipted != 0 && now.Sub(time.UnixMicro(f.OldestUnreceipted)) > undeliveredFor {
 		c.OK, c.Detail, c.Advice = false, fmt.Sprintf("the oldest of %d parcels has no receipt since more than a day", f.Sending), "Ask the other party whether its node runs, and look at the network."
 	}

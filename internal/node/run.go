@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -47,7 +48,6 @@ type Node struct {
 	server  *peer.Server
 	asker   *witness.Asker
 	spool   *spool
-	self    *party.Chain
 
 	ready atomic.Bool  // the doors are open and shutdown has not begun
 	loops atomic.Int32 // that run
@@ -90,11 +90,12 @@ func Open(ctx context.Context, cfg Config, passphrase func() (string, error), no
 			err = errors.Join(err, kept.Close())
 		}
 	}()
-	if n.self, err = loadSelf(ctx, kept, registry, keys); err != nil {
+	self, err := loadSelf(ctx, kept, registry, keys)
+	if err != nil {
 		return nil, err
 	}
 	n.house, err = flow.New(flow.Config{
-		Store: kept, Blobs: kept.Blobs(), Keys: keys, Registry: registry, Self: n.self,
+		Store: kept, Blobs: kept.Blobs(), Keys: keys, Registry: registry, Self: self,
 		Now: now, Log: n.log, Endpoint: cfg.Endpoint, Count: n.metrics,
 	})
 	if err != nil {
@@ -102,7 +103,8 @@ func Open(ctx context.Context, cfg Config, passphrase func() (string, error), no
 	}
 	n.metrics.watch(n.house, now)
 	n.spool = &spool{dir: filepath.Join(cfg.Data, spoolDir), reserve: kept.Blobs().Reserve}
-	return n, n.join(keys, registry)
+	n.join(keys, registry)
+	return n, nil
 }
 
 // openStore opens the database and the sealed files of a data directory, which no other process may have open.
@@ -111,25 +113,20 @@ func openStore(ctx context.Context, cfg Config, now func() time.Time) (*store.St
 }
 
 // join makes the parts that speak to other nodes.
-func (n *Node) join(keys *keyring.Keyring, registry envelope.Registry) error {
-	cert, err := keys.TLS()
-	if err != nil {
-		return fmt.Errorf("reading the transport key: %w", err)
-	}
+func (n *Node) join(keys keyring.Storage, registry envelope.Registry) {
 	limits := peer.DefaultLimits()
-	n.client = peer.NewClient(peer.ClientConfig{Cert: cert, Registry: registry, Now: n.now, Limits: limits})
+	n.client = peer.NewClient(peer.ClientConfig{Certs: keys.TLS, Registry: registry, Now: n.now, Limits: limits})
 	n.sender = peer.NewSender(n.house, n.client, n.now, n.log)
 	n.asker = witness.New(witness.Config{
 		Witnesses: n.cfg.Witnesses, House: n.house, Every: n.cfg.WitnessEvery, Timeout: n.cfg.WitnessTimeout,
 		Transport: witness.NewTransport(n.cfg.WitnessTimeout), Now: n.now, Log: n.log, Count: n.metrics,
 	})
 	n.server = peer.NewServer(peer.ServerConfig{
-		House: n.house, Cert: cert, Now: n.now, Log: n.log, Count: n.metrics, Limits: limits, Paired: n.sender.Rescan,
+		House: n.house, Certs: keys.TLS, Now: n.now, Log: n.log, Count: n.metrics, Limits: limits, Paired: n.sender.Rescan,
 	})
-	return nil
 }
 
-func openKeys(cfg Config, passphrase func() (string, error)) (*keyring.Keyring, error) {
+func openKeys(cfg Config, passphrase func() (string, error)) (keyring.Storage, error) {
 	path := filepath.Join(cfg.Data, keyringFile)
 	if cfg.KeyFile != "" {
 		return keyring.Open(path, keyring.KeyFile(cfg.KeyFile))
@@ -144,8 +141,9 @@ func openKeys(cfg Config, passphrase func() (string, error)) (*keyring.Keyring, 
 	return keyring.Open(path, keyring.Passphrase(p))
 }
 
-// loadSelf reads our own identity and checks that the keyring is that of its newest version.
-func loadSelf(ctx context.Context, kept flow.Store, registry envelope.Registry, keys *keyring.Keyring) (*party.Chain, error) {
+// loadSelf reads our own identity and checks that the keyring is that of its newest version, or goes on from there: what it decided
+// beyond is put in force before the doors open.
+func loadSelf(ctx context.Context, kept flow.Store, registry envelope.Registry, keys keyring.Storage) (*party.Chain, error) {
 	var envelopes [][]byte
 	err := kept.View(ctx, func(tx flow.Tx) error {
 		id, err := tx.Meta(ctx, selfKey)
@@ -165,16 +163,26 @@ func loadSelf(ctx context.Context, kept flow.Store, registry envelope.Registry, 
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, "identity", "The identity in the database does not verify; restore it from a backup.", err)
 	}
-	mine := chain.Latest().KeySet().Keys
-	signers := keys.Signers()
-	matches := keys.Version() == chain.Latest().Version && len(mine) == len(signers)
-	for i := 0; matches && i < len(mine); i++ {
-		matches = mine[i].KeyID() == signers[i].Public().KeyID()
+	newest := chain
+	for n := len(chain.Versions) + 1; n <= keys.Version(); n++ {
+		if newest, err = newest.Append(registry, keys.Successor(n)); err != nil {
+			return nil, otherKeys(err)
+		}
 	}
-	if !matches {
-		return nil, fault.New(fault.Conflict, "identity", "The keyring and the database belong to different nodes; look at the data directory and the setting database.")
+	if keys.Version() < len(chain.Versions) {
+		return nil, fault.New(fault.Conflict, "keyring_old",
+			"The keyring is older than the identity in the database: it lacks the newest keys. Put the newest keyring.json in its place.")
+	}
+	signers, err := keys.SignersOf(keys.Version())
+	mine := newest.Latest().KeySet().Keys
+	if err != nil || !slices.EqualFunc(mine, signers, func(k envelope.PublicKey, s envelope.Signer) bool { return k.Equal(s.Public()) }) {
+		return nil, otherKeys(err)
 	}
 	return chain, nil
+}
+
+func otherKeys(err error) error {
+	return fault.Wrap(fault.Conflict, "identity", "The keyring and the database belong to different nodes; look at the data directory and the setting database.", err)
 }
 
 // Close lets go of the data directory.
@@ -216,7 +224,7 @@ func (n *Node) Serve(ctx context.Context) error {
 	}
 	context.AfterFunc(loopsCtx, closeDoors) // a loop that fails closes the doors
 	n.ready.Store(true)
-	n.log.InfoContext(ctx, "the node is open", "party", n.self.ID.String(), "listen", n.cfg.Listen, "data", n.cfg.Data)
+	n.log.InfoContext(ctx, "the node is open", "party", n.house.Self().ID.String(), "listen", n.cfg.Listen, "data", n.cfg.Data)
 
 	err = open.Wait()
 	n.ready.Store(false)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +28,7 @@ import (
 
 // ClientConfig is what a Client is built from; every member but Dial is required.
 type ClientConfig struct {
-	Cert     tls.Certificate
+	Certs    Certs
 	Registry envelope.Registry
 	Now      func() time.Time
 	Limits   Limits
@@ -44,12 +43,23 @@ type Client struct {
 
 	mu    sync.Mutex
 	links map[statement.LinkID]*route // guarded by mu
+	older map[statement.LinkID]older  // peers that do not know our newest identity yet; guarded by mu
 }
 
-// route is the connections to one peer, good for one endpoint and one set of pins.
+// older is a version of our identity with which a peer admitted us when it refused the newest.
+type older struct {
+	version int
+	until   time.Time // then the newest is tried again
+}
+
+// tryNewest is after what time a peer is likely to have learned of our newest identity.
+const tryNewest = time.Minute
+
+// route is the connections to one peer, good for one endpoint, one set of pins and one version of our identity.
 type route struct {
 	endpoint  string
-	pins      [][]byte
+	pins      Pinned
+	version   int
 	transport *http.Transport
 }
 
@@ -59,7 +69,7 @@ func NewClient(c ClientConfig) *Client {
 		d := &net.Dialer{Timeout: c.Limits.Dial, KeepAlive: 30 * time.Second}
 		c.Dial = func(ctx context.Context, address string) (net.Conn, error) { return dial(ctx, d, address) }
 	}
-	return &Client{cfg: c, links: map[statement.LinkID]*route{}}
+	return &Client{cfg: c, links: map[statement.LinkID]*route{}, older: map[statement.LinkID]older{}}
 }
 
 // Close ends idle connections.
@@ -90,11 +100,11 @@ func dial(ctx context.Context, d *net.Dialer, address string) (net.Conn, error) 
 	return conn, err
 }
 
-func (c *Client) newRoute(endpoint string, pins [][]byte) *route {
+func (c *Client) newRoute(endpoint string, pins Pinned, version int) *route {
 	limits := c.cfg.Limits
-	return &route{endpoint: endpoint, pins: pins, transport: &http.Transport{
+	return &route{endpoint: endpoint, pins: pins, version: version, transport: &http.Transport{
 		DialContext:            func(ctx context.Context, _, address string) (net.Conn, error) { return c.cfg.Dial(ctx, address) },
-		TLSClientConfig:        clientTLS(c.cfg.Cert, pins),
+		TLSClientConfig:        clientTLS(c.cfg.Certs()[version], pins),
 		TLSHandshakeTimeout:    limits.ReadHeader,
 		ResponseHeaderTimeout:  limits.Write,
 		IdleConnTimeout:        limits.Idle / 2, // before the server ends it
@@ -111,25 +121,25 @@ func (c *Client) newRoute(endpoint string, pins [][]byte) *route {
 	}}
 }
 
-// route finds the connections to a link's peer; another endpoint or other pins mean new ones.
-func (c *Client) route(link statement.LinkID, endpoint string, pins [][]byte) *route {
+// route finds the connections to a link's peer; another endpoint, other pins or another version of ours mean new ones.
+func (c *Client) route(link statement.LinkID, endpoint string, pins Pinned, version int) *route {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.links[link]
-	if old != nil && old.endpoint == endpoint && slices.EqualFunc(old.pins, pins, bytes.Equal) {
+	if old != nil && old.endpoint == endpoint && old.version == version && old.pins.equal(pins) {
 		return old
 	}
 	if old != nil {
 		old.transport.CloseIdleConnections()
 	}
-	r := c.newRoute(endpoint, pins)
+	r := c.newRoute(endpoint, pins, version)
 	c.links[link] = r
 	return r
 }
 
 // Exchange sends frames to the peer of a link and returns its answers. The peer's node must hold one of the pinned
 // transport keys. Errors are faults of kind Unavailable, or Forbidden where the key was another one.
-func (c *Client) Exchange(ctx context.Context, link statement.LinkID, endpoint string, pins [][]byte, frames []parcel.Frame) ([]parcel.Frame, error) {
+func (c *Client) Exchange(ctx context.Context, link statement.LinkID, endpoint string, pins Pinned, frames []parcel.Frame) ([]parcel.Frame, error) {
 	answer, err := c.exchange(ctx, link, endpoint, pins, frames, nil)
 	return answer.frames, err
 }
@@ -142,7 +152,7 @@ type polled struct {
 
 // poll sends frames and lets the answer wait for something due; taken names the delivery in the answer before, once all of
 // it was taken.
-func (c *Client) poll(ctx context.Context, link statement.LinkID, endpoint string, pins [][]byte, frames []parcel.Frame, taken string) (polled, error) {
+func (c *Client) poll(ctx context.Context, link statement.LinkID, endpoint string, pins Pinned, frames []parcel.Frame, taken string) (polled, error) {
 	h := http.Header{waitField: {strconv.Itoa(int(c.cfg.Limits.Poll / time.Second))}}
 	if taken != "" {
 		h.Set(takenField, taken)
@@ -150,11 +160,51 @@ func (c *Client) poll(ctx context.Context, link statement.LinkID, endpoint strin
 	return c.exchange(ctx, link, endpoint, pins, frames, h)
 }
 
-func (c *Client) exchange(ctx context.Context, link statement.LinkID, endpoint string, pins [][]byte, frames []parcel.Frame, h http.Header) (polled, error) {
+func (c *Client) exchange(ctx context.Context, link statement.LinkID, endpoint string, pins Pinned, frames []parcel.Frame, h http.Header) (polled, error) {
+	var out polled
+	var err error
+	for _, version := range c.versions(link) {
+		out, err = c.exchangeAs(ctx, c.route(link, endpoint, pins, version), link, frames, h)
+		if fault.CodeOf(err) != unknownCode {
+			c.admitted(link, version, err)
+			break
+		}
+	}
+	return out, err
+}
+
+// versions are those of our identity under which we may be known to a peer, in the order in which to try them.
+func (c *Client) versions(link statement.LinkID) []int {
+	versions := newestFirst(c.cfg.Certs())
+	c.mu.Lock()
+	o, ok := c.older[link]
+	c.mu.Unlock()
+	if at := slices.Index(versions, o.version); ok && at > 0 && c.cfg.Now().Before(o.until) {
+		versions = slices.Insert(slices.Delete(versions, at, at+1), 0, o.version)
+	}
+	return versions
+}
+
+// admitted notes under which version a peer let us in.
+func (c *Client) admitted(link statement.LinkID, version int, err error) {
+	if err != nil {
+		return
+	}
+	newest := newestFirst(c.cfg.Certs())[0]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o, ok := c.older[link]; version == newest {
+		delete(c.older, link)
+	} else if !ok || o.version != version || !c.cfg.Now().Before(o.until) {
+		c.older[link] = older{version, c.cfg.Now().Add(tryNewest)}
+	}
+}
+
+func (c *Client) exchangeAs(ctx context.Context, r *route, link statement.LinkID, frames []parcel.Frame, h http.Header) (polled, error) {
 	body, length := framesBody(frames)
 	request := post{path: exchangePath(link), media: framesType, body: body, length: length, header: h}
 	var out polled
-	err := c.do(ctx, c.route(link, endpoint, pins), request, c.cfg.Limits.Body, func(h http.Header, r io.Reader) (err error) {
+	err := c.do(ctx, r, request, c.cfg.Limits.Body, func(h http.Header, r io.Reader) (err error) {
 		if name := h.Get(deliveryField); deliveryName.MatchString(name) {
 			out.delivery = name
 		}
@@ -182,7 +232,7 @@ func (c *Client) Pair(ctx context.Context, house House, who actor.Actor, inv *fl
 	if err != nil {
 		return none, fault.Wrap(fault.Invalid, "identity", "The identity in the invitation does not verify.", err)
 	}
-	r := c.newRoute(inv.Endpoint, Pins(chain, now))
+	r := c.newRoute(inv.Endpoint, Pins(chain, now), newestFirst(c.cfg.Certs())[0])
 	defer r.transport.CloseIdleConnections()
 
 	var hello helloAnswer
@@ -265,6 +315,9 @@ func (c *Client) do(ctx context.Context, r *route, p post, limit int64, read fun
 	return nil
 }
 
+// unknownCode is the code of a fault that says that the peer knows no such link of ours, or not the key that we showed.
+const unknownCode = "peer_unknown"
+
 var codeForm = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
 
 // refusal is a fault that says how a peer refused. Only the status and a well-formed code of its answer are believed,
@@ -279,7 +332,7 @@ func refusal(resp *http.Response) error {
 	cause := fmt.Errorf("status %d, code %s", resp.StatusCode, code)
 	switch resp.StatusCode {
 	case http.StatusNotFound:
-		return fault.Wrap(fault.Unavailable, "peer_unknown", "The peer's node does not know this link, invitation or key.", cause)
+		return fault.Wrap(fault.Unavailable, unknownCode, "The peer's node does not know this link, invitation or key.", cause)
 	case http.StatusTooManyRequests:
 		return fault.Wrap(fault.Unavailable, "peer_busy", "The peer's node is busy.", cause)
 	}

@@ -158,12 +158,12 @@ func TestPins(t *testing.T) {
 		want  [][]byte
 	}{
 		{"at once", chain(nil), changed, [][]byte{latest, old}},
-		{"at the end of the overlap", chain(nil), changed.Add(peer.Overlap - 1), [][]byte{latest, old}},
-		{"after the overlap", chain(nil), changed.Add(peer.Overlap), [][]byte{latest}},
+		{"at the end of the overlap", chain(nil), changed.Add(party.Overlap - 1), [][]byte{latest, old}},
+		{"after the overlap", chain(nil), changed.Add(party.Overlap), [][]byte{latest}},
 		{"compromised", chain(&since), changed, [][]byte{latest}},
 		{"first version", &party.Chain{Versions: []party.Identity{{Version: 1, Transport: old}}}, changed, [][]byte{old}},
 	} {
-		if diff := cmp.Diff(c.want, peer.Pins(c.chain, c.now)); diff != "" {
+		if diff := cmp.Diff(c.want, peer.Pins(c.chain, c.now).Keys); diff != "" {
 			t.Errorf("%s: %s", c.name, diff)
 		}
 	}

@@ -38,7 +38,10 @@ type node struct {
 	chain *party.Chain
 	house *house
 	count *counter
-	log   *record
+
+	served peer.Certs       // nil: cert, of version 1
+	now    func() time.Time // nil: the machine's
+	log    *record
 }
 
 // parties are made once: their keys are dear.
@@ -55,10 +58,7 @@ var parties = sync.OnceValues(func() (map[string]*node, error) {
 		if err != nil {
 			return nil, err
 		}
-		cert, err := keys.TLS()
-		if err != nil {
-			return nil, err
-		}
+		cert := keys.TLS()[1]
 		signed, err := party.Create(keys.Identity(map[string]string{"en": name}, "Cyber centre of "+name, time.Unix(1, 0), 100*365*24*time.Hour), keys.Signers()...)
 		if err != nil {
 			return nil, err
@@ -98,15 +98,31 @@ func pair(a, b *node) {
 }
 
 func (n *node) server(limits peer.Limits) *peer.Server {
-	return peer.NewServer(peer.ServerConfig{House: n.house, Cert: n.cert, Now: time.Now, Log: slog.New(slog.NewTextHandler(n.log, nil)),
+	return peer.NewServer(peer.ServerConfig{House: n.house, Certs: n.certs, Now: n.clock(), Log: slog.New(slog.NewTextHandler(n.log, nil)),
 		Count: n.count, Limits: limits})
 }
 
 func (n *node) client(dial func(context.Context, string) (net.Conn, error)) *peer.Client {
-	return peer.NewClient(peer.ClientConfig{Cert: n.cert, Registry: envelope.Default(), Now: time.Now, Limits: peer.DefaultLimits(), Dial: dial})
+	return peer.NewClient(peer.ClientConfig{Certs: n.certs, Registry: envelope.Default(), Now: time.Now, Limits: peer.DefaultLimits(), Dial: dial})
 }
 
-func (n *node) pins() [][]byte { return [][]byte{n.chain.Latest().Transport} }
+func (n *node) certs() map[int]tls.Certificate {
+	if n.served != nil {
+		return n.served()
+	}
+	return map[int]tls.Certificate{1: n.cert}
+}
+
+func (n *node) clock() func() time.Time {
+	if n.now != nil {
+		return n.now
+	}
+	return time.Now
+}
+
+func (n *node) pins() peer.Pinned {
+	return peer.Pinned{Version: 1, Keys: [][]byte{n.chain.Latest().Transport}}
+}
 
 // serve runs n's server on l until the test, or the bubble it runs in, ends.
 func (n *node) serve(t *testing.T, l net.Listener, limits peer.Limits) {

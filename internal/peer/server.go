@@ -2,7 +2,6 @@ package peer
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -25,7 +24,7 @@ const door = "peer"
 // ServerConfig is what a Server is built from; every member but Paired is required.
 type ServerConfig struct {
 	House  House
-	Cert   tls.Certificate
+	Certs  Certs
 	Now    func() time.Time
 	Log    *slog.Logger
 	Count  flow.Counter
@@ -57,7 +56,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	limits := s.cfg.Limits
 	server := &http.Server{
 		Handler:           s.Handler(),
-		TLSConfig:         serverTLS(s.cfg.Cert),
+		TLSConfig:         serverTLS(s.cfg.Certs),
 		ReadHeaderTimeout: limits.ReadHeader,
 		ReadTimeout:       limits.Read,
 		WriteTimeout:      limits.Write,

@@ -191,7 +191,7 @@ func TestPinBothWays(t *testing.T) {
 		}
 	})
 	t.Run("server", func(t *testing.T) {
-		for name, pins := range map[string][][]byte{"another key": c.pins(), "no key": nil, "an empty key": {nil}} {
+		for name, pins := range map[string]peer.Pinned{"another key": c.pins(), "no key": {}, "an empty key": {Keys: [][]byte{nil}}} {
 			client := a.client(nil)
 			_, err := client.Exchange(t.Context(), theLink, endpoint, pins, []parcel.Frame{frame("for Kestria alone")})
 			if fault.KindOf(err) != fault.Forbidden || fault.CodeOf(err) != "pin" {
