@@ -211,11 +211,12 @@ func parcelFrame(p exchange.Parcel, doc exchange.Document) (parcel.Frame, error)
 func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange.Log, s *linkState, d *Delivery) error {
 	s.mu.Lock()
 	reach, asked := log.Size, len(s.docs) > 0 || s.old >= 0 || s.have >= 0
-	if s.old < 0 && d.left != nil && d.left.SentIndex > log.CosignedSize {
+	busy := s.old < 0 && log.Size-log.CosignedSize >= roundLeaves // one round follows another, whatever the peer asks for
+	if d.left != nil && (busy && d.left.SentIndex > log.CosignedSize || !asked) {
 		// The leaf of a parcel that has not left yet would only have the peer ask for its header, which comes anyway.
 		reach = min(reach, d.left.SentIndex)
 	}
-	if begin := cmp.Or(s.unheard[0], s.unheard[1]); s.old < 0 && begin > log.CosignedSize && !s.round {
+	if begin := cmp.Or(s.unheard[0], s.unheard[1]); busy && !s.round && begin > log.CosignedSize {
 		// Nor need it ask for receipts that it has in answers and is still taking: a peer that goes on has taken the one
 		// before the last, and one that rests is shown all when the next round is due by the clock.
 		reach = min(reach, begin)
