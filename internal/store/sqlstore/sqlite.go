@@ -28,8 +28,9 @@ type sqliteDB struct {
 
 // pragmas are set on every connection and asserted at open, because the driver ignores settings that it does not
 // know. secure_delete overwrites erased keys; FULL makes each commit durable in WAL mode; temp_store keeps what a
-// savepoint needs for going back out of files.
-func pragmas() []pragma {
+// savepoint needs for going back out of files. cache is the most memory for pages, in KiB.
+func pragmas(cache int) []pragma {
+	pages := strconv.Itoa(-cache) // in KiB, if negative
 	return []pragma{
 		{"journal_mode", "WAL", "wal"},
 		{"synchronous", "FULL", "2"},
@@ -37,7 +38,7 @@ func pragmas() []pragma {
 		{"busy_timeout", strconv.Itoa(busyTimeout), strconv.Itoa(busyTimeout)},
 		{"secure_delete", "1", "1"},
 		{"trusted_schema", "0", "0"},
-		{"cache_size", "-32768", "-32768"},
+		{"cache_size", pages, pages},
 		{"journal_size_limit", "67108864", "67108864"},
 		{"wal_autocheckpoint", "4000", "4000"},
 		{"temp_store", "MEMORY", "2"},
@@ -46,12 +47,19 @@ func pragmas() []pragma {
 
 type pragma struct{ name, set, got string }
 
+// The caches, in KiB. That of a reader is emptied whenever the writer has committed, so that a large one serves none but a node
+// at rest, where it would be most of the memory.
+const (
+	writerCache = 24 << 10
+	readerCache = 6 << 10
+)
+
 // busyTimeout is how many milliseconds a connection waits for a lock.
 const busyTimeout = 10000
 
-func sqliteURL(path string, extra ...string) string {
+func sqliteURL(path string, cache int, extra ...string) string {
 	q := url.Values{"_txlock": {"immediate"}}
-	for _, p := range pragmas() {
+	for _, p := range pragmas(cache) {
 		q.Add("_pragma", p.name+"("+p.set+")")
 	}
 	for _, e := range extra {
@@ -73,25 +81,25 @@ func openSQLite(ctx context.Context, path string, readers int) (_ *sqliteDB, err
 	if err := private(path); err != nil {
 		return nil, notOpened(err)
 	}
-	if db.writing, err = sql.Open("sqlite", sqliteURL(path)); err != nil {
+	if db.writing, err = sql.Open("sqlite", sqliteURL(path, writerCache)); err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	db.writing.SetMaxOpenConns(1)
 	if err := migrateSQLite(ctx, db.writing); err != nil {
 		return nil, notOpened(sqliteDamage(err))
 	}
-	if db.w, err = newSQLiteConn(ctx, db.writing); err != nil {
+	if db.w, err = newSQLiteConn(ctx, db.writing, writerCache); err != nil {
 		return nil, err
 	}
 	if _, err := db.w.scrub(ctx); err != nil { // a crash may have come between an erasure and this
 		return nil, fmt.Errorf("clearing the write-ahead log: %w", err)
 	}
-	if db.reading, err = sql.Open("sqlite", sqliteURL(path, "query_only(1)")); err != nil {
+	if db.reading, err = sql.Open("sqlite", sqliteURL(path, readerCache, "query_only(1)")); err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	db.reading.SetMaxOpenConns(readers)
 	for range readers {
-		c, err := newSQLiteConn(ctx, db.reading)
+		c, err := newSQLiteConn(ctx, db.reading, readerCache)
 		if err != nil {
 			return nil, err
 		}
@@ -101,12 +109,12 @@ func openSQLite(ctx context.Context, path string, readers int) (_ *sqliteDB, err
 	return db, nil
 }
 
-func newSQLiteConn(ctx context.Context, db *sql.DB) (*sqliteConn, error) {
+func newSQLiteConn(ctx context.Context, db *sql.DB, cache int) (*sqliteConn, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the database: %w", sqliteFault(err))
 	}
-	for _, p := range pragmas() {
+	for _, p := range pragmas(cache) {
 		var got string
 		if err := conn.QueryRowContext(ctx, "PRAGMA "+p.name).Scan(&got); err != nil {
 			return nil, fmt.Errorf("reading the setting %s: %w", p.name, sqliteFault(err))
