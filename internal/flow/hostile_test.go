@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -182,5 +183,80 @@ func TestWishesAreNotMultiplied(t *testing.T) {
 	}
 	if got := w.receive(w.a, frames...); len(got.wants) == 0 || len(got.wants) > 2 {
 		t.Errorf("%d wishes for one parcel", len(got.wants))
+	}
+}
+
+// counting counts the transactions of a store, and looks at each.
+type counting struct {
+	flow.Store
+	updates int
+}
+
+// Update implements flow.Store.
+func (c *counting) Update(ctx context.Context, p flow.Priority, f func(flow.Tx) error) error {
+	c.updates++
+	return c.Store.Update(ctx, p, f)
+}
+
+// A request of many small grants does not have everything that they open in memory at once.
+func TestGrantsOpenABoundedAmount(t *testing.T) {
+	w := confirmed(t)
+	text := strings.Repeat("in segments ", 21000)
+	for range 40 {
+		w.register(w.a, "registered", text, nil)
+	}
+	for w.carry(w.a, w.b) || w.carry(w.b, w.a) {
+	}
+	w.must(w.a.Settle(t.Context(), w.a.link))
+	grants, _ := w.grants(w.a)
+	if len(grants) < 40 {
+		t.Fatalf("%d grants", len(grants))
+	}
+	store := &counting{Store: w.b.store}
+	w.b.store = store
+	w.b.reopen(t)
+	store.updates = 0
+	if got := w.receive(w.b, grants...); len(got.refusals) != 0 || len(got.receipts) != 2*len(grants) {
+		t.Fatalf("%d receipts and %q for %d grants", len(got.receipts), got.refusals, len(grants))
+	}
+	if store.updates < 2 {
+		t.Errorf("%d bytes were opened in %d transaction", len(grants)*len(text), store.updates)
+	}
+}
+
+// While what came on one link takes long to open, what came on another is opened.
+func TestSlowLinkKeepsNoOtherWaiting(t *testing.T) {
+	w := confirmed(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	large := func() forged {
+		f := w.forge(w.b, w.a, forgery{bare: true, body: statement.MessageBody{Subject: "large", Language: "en", Text: strings.Repeat("in segments ", 21000)}})
+		w.receive(w.a, f.frame)
+		return f
+	}
+	opened := func(f forged) {
+		for state := exchange.Received; state != exchange.Opened; {
+			w.a.view(t, func(tx flow.Tx) error {
+				p, err := tx.Parcel(t.Context(), f.header.ID)
+				state = p.State
+				return err
+			})
+		}
+	}
+	w.segments(large())
+	slow := &slowOpen{begun: make(chan struct{}), end: make(chan struct{})}
+	w.a.blobs.slow = slow
+	done := make(chan error, 1)
+	go func() { done <- w.a.SettleLoop(ctx) }()
+	<-slow.begun
+	w.pairAs("kestria-exercises", "arvenia-exercises")
+	w.confirm()
+	quick := large()
+	w.segments(quick)
+	opened(quick)
+	close(slow.end)
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

@@ -53,6 +53,7 @@ type House struct {
 
 	restored atomic.Int64  // when this node was restored from a backup; 0 if never
 	dirty    sync.Map      // statement.LinkID → true: to be settled
+	busy     sync.Map      // statement.LinkID → true: SettleLoop is at it
 	settling chan struct{} // wakes SettleLoop
 }
 

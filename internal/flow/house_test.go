@@ -158,10 +158,13 @@ func (w *world) must(err error) {
 }
 
 // pair plays invitation, commitment and reveal.
-func (w *world) pair() {
+func (w *world) pair() { w.pairAs("kestria", "arvenia") }
+
+// pairAs pairs the two under names of the link's.
+func (w *world) pairAs(atA, atB string) {
 	w.t.Helper()
 	ctx := w.t.Context()
-	inv, err := w.a.Invite(ctx, operator, "kestria", statement.DefaultAgreement(), time.Hour)
+	inv, err := w.a.Invite(ctx, operator, atA, statement.DefaultAgreement(), time.Hour)
 	w.must(err)
 	data, err := inv.Encode()
 	w.must(err)
@@ -173,7 +176,7 @@ func (w *world) pair() {
 	rand.Read(nonce[:])
 	answer, err := w.a.PairReveal(ctx, inv.Token, w.b.Self().Envelopes, nonce, "https://kestria.localhost:7443", w.b.Self().Latest().Transport)
 	w.must(err)
-	id, err := w.b.PairComplete(ctx, operator, "arvenia", inv, commit, nonce, answer)
+	id, err := w.b.PairComplete(ctx, operator, atB, inv, commit, nonce, answer)
 	w.must(err)
 	w.a.link, w.b.link = id, id
 }
@@ -285,8 +288,12 @@ type memoryBlobs struct {
 	full     bool
 	stuck    bool // nothing can be removed
 
-	unreadable bool // nothing can be opened
+	unreadable bool      // nothing can be opened
+	slow       *slowOpen // of the next that is opened; nil: it is not slow
 }
+
+// slowOpen is the opening of a blob that takes until end is closed.
+type slowOpen struct{ begun, end chan struct{} }
 
 func newMemoryBlobs() *memoryBlobs {
 	return &memoryBlobs{blobs: map[string][]byte{}, partials: map[envelope.ID][]byte{}}
@@ -306,6 +313,14 @@ func (m *memoryBlobs) Create(context.Context) (flow.BlobWriter, error) {
 }
 
 func (m *memoryBlobs) Open(_ context.Context, name string) (flow.Blob, error) {
+	m.mu.Lock()
+	slow := m.slow
+	m.slow = nil // who comes next is not slow
+	m.mu.Unlock()
+	if slow != nil {
+		close(slow.begun)
+		<-slow.end
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.unreadable {

@@ -154,11 +154,63 @@ type ourReceipt struct {
 	signed  []envelope.Signature
 }
 
-// parcels takes parcels: what needs no transaction first and in parallel, then one transaction for all.
+// maxOpened bounds the sealed bytes that the grants of one transaction open. Parcels come with their content, and what a request has
+// of that is bounded; a grant is small, and opens what came before.
+const maxOpened = 8 << 20
+
+// parcels takes parcels and grants, so many at a time that memory is bounded.
 func (in *intake) parcels(ctx context.Context, batch []*arrival) error {
-	if len(batch) == 0 {
-		return nil
+	weights, err := in.weigh(ctx, batch)
+	if err != nil {
+		return err
 	}
+	for len(batch) > 0 {
+		n, opened := 1, weights[0]
+		for n < len(batch) && opened+weights[n] <= maxOpened {
+			opened += weights[n]
+			n++
+		}
+		if err := in.together(ctx, batch[:n]); err != nil {
+			return err
+		}
+		batch, weights = batch[n:], weights[n:]
+	}
+	return nil
+}
+
+// weigh says how much each of a batch would open that it does not hold itself. What is no grant of something known weighs nothing:
+// it is looked at closely later.
+func (in *intake) weigh(ctx context.Context, batch []*arrival) ([]int64, error) {
+	weights := make([]int64, len(batch))
+	of := map[int]envelope.Hash{}
+	for i, a := range batch {
+		if a.frame.Kind != parcel.FrameGrant {
+			continue
+		}
+		if env, err := envelope.DecodeEnvelope(a.frame.Payload); err == nil {
+			if g, err := parcel.DecodeGrant(env.Payload); err == nil {
+				of[i] = g.Header
+			}
+		}
+	}
+	if len(of) == 0 {
+		return weights, nil
+	}
+	err := in.h.cfg.Store.View(ctx, func(tx Tx) error {
+		for i, header := range of {
+			p, err := tx.ParcelByHeader(ctx, header)
+			if err != nil && !notFound(err) {
+				return err
+			}
+			weights[i] = p.Length
+		}
+		return nil
+	})
+	return weights, err
+}
+
+// together takes parcels: what needs no transaction first and in parallel, then one transaction for all.
+func (in *intake) together(ctx context.Context, batch []*arrival) error {
 	parallel(len(batch), func(i int) {
 		if batch[i].frame.Kind == parcel.FrameGrant {
 			in.examineGrant(ctx, batch[i])

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"entente/envelope"
@@ -75,11 +76,14 @@ func (h *House) stir(link statement.LinkID) {
 	}
 }
 
-// SettleLoop opens and folds what came in and was not opened at once, until ctx ends. It is woken by arrivals, and looks by
+// SettleLoop opens and folds what came in and was not opened at once, until ctx ends; links beside each other, so that the large
+// files of one peer keep no other's waiting. It is woken by arrivals, and looks by
 // itself now and then for what a failure left.
 func (h *House) SettleLoop(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()
+	var links sync.WaitGroup
+	defer links.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -91,13 +95,28 @@ func (h *House) SettleLoop(ctx context.Context) error {
 			}
 		}
 		h.dirty.Range(func(key, _ any) bool {
-			h.dirty.Delete(key)
 			link := key.(statement.LinkID)
-			if err := h.Settle(ctx, link); err != nil && ctx.Err() == nil {
-				h.cfg.Log.Error("settling", "link", link, "err", err)
+			if _, busy := h.busy.LoadOrStore(link, true); !busy {
+				links.Go(func() { h.settleDirty(ctx, link) })
 			}
 			return ctx.Err() == nil
 		})
+	}
+}
+
+// settleDirty settles a link until nothing more has come meanwhile. One such call at a time runs for a link.
+func (h *House) settleDirty(ctx context.Context, link statement.LinkID) {
+	for ctx.Err() == nil {
+		if _, more := h.dirty.LoadAndDelete(link); !more {
+			break
+		}
+		if err := h.Settle(ctx, link); err != nil && ctx.Err() == nil {
+			h.cfg.Log.Error("settling", "link", link, "err", err)
+		}
+	}
+	h.busy.Delete(link)
+	if _, more := h.dirty.Load(link); more { // it came as this ended
+		h.stir(link)
 	}
 }
 
