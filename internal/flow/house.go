@@ -50,6 +50,7 @@ type House struct {
 	turning  sync.Mutex                  // held while our keys are changed
 	warned   atomic.Pointer[string]      // the warning of the keys' end that was logged last
 	learning sync.Mutex                  // held while a version of somebody's identity is learned
+	learned  atomic.Int64                // how often one was
 
 	restored atomic.Int64  // when this node was restored from a backup; 0 if never
 	dirty    sync.Map      // statement.LinkID → true: to be settled

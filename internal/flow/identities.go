@@ -148,8 +148,7 @@ func (h *House) peerKin(ctx context.Context, link statement.LinkID) (*kin, error
 			return k, nil
 		}
 	}
-	h.learning.Lock() // so that nothing older than what is learned meanwhile is remembered
-	defer h.learning.Unlock()
+	before := h.learned.Load()
 	l, err := h.linkRow(ctx, link)
 	if err != nil {
 		return nil, err
@@ -160,7 +159,9 @@ func (h *House) peerKin(ctx context.Context, link statement.LinkID) (*kin, error
 	}
 	s := h.link(link)
 	s.mu.Lock()
-	s.kin = k
+	if h.learned.Load() == before { // nothing older than what was learned meanwhile is remembered
+		s.kin = k
+	}
 	s.mu.Unlock()
 	return k, nil
 }
@@ -277,6 +278,7 @@ func (h *House) learn(ctx context.Context, in *intake, data []byte) error {
 
 // forgetKin forgets what is remembered of a party's identity, so that it is read again.
 func (h *House) forgetKin(p party.ID) {
+	h.learned.Add(1)
 	h.links.Range(func(_, v any) bool { // a party may have several links
 		s := v.(*linkState)
 		s.mu.Lock()
