@@ -13,8 +13,10 @@ import (
 	"entente/envelope"
 	"entente/handling"
 	"entente/internal/actor"
+	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/ledger"
 	"entente/statement"
 )
 
@@ -82,7 +84,7 @@ func (w *world) say(n *node, l *link, what string, root *said, d flow.Draft, fil
 // acknowledged lets a member say something and remembers it if it was acknowledged. What the weather did not hinder and was not
 // acknowledged must have left no trace.
 func (w *world) acknowledged(n *node, l *link, what string, f func(*flow.House) (statement.Commitment, error)) *said {
-	before := n.traces()
+	before := n.words()
 	var c statement.Commitment
 	err := n.act("send", func(h *flow.House) (err error) {
 		c, err = f(h)
@@ -169,13 +171,28 @@ func (w *world) refused(n *node, what string, err error, before string) {
 	if len(n.stack) > 0 { // another act is under way
 		return
 	}
-	if after := n.traces(); after != before && !strings.Contains(strings.Join(w.out.Trace[max(0, len(w.out.Trace)-12):], "\n"), "meanwhile") {
+	if after := n.words(); after != before && !strings.Contains(strings.Join(w.out.Trace[max(0, len(w.out.Trace)-12):], "\n"), "meanwhile") {
 		w.fail("%s: %s was refused (%v) and left a trace:\n%s\nbefore:\n%s", n.name, what, err, after, before)
 	}
 }
 
-// traces is everything of a node that a statement would change.
+// traces is everything of a node's own that something said or received would change.
 func (n *node) traces() string {
+	return n.changed(func(tx flow.Tx, l *link, size int64) (string, error) { return fmt.Sprintf("%d leaves", size), nil })
+}
+
+// words is everything of a node that something said by it would change: not the leaves of receipts, as who says something first
+// settles what came in.
+func (n *node) words() string {
+	return n.changed(func(tx flow.Tx, l *link, size int64) (string, error) {
+		rows, err := tx.Leaves(context.Background(), l.id, n.chain.ID, 1, 0, int(size))
+		rows = slices.DeleteFunc(rows, func(r exchange.LeafRow) bool { return r.Kind == string(ledger.ReceiptOut) })
+		return fmt.Sprintf("%d leaves besides receipts", len(rows)), err
+	})
+}
+
+// changed describes, for each link, a node's own ledger as said, and its lanes.
+func (n *node) changed(leaves func(tx flow.Tx, l *link, size int64) (string, error)) string {
 	n.w.silenced = true
 	defer func() { n.w.silenced = false }()
 	if n.store.within {
@@ -192,7 +209,11 @@ func (n *node) traces() string {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(&b, "%s: %d leaves", l.name, log.Size)
+			own, err := leaves(tx, l, log.Size)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&b, "%s: %s", l.name, own)
 			for _, s := range lanes {
 				if s.Author == n.chain.ID {
 					fmt.Fprintf(&b, ", %s to %d", s.Lane, s.Last)
@@ -397,7 +418,7 @@ func (w *world) illegal(n *node) {
 		what = "a withdrawal of another's desk"
 		d = draft(l, statement.Control, "desk.withdraw", &e.c, statement.DeskWithdrawFace{Reason: "closed"}, statement.EmptyBody{})
 	}
-	before := n.traces()
+	before := n.words()
 	err := n.act("send", func(h *flow.House) error {
 		_, err := h.Send(context.Background(), who, d, nil)
 		return err
