@@ -28,8 +28,8 @@ func SealContent(r envelope.Registry, dst io.Writer, content []byte, to []envelo
 // sealed bytes against the header, decryption, padding, the content against its own commitments, and the text against the header
 // (link, sender, recipient, lane, commitment). src holds h.Length bytes. Nothing is returned that fails any of it.
 //
-// An error that is a *envelope.FormatError, or wraps one or envelope.ErrSealed, is the author's doing and lasting; others are the
-// opener's or the source's.
+// An error that is a *envelope.FormatError, or wraps one or envelope.ErrSealed, is the author's doing and lasting, unless it wraps
+// ErrBytes; others are the opener's or the source's.
 func OpenContent(r envelope.Registry, src io.ReaderAt, h *Header, o envelope.Opener) (*statement.Content, *statement.Text, error) {
 	switch {
 	case h.File != nil:
@@ -82,6 +82,10 @@ func (h *Header) matches(t *statement.Text, c statement.Commitment) error {
 	return nil
 }
 
+// ErrBytes says that sealed bytes are not those that the signed header commits to: whoever kept or carried them changed them, and
+// not their author.
+var ErrBytes = errors.New("the sealed bytes are others than those signed for")
+
 // checkRoot reads the sealed bytes segment by segment and compares them with the header.
 func checkRoot(src io.ReaderAt, h *Header) error {
 	if err := checkLength(h); err != nil {
@@ -122,7 +126,7 @@ func (r *hashingReader) ReadAt(p []byte, off int64) (int, error) {
 
 func (r *hashingReader) check(h *Header) error {
 	if envelope.Root(r.leaves) != h.Root {
-		return envelope.Refuse("root", "is not that of the segments")
+		return &envelope.FormatError{What: "is not that of the segments", Where: "/root", Err: ErrBytes}
 	}
 	return nil
 }

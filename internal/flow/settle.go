@@ -17,9 +17,12 @@ import (
 	"entente/statement"
 )
 
-// authors says whether content did not open through its author's doing. Anything else, such as a disk that cannot be read, is
-// ours: the parcel is opened later, and nobody is told that it was rejected.
+// authors says whether content did not open through its author's doing. Anything else, such as a disk that cannot be read, or that
+// kept other bytes than those that were taken, is ours: the parcel is opened later, and nobody is told that it was rejected.
 func authors(err error) bool {
+	if errors.Is(err, parcel.ErrBytes) {
+		return false
+	}
 	_, format := errors.AsType[*envelope.FormatError](err)
 	return format || errors.Is(err, envelope.ErrSealed) || fault.KindOf(err) == fault.Invalid
 }
