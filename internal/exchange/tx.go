@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"entente/envelope"
+	"entente/parcel"
 	"entente/party"
 	"entente/statement"
 
@@ -38,6 +39,8 @@ type LaneTx interface {
 	ParcelsByID(ctx context.Context, ids []envelope.ID) (map[envelope.ID]Parcel, error) // without Content
 	// BlobNamed says whether a parcel's row names a blob: two with the same sealed bytes name the same one.
 	BlobNamed(ctx context.Context, blob string) (bool, error)
+	// DropParcels removes rows with their Content and segments; blobs are the caller's to remove.
+	DropParcels(ctx context.Context, ids ...envelope.ID) error
 	ParcelByHeader(ctx context.Context, header envelope.Hash) (Parcel, error)
 	ParcelAt(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seq uint64) (Parcel, error)
 	// ParcelRun lists statements' parcels of an author's lane with seq > after, in sequence, without Content.
@@ -77,17 +80,19 @@ type LaneTx interface {
 	ReceiptsOfMany(ctx context.Context, headers []envelope.Hash) (map[envelope.Hash][]Receipt, error)
 	UnsentReceipts(ctx context.Context, link statement.LinkID, author party.ID, limit int) ([]Receipt, error)
 	MarkReceiptsSent(ctx context.Context, hashes []envelope.Hash) error
-	// ReceiptAbove finds author's received or refused receipt in a lane with ContiguousTo above seen and Log below index, lowest
-	// Log first. (What opened or rejected says of the lane may be of a later time than the leaf that it names.)
-	ReceiptAbove(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seen uint64, index int64) (Receipt, error)
+	MarkReceiptsUnsent(ctx context.Context, hashes []envelope.Hash) error
+	// ReceiptAbove finds author's received or refused receipt in a lane with ContiguousTo above seen and its Log below the given
+	// place, in that place's epoch, lowest Log first. (What opened or rejected says of the lane may be of a later time than the
+	// leaf that it names.)
+	ReceiptAbove(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seen uint64, before parcel.Position) (Receipt, error)
 }
 
 // StatementTx is about what was said.
 type StatementTx interface {
 	PutStatements(ctx context.Context, ss ...Statement) error // idempotent by Commitment
 	Statement(ctx context.Context, c statement.Commitment) (Statement, error)
-	// MoveStatement gives a statement its place at its grant's.
-	MoveStatement(ctx context.Context, c statement.Commitment, parcel envelope.ID, seq uint64) error
+	// PlaceStatement gives a statement another parcel, with that parcel's epoch and sequence.
+	PlaceStatement(ctx context.Context, c statement.Commitment, parcel envelope.ID, epoch uint32, seq uint64) error
 	StatementsByParcel(ctx context.Context, ids []envelope.ID) (map[envelope.ID]Statement, error)
 	// StatementsByPrefix finds by the first hexadecimal digits of the commitment, in its order.
 	StatementsByPrefix(ctx context.Context, prefix string, limit int) ([]Statement, error)
@@ -105,6 +110,8 @@ type StatementTx interface {
 	ErasingFiles(ctx context.Context, after statement.Commitment, position, limit int) ([]File, error)
 	PutFiles(ctx context.Context, fs ...File) error // insert or update by (Statement, Position)
 	Files(ctx context.Context, c statement.Commitment) ([]File, error)
+	// FilesInState lists files of a link in a state, by statement and position.
+	FilesInState(ctx context.Context, link statement.LinkID, state string, limit int) ([]File, error)
 	FileByParcel(ctx context.Context, id envelope.ID) (File, error)
 
 	PutColumns(ctx context.Context, cs ...Column) error
@@ -112,8 +119,8 @@ type StatementTx interface {
 	ColumnAt(ctx context.Context, link statement.LinkID, thread statement.Commitment, author party.ID, epoch uint32, seq uint64) (Column, error)
 	// Columns streams the newest version of every column of a link (all links: nil), ordered by link, thread, author.
 	Columns(ctx context.Context, link *statement.LinkID, room string, each func(Column) error) error
-	// DropFolded removes every column and resets every verdict and Folded counter: rebuild's first step.
-	DropFolded(ctx context.Context) error
+	// DropFolded removes every column of a link (nil: of all) and resets every verdict and Folded counter.
+	DropFolded(ctx context.Context, link *statement.LinkID) error
 }
 
 // Filter narrows a list of statements.
@@ -135,7 +142,7 @@ type LedgerTx interface {
 	Logs(ctx context.Context, link statement.LinkID) ([]Log, error) // all parties and epochs
 	AppendLeaves(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, rows []LeafRow) error
 	Leaves(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, from int64, limit int) ([]LeafRow, error) // without Hashes
-	LeafOfDoc(ctx context.Context, link statement.LinkID, p party.ID, kind string, doc envelope.Hash) (epoch uint32, row LeafRow, err error)
+	LeafOfDoc(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, kind string, doc envelope.Hash) (LeafRow, error)
 	// HashReader reads tree hashes by stored-hash index (ledger.HashPlace), many in one query.
 	HashReader(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) tlog.HashReader
 
@@ -156,13 +163,13 @@ type LedgerTx interface {
 
 // Figures are the gauges of operation, for one link.
 type Figures struct {
-	OldestUnreceipted                      int64 // Created of our oldest parcel without a received receipt; 0 if none
-	Sending, Reserved, Arriving, Unsettled int64
-	Held                                   int64 // our registered parcels that were receipted and whose grant has no place yet
-	Waiting                                int64 // the peer's registered parcels that we receipted and whose grant has not come
-	UncosignedOwn, UncosignedPeer          int64 // leaves beyond the last cosigned head
-	CosignedAt                             int64
-	Gaps                                   int64
+	OldestUnreceipted                    int64 // Created of our oldest parcel without a received receipt; 0 if none
+	Sending, Unsaid, Arriving, Unsettled int64
+	Held                                 int64 // our registered parcels that were receipted and whose grant has no place yet
+	Waiting                              int64 // the peer's registered parcels that we receipted and whose grant has not come
+	UncosignedOwn, UncosignedPeer        int64 // leaves beyond the last cosigned head
+	CosignedAt                           int64
+	Gaps                                 int64
 }
 
 // FigureTx reads the gauges.

@@ -46,9 +46,6 @@ func (h *House) Pack(ctx context.Context, who actor.Actor, link statement.LinkID
 		if c.l, err = tx.Link(ctx, link); err != nil {
 			return err
 		}
-		if h.frozen(c.l) {
-			return frozenFault()
-		}
 		if c.log, err = tx.Log(ctx, link, h.self, c.l.OwnEpoch); err != nil {
 			return err
 		}
@@ -112,6 +109,15 @@ func (c *packing) add(f parcel.Frame) error {
 }
 
 func (c *packing) frames(ctx context.Context) error {
+	var d Delivery
+	if err := c.h.outgoingCatchUp(ctx, c.l, c.s, &d); err != nil {
+		return err
+	}
+	for _, f := range d.Frames {
+		if err := c.add(f); err != nil {
+			return err
+		}
+	}
 	for {
 		more, err := c.parcels(ctx)
 		if err != nil {
@@ -319,8 +325,6 @@ func (h *House) Unpack(ctx context.Context, who actor.Actor, r io.Reader, begin 
 		return err
 	case b.To != h.self || b.From != l.Peer:
 		return fault.New(fault.Invalid, "courier_party", "This courier file is not for this node: it goes to the other party.")
-	case h.frozen(l):
-		return frozenFault()
 	}
 	w, err := begin()
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"entente/envelope"
@@ -45,7 +44,6 @@ type House struct {
 
 	aliases sync.Map // string → statement.LinkID, of those that were asked for: a link keeps its alias
 
-	restored atomic.Int64  // when this node was restored from a backup; 0 if never
 	dirty    sync.Map      // statement.LinkID → true: to be settled
 	settling chan struct{} // wakes SettleLoop
 }
@@ -77,6 +75,8 @@ type linkState struct {
 	fails      int                                 // deliveries failed in a row
 	warned     map[string]warned                   // what a peer had us log, by message
 	unsaved    map[envelope.Hash]exchange.Document // signed, and not stored with their signatures yet
+	catch      catchUp
+	owed       map[parcel.AskedFile]bool // files that the peer lost and asked for
 }
 
 // New makes the house.
@@ -100,6 +100,7 @@ func (h *House) link(id statement.LinkID) *linkState {
 		wake: make(chan struct{}, 1), old: -1, have: -1,
 		leaves: map[envelope.ID][]envelope.Hash{}, wants: map[envelope.ID][]parcel.Gap{},
 		unsaved: map[envelope.Hash]exchange.Document{}, docs: map[envelope.Hash]bool{}, flying: map[envelope.ID]bool{}, warned: map[string]warned{},
+		owed: map[parcel.AskedFile]bool{},
 	})
 	return s.(*linkState)
 }

@@ -25,7 +25,7 @@ func (in *intake) leaves(ctx context.Context, f parcel.Frame) error {
 		return nil
 	}
 	if lf.Epoch != in.l.PeerEpoch {
-		in.refuse(nil, "epoch", "The leaves are of an epoch that is not open here.")
+		in.refuse(nil, codeEpoch, "The leaves are of an epoch that is not open here.")
 		return nil
 	}
 	docs, err := in.documents(ctx, lf.Docs)
@@ -64,6 +64,10 @@ func (in *intake) documents(ctx context.Context, sent []parcel.Document) (map[en
 	for _, d := range sent {
 		var env *envelope.Envelope
 		var broken *fault.Error
+		if own, ok := in.ownDocument(d); ok {
+			docs[own.Hash] = own
+			continue
+		}
 		switch d.Type {
 		case "receipt":
 			env, _, broken = in.h.openReceipt(in.l, in.signer, d.Envelope)
@@ -116,7 +120,10 @@ type mirroring struct {
 }
 
 func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[envelope.Hash]exchange.Document) error {
-	l := m.in.l
+	l, err := m.tx.Link(ctx, m.in.l.ID)
+	if err != nil || l.PeerEpoch != lf.Epoch {
+		return err
+	}
 	b, err := openBook(ctx, m.tx, l.ID, l.Peer, l.PeerEpoch)
 	if err != nil {
 		return err
@@ -142,6 +149,9 @@ func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[en
 			code = "leaf_time"
 		}
 		return m.evidence(ctx, code, "A leaf of the peer's log is malformed, out of place, or earlier than the one before.", firstWrong(follower, fresh))
+	}
+	if forked, err := m.recalled(ctx, follower, b.log, fresh); err != nil || forked {
+		return err
 	}
 	hashes := make([]envelope.Hash, len(leaves))
 	for i, leaf := range leaves {
@@ -243,7 +253,7 @@ func (m *mirroring) check(leaf *ledger.Leaf, known map[envelope.Hash]paper) (mis
 	doc, ok := known[leaf.Doc]
 	ours := leaf.Kind == ledger.Got || leaf.Kind == ledger.ReceiptIn
 	if !ok {
-		if ours {
+		if ours && l.OwnEpoch == ledger.FirstEpoch { // in a later one we may have lost it
 			return false, "it records what we never said"
 		}
 		return true, ""
@@ -311,7 +321,7 @@ func (m *mirroring) placed(ctx context.Context, leaf *ledger.Leaf, known map[env
 	if i >= 0 {
 		got = before[i]
 	} else {
-		_, row, err := m.tx.LeafOfDoc(ctx, m.in.l.ID, m.in.l.Peer, string(ledger.Got), r.Header)
+		row, err := m.tx.LeafOfDoc(ctx, m.in.l.ID, m.in.l.Peer, leaf.Epoch, string(ledger.Got), r.Header)
 		if notFound(err) {
 			return "its receipt is of what never came in", nil
 		}
@@ -340,19 +350,29 @@ func (in *intake) checkpoint(ctx context.Context, f parcel.Frame) error {
 		in.refuse(nil, "checkpoint", "The checkpoint is malformed: "+plain(err)+".")
 		return nil
 	}
-	h, l := in.h, in.l
-	origin := ledger.Origin(l.ID, l.Peer, l.PeerEpoch)
+	h := in.h
+	var l exchange.Link
+	var origin string
 	var c *ledger.Checkpoint
 	var answer any
 	var refusal *ledger.RefusalError
 	err = h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
 		c, answer, refusal = nil, nil, nil
+		if l, err = tx.Link(ctx, in.l.ID); err != nil {
+			return err
+		}
+		origin = ledger.Origin(l.ID, l.Peer, l.PeerEpoch)
 		log, err := tx.Log(ctx, l.ID, l.Peer, l.PeerEpoch)
 		if err != nil {
 			return err
 		}
 		reader := tx.HashReader(ctx, l.ID, l.Peer, l.PeerEpoch)
-		state := ledger.WitnessState{Size: log.CosignedSize}
+		if log.CosignedSize > log.Size { // recalled, and its leaves are not here yet
+			size := log.Size
+			answer = parcel.WantFrame{Epoch: l.PeerEpoch, Leaves: &size}
+			return nil
+		}
+		state := ledger.WitnessState{Size: log.CosignedSize, Restored: forgetful(l)}
 		if state.Root, err = ledger.TreeRoot(log.CosignedSize, reader); err != nil {
 			return err
 		}
@@ -438,7 +458,11 @@ func (in *intake) cosign(ctx context.Context, c *ledger.Checkpoint) error {
 		return fmt.Errorf("checking our own cosignature: %w", err)
 	}
 	err = h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
-		log, err := tx.Log(ctx, l.ID, l.Peer, l.PeerEpoch)
+		_, _, epoch, err := ledger.ParseOrigin(c.Origin)
+		if err != nil {
+			return err
+		}
+		log, err := tx.Log(ctx, l.ID, l.Peer, epoch)
 		if err != nil || log.CosignedSize != c.Size {
 			return err
 		}

@@ -84,6 +84,9 @@ type Difference struct {
 	Seq    uint64
 	Header envelope.Hash
 	Age    time.Duration
+
+	owner party.ID // of the ledger that it stands in
+	epoch uint32
 }
 
 // verifyPage is how many leaves are read at once.
@@ -136,7 +139,13 @@ func (h *House) VerifyLedger(ctx context.Context, who actor.Actor, link statemen
 	}
 	for _, left := range []map[envelope.Hash]*Difference{sent, got} {
 		for _, d := range left {
-			report.Differences = append(report.Differences, *d)
+			ended, err := h.ofEnded(ctx, l, *d)
+			if err != nil {
+				return nil, err
+			}
+			if !ended {
+				report.Differences = append(report.Differences, *d)
+			}
 		}
 	}
 	report.OK = report.OK && report.Evidence == 0
@@ -164,7 +173,7 @@ func reconcile(l exchange.Link, self, owner party.ID, leaf *ledger.Leaf, now int
 		delete(other, leaf.Doc)
 		return
 	}
-	mine[leaf.Doc] = &Difference{Author: author, Kind: kind, Lane: leaf.Lane, Seq: leaf.Seq, Header: leaf.Doc,
+	mine[leaf.Doc] = &Difference{Author: author, Kind: kind, Lane: leaf.Lane, Seq: leaf.Seq, Header: leaf.Doc, owner: owner, epoch: leaf.Epoch,
 		Age: time.Duration(now-leaf.Time) * time.Microsecond}
 }
 
@@ -361,13 +370,13 @@ func (h *House) prove(ctx context.Context, tx Tx, row exchange.Statement, withBo
 	}
 	if registered != nil && registered.Header != p.Header {
 		header = registered.Header
-		grant, err := h.proveRecord(ctx, tx, l, row.Author, ledger.GrantLeaf, p.Header)
+		grant, err := h.proveRecord(ctx, tx, l, row.Author, p.Epoch, ledger.GrantLeaf, p.Header)
 		if err != nil {
 			return nil, err
 		}
 		file.Grant = &grant
 	}
-	if file.Header, err = h.proveRecord(ctx, tx, l, row.Author, ledger.Sent, header); err != nil {
+	if file.Header, err = h.proveRecord(ctx, tx, l, row.Author, p.Epoch, ledger.Sent, header); err != nil {
 		return nil, err
 	}
 	if err := h.proveReceipts(ctx, tx, l, addressee, header, file); err != nil || file.Grant == nil {
@@ -377,11 +386,11 @@ func (h *House) prove(ctx context.Context, tx Tx, row exchange.Statement, withBo
 }
 
 // proveRecord is a signed document of a party with the leaf that records it in its own log.
-func (h *House) proveRecord(ctx context.Context, tx Tx, l exchange.Link, author party.ID, kind ledger.Kind, doc envelope.Hash) (r proof.Record, err error) {
+func (h *House) proveRecord(ctx context.Context, tx Tx, l exchange.Link, author party.ID, epoch uint32, kind ledger.Kind, doc envelope.Hash) (r proof.Record, err error) {
 	if r.Envelope, err = h.signedDocument(ctx, tx, doc); err != nil {
 		return r, err
 	}
-	r.Entry, err = h.entry(ctx, tx, l, author, string(kind), doc)
+	r.Entry, err = h.entry(ctx, tx, l, author, epoch, string(kind), doc)
 	return r, err
 }
 
@@ -396,11 +405,11 @@ func (h *House) proveReceipts(ctx context.Context, tx Tx, l exchange.Link, addre
 		if a.Envelope, err = h.signedDocument(ctx, tx, r.Hash); err != nil {
 			return err
 		}
-		if a.Out, err = h.entry(ctx, tx, l, addressee, string(ledger.ReceiptOut), r.Hash); err != nil {
+		if a.Out, err = h.entry(ctx, tx, l, addressee, r.LogEpoch, string(ledger.ReceiptOut), r.Hash); err != nil {
 			return err
 		}
 		if r.Kind == string(parcel.Received) || r.Kind == string(parcel.Refused) {
-			got, err := h.entry(ctx, tx, l, addressee, string(ledger.Got), header)
+			got, err := h.entry(ctx, tx, l, addressee, r.LogEpoch, string(ledger.Got), header)
 			if err != nil {
 				return err
 			}
@@ -423,22 +432,26 @@ func (h *House) signedDocument(ctx context.Context, tx Tx, hash envelope.Hash) (
 	return env.Encode()
 }
 
-// Entry is the leaf that records a document in a party's log of a link, with its path to the newest cosigned checkpoint.
+// Entry is the leaf that records a document in a party's present log of a link, with its path to the newest cosigned checkpoint.
 func (h *House) Entry(ctx context.Context, who actor.Actor, link statement.LinkID, p party.ID, kind ledger.Kind, doc envelope.Hash) (proof.Entry, error) {
 	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
 		return proof.Entry{}, err
 	}
 	var e proof.Entry
-	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		e, err = h.entry(ctx, tx, exchange.Link{ID: link}, p, string(kind), doc)
+	err := h.cfg.Store.View(ctx, func(tx Tx) error {
+		l, err := tx.Link(ctx, link)
+		if err != nil {
+			return err
+		}
+		e, err = h.entry(ctx, tx, l, p, h.epochOf(l, p), string(kind), doc)
 		return err
 	})
 	return e, err
 }
 
 // entry is a leaf with its path to a cosigned checkpoint of its log: one that third parties have cosigned too, or the newest.
-func (h *House) entry(ctx context.Context, tx Tx, l exchange.Link, p party.ID, kind string, doc envelope.Hash) (proof.Entry, error) {
-	epoch, row, err := tx.LeafOfDoc(ctx, l.ID, p, kind, doc)
+func (h *House) entry(ctx context.Context, tx Tx, l exchange.Link, p party.ID, epoch uint32, kind string, doc envelope.Hash) (proof.Entry, error) {
+	row, err := tx.LeafOfDoc(ctx, l.ID, p, epoch, kind, doc)
 	if notFound(err) {
 		return proof.Entry{}, notCosigned()
 	}

@@ -25,6 +25,7 @@ type Options struct {
 	Steps int  // of the stormy part; 0 for 80
 	Lie   Lie  // what one party lies about; "" lets the seed choose, mostly honesty
 	Real  bool // signatures of INT-1, whatever the seed; one in realEach has them anyway
+	Lapse bool // nodes are put back to backups, and nobody lies
 }
 
 // realEach is every how many seeds a run has the real signatures, which cost more than all the rest.
@@ -41,6 +42,7 @@ type Outcome struct {
 
 	Registered int // of those said, with the key withheld until it was acknowledged
 	Crashes    int
+	Restores   int // nodes put back to a backup
 	Faults     int // requests that did not go well
 	Refused    int // tries that were refused, as they must be
 	Left       int // blobs that power cuts and failures left behind
@@ -107,6 +109,9 @@ func (w *world) begin(cast *Cast, o Options) {
 		n = 3
 	}
 	w.lie = o.Lie
+	if o.Lapse {
+		w.lie = Honesty
+	}
 	if w.lie == "" {
 		w.lie = Honesty
 		if all := Lies(); w.r.IntN(4) == 0 {
@@ -117,7 +122,9 @@ func (w *world) begin(cast *Cast, o Options) {
 		n = 3 // the third shows that its links go on
 	}
 	w.sky = forecast(w.r)
-	confirmed := w.r.IntN(8) > 0 // or else it is at some time, or never
+	w.sky.lapse = (w.sky.lapse || o.Lapse) && w.lie == Honesty
+	w.sky.register = w.sky.register && !w.sky.lapse // what was registered is not given back
+	confirmed := w.r.IntN(8) > 0                    // or else it is at some time, or never
 	at := cast.open(w.t, scene{n, confirmed, o.Real || w.seed%realEach == 0}, w.seed)
 	w.now, w.registry = at.now, at.registry
 	for i, p := range at.parties {
@@ -196,6 +203,10 @@ func (w *world) stormy() {
 		w.note("a month goes by")
 	}
 	n := w.nodes[w.r.IntN(len(w.nodes))]
+	if w.sky.lapse && w.r.IntN(10) == 0 {
+		w.lapse(n)
+		return
+	}
 	switch k := w.r.IntN(100); {
 	case k < 34:
 		w.deed(n)

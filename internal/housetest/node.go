@@ -32,6 +32,8 @@ type node struct {
 	mute  bool // never pushes while the storm lasts
 	links []*link
 
+	backups []*backup
+
 	house *flow.House
 	life  int      // how often the house was built
 	stack []string // acts under way, the outermost first
@@ -47,6 +49,8 @@ type link struct {
 	name   string
 	a, b   *node
 	parted bool
+
+	restored bool // a party opened an epoch on it
 }
 
 func (l *link) other(n *node) *node {

@@ -14,11 +14,11 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-const logColumns = `link, party, epoch, size, last_time, signed_size, signed_at, cosigned_size, cosigned_note, cosigned_at`
+const logColumns = `link, party, epoch, size, last_time, signed_size, signed_at, cosigned_size, cosigned_note, cosigned_at, kept`
 
 func scanLog(r rows, l *exchange.Log) error {
 	return r.Scan(fixed{l.Link[:]}, fixed{l.Party[:]}, &l.Epoch, &l.Size, &l.LastTime, &l.SignedSize, &l.SignedAt,
-		&l.CosignedSize, loose{&l.CosignedNote}, &l.CosignedAt)
+		&l.CosignedSize, loose{&l.CosignedNote}, &l.CosignedAt, &l.Kept)
 }
 
 // Log implements exchange.LedgerTx.
@@ -32,12 +32,12 @@ func (t *tx) Log(ctx context.Context, link statement.LinkID, p party.ID, epoch u
 // PutLog implements exchange.LedgerTx.
 func (t *tx) PutLog(ctx context.Context, l exchange.Log) error {
 	return t.write(ctx, `
-		INSERT INTO logs (`+logColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		INSERT INTO logs (`+logColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (link, party, epoch) DO UPDATE SET size = excluded.size, last_time = excluded.last_time,
 			signed_size = excluded.signed_size, signed_at = excluded.signed_at, cosigned_size = excluded.cosigned_size,
-			cosigned_note = excluded.cosigned_note, cosigned_at = excluded.cosigned_at`,
+			cosigned_note = excluded.cosigned_note, cosigned_at = excluded.cosigned_at, kept = excluded.kept`,
 		l.Link[:], l.Party[:], int64(l.Epoch), l.Size, l.LastTime, l.SignedSize, l.SignedAt, l.CosignedSize,
-		orNull(l.CosignedNote), l.CosignedAt)
+		orNull(l.CosignedNote), l.CosignedAt, l.Kept)
 }
 
 // Logs implements exchange.LedgerTx.
@@ -91,13 +91,10 @@ func (t *tx) Leaves(ctx context.Context, link statement.LinkID, p party.ID, epoc
 		link[:], p[:], int64(epoch), from, int64(limit))
 }
 
-// LeafOfDoc implements exchange.LedgerTx; of several epochs the first that recorded the document counts.
-func (t *tx) LeafOfDoc(ctx context.Context, link statement.LinkID, p party.ID, kind string, doc envelope.Hash) (epoch uint32, row exchange.LeafRow, err error) {
-	row, err = one(ctx, t, "leaf", func(r rows, l *exchange.LeafRow) error {
-		return r.Scan(&epoch, &l.Index, loose{&l.Leaf}, fixed{l.Doc[:]}, &l.Kind)
-	}, `SELECT epoch, idx, leaf, doc, kind FROM leaves
-		WHERE doc = $1 AND link = $2 AND party = $3 AND kind = $4 ORDER BY epoch, idx LIMIT 1`, doc[:], link[:], p[:], kind)
-	return epoch, row, err
+// LeafOfDoc implements exchange.LedgerTx.
+func (t *tx) LeafOfDoc(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, kind string, doc envelope.Hash) (exchange.LeafRow, error) {
+	return one(ctx, t, "leaf", scanLeaf, `SELECT idx, leaf, doc, kind FROM leaves
+		WHERE doc = $1 AND link = $2 AND party = $3 AND epoch = $4 AND kind = $5 ORDER BY idx LIMIT 1`, doc[:], link[:], p[:], int64(epoch), kind)
 }
 
 // HashReader implements exchange.LedgerTx.

@@ -37,9 +37,10 @@ func (t *tx) Statement(ctx context.Context, c statement.Commitment) (exchange.St
 	return one(ctx, t, "statement", scanStatement, `SELECT `+statementColumns+` FROM statements WHERE commitment = $1`, c[:])
 }
 
-// MoveStatement implements exchange.StatementTx.
-func (t *tx) MoveStatement(ctx context.Context, c statement.Commitment, parcel envelope.ID, seq uint64) error {
-	return t.writeOr(ctx, notFound("statement"), `UPDATE statements SET parcel = $2, seq = $3 WHERE commitment = $1`, c[:], parcel[:], count(seq))
+// PlaceStatement implements exchange.StatementTx.
+func (t *tx) PlaceStatement(ctx context.Context, c statement.Commitment, parcel envelope.ID, epoch uint32, seq uint64) error {
+	return t.writeOr(ctx, notFound("statement"), `UPDATE statements SET parcel = $2, epoch = $3, seq = $4 WHERE commitment = $1`,
+		c[:], parcel[:], int64(epoch), count(seq))
 }
 
 // StatementsByPrefix implements exchange.StatementTx.
@@ -207,6 +208,12 @@ func (t *tx) Files(ctx context.Context, c statement.Commitment) ([]exchange.File
 	return list(ctx, t, scanFile, `SELECT `+fileColumns+` FROM files WHERE statement = $1 ORDER BY position`, c[:])
 }
 
+// FilesInState implements exchange.StatementTx.
+func (t *tx) FilesInState(ctx context.Context, link statement.LinkID, state string, limit int) ([]exchange.File, error) {
+	return list(ctx, t, scanFile, `SELECT `+fileColumns+` FROM files WHERE link = $1 AND state = $2 ORDER BY statement, position LIMIT $3`,
+		link[:], state, int64(limit))
+}
+
 // FileByParcel implements exchange.StatementTx.
 func (t *tx) FileByParcel(ctx context.Context, id envelope.ID) (exchange.File, error) {
 	return one(ctx, t, "file", scanFile, `SELECT `+fileColumns+` FROM files WHERE parcel = $1 ORDER BY statement LIMIT 1`, id[:])
@@ -279,13 +286,18 @@ func (t *tx) Columns(ctx context.Context, link *statement.LinkID, room string, e
 }
 
 // DropFolded implements exchange.StatementTx.
-func (t *tx) DropFolded(ctx context.Context) error {
+func (t *tx) DropFolded(ctx context.Context, link *statement.LinkID) error {
+	var of string
+	var args []any
+	if link != nil {
+		of, args = ` AND link = $1`, []any{link[:]}
+	}
 	for _, q := range []string{
-		`DELETE FROM columns`,
+		`DELETE FROM columns WHERE seq >= 0`,
 		`UPDATE parcels SET verdict = '' WHERE verdict <> ''`,
 		`UPDATE lanes SET folded = 0 WHERE folded <> 0`,
 	} {
-		if err := t.write(ctx, q); err != nil {
+		if err := t.write(ctx, q+of, args...); err != nil {
 			return err
 		}
 	}

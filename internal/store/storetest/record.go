@@ -301,7 +301,7 @@ func dropFolded(b *bench) {
 		}
 		return tx.PutColumns(ctx, someColumn(1, 1, arvenia()))
 	})
-	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx) })
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx, nil) })
 	same(b, "columns", b.columns(nil, ""), nil)
 	p.Verdict, lane.Folded = "", 0
 	same(b, "parcel", read(b, parcelOf(1)), p)
@@ -316,7 +316,7 @@ func logs(b *bench) {
 	}
 	l := exchange.Log{Link: theLink(), Party: kestria(), Epoch: 2}
 	same(b, "a new log", read(b, get), l)
-	l.Size, l.LastTime, l.SignedSize, l.SignedAt = 9, 1, 8, 2
+	l.Size, l.LastTime, l.SignedSize, l.SignedAt, l.Kept = 9, 1, 8, 2, 5
 	l.CosignedSize, l.CosignedNote, l.CosignedAt = 7, []byte("note\n"), 3
 	for range 2 {
 		b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutLog(ctx, l) })
@@ -417,20 +417,17 @@ func leaves(b *bench) {
 		})
 		same(b, "leaves", got, want)
 	}
-	type found struct {
-		Epoch uint32
-		Index int64
-	}
-	of := func(kind string, doc int) func(context.Context, flow.Tx) (found, error) {
-		return func(ctx context.Context, tx flow.Tx) (found, error) {
-			epoch, row, err := tx.LeafOfDoc(ctx, theLink(), arvenia(), kind, hash(doc))
-			return found{epoch, row.Index}, err
+	of := func(epoch uint32, kind string, doc int) func(context.Context, flow.Tx) (int64, error) {
+		return func(ctx context.Context, tx flow.Tx) (int64, error) {
+			row, err := tx.LeafOfDoc(ctx, theLink(), arvenia(), epoch, kind, hash(doc))
+			return row.Index, err
 		}
 	}
-	same(b, "leaf of a document", read(b, of("sent", 1)), found{1, 1})
-	same(b, "leaf of another kind", read(b, of("got", 1)), found{2, 1})
-	absent(b, of("sent", 4))
-	absent(b, of("grant", 1))
+	same(b, "leaf of a document", read(b, of(1, "sent", 1)), int64(1))
+	same(b, "leaf of another kind and epoch", read(b, of(2, "got", 1)), int64(1))
+	absent(b, of(1, "got", 1))
+	absent(b, of(1, "sent", 4))
+	absent(b, of(1, "grant", 1))
 }
 
 // hashReader compares the tree hashes that a store keeps, and what is proved with them, with those of tlog in memory.
@@ -581,7 +578,7 @@ func figures(b *bench) {
 	add(1, arvenia(), exchange.Opened)
 	add(2, arvenia(), exchange.Sending)
 	add(3, arvenia(), exchange.Sending)
-	add(4, arvenia(), exchange.Reserved)
+	add(4, arvenia(), exchange.Unsaid)
 	add(5, arvenia(), exchange.Received)
 	add(6, kestria(), exchange.Received)
 	add(8, kestria(), exchange.Arriving)
@@ -604,6 +601,6 @@ func figures(b *bench) {
 		}
 		return tx.PutParcels(ctx, ps...)
 	})
-	same(b, "figures", read(b, get), exchange.Figures{OldestUnreceipted: 102, Sending: 2, Reserved: 1, Arriving: 1, Unsettled: 2, Held: 1, Waiting: 1,
+	same(b, "figures", read(b, get), exchange.Figures{OldestUnreceipted: 102, Sending: 2, Unsaid: 1, Arriving: 1, Unsettled: 2, Held: 1, Waiting: 1,
 		UncosignedOwn: 6, UncosignedPeer: 0, CosignedAt: 33, Gaps: 4})
 }
