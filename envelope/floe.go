@@ -305,6 +305,64 @@ func (r *FLOEReader) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// WriteTo writes all of the plaintext to dst, decrypting on all processors, with a segment for each of these; it implements
+// io.WriterTo. What was read before makes no difference.
+func (r *FLOEReader) WriteTo(dst io.Writer) (int64, error) {
+	type piece struct {
+		sealed, plain []byte
+		err           error
+		done          chan struct{}
+	}
+	length := int64(r.dec.params.SegmentLength)
+	open := func(p *piece, n int64) {
+		defer close(p.done)
+		size := int(min(length, r.sealed-n*length))
+		if cap(p.sealed) < size {
+			p.sealed, p.plain = make([]byte, size), make([]byte, 0, size)
+		}
+		sealed := p.sealed[:size]
+		if got, err := r.src.ReadAt(sealed, n*length); got != size {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			p.err = fmt.Errorf("reading sealed segment %d: %w", n, err)
+			return
+		}
+		p.plain, p.err = r.dec.Segment(p.plain[:0], uint64(n), sealed, n == r.count-1)
+	}
+	pieces := make([]piece, min(int64(processors()), r.count))
+	start := func(n int64) {
+		p := &pieces[n%int64(len(pieces))]
+		p.done = make(chan struct{})
+		go open(p, n)
+	}
+	for n := range int64(len(pieces)) {
+		start(n)
+	}
+	defer func() { // none reads from the source any more when this returns
+		for i := range pieces {
+			<-pieces[i].done
+		}
+	}()
+	written := int64(0)
+	for n := range r.count {
+		p := &pieces[n%int64(len(pieces))]
+		<-p.done
+		if p.err != nil {
+			return written, p.err
+		}
+		m, err := dst.Write(p.plain)
+		written += int64(m)
+		if err != nil {
+			return written, err
+		}
+		if more := n + int64(len(pieces)); more < r.count {
+			start(more)
+		}
+	}
+	return written, nil
+}
+
 // load makes segment n the one held; on failure none is. The caller holds mu.
 func (r *FLOEReader) load(n int64) error {
 	if r.loaded == n {

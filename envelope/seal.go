@@ -52,28 +52,44 @@ type Sealed struct {
 	Layers   []Layer
 	Length   int64 // bytes of all outermost segments
 	Segments int64
-	Root     Hash // RFC 6962 over the outermost segments
+	Root     Hash        // RFC 6962 over the outermost segments
+	Leaves   []Hash      // their leaf hashes
+	Keys     ContentKeys // secret: they open the content as the recipient does
+}
+
+// ContentKeys are the content keys of sealed content, by suite. They are an Opener for this content alone, for its author, who
+// knows them without the recipient's private keys.
+type ContentKeys map[string][]byte
+
+// Open implements Opener.
+func (k ContentKeys) Open(suite string, _ int, _, _ []byte) ([]byte, error) {
+	key, ok := k[suite]
+	if !ok {
+		return nil, fmt.Errorf("content key of %s: %w", suite, ErrSealed)
+	}
+	return key, nil
 }
 
 // Seal encrypts plain once for every recipient suite, each with a key of its own, innermost first (Layers[0] is the
-// innermost), and writes the outermost layer's segments to dst. Memory is two segments per layer. A nil random is
-// the system's source; HPKE always draws from that.
+// innermost), and writes the outermost layer's segments to dst, one at a time. It works on all processors; memory is a few
+// segments per layer. A nil random is the system's source; HPKE always draws from that.
 func (r Registry) Seal(dst io.Writer, plain io.Reader, to []SuiteKeys, c Context, random io.Reader) (Sealed, error) {
 	recipients, err := r.recipients(to)
 	if err != nil {
 		return Sealed{}, err
 	}
-	outer := &segmentCounter{dst: dst}
 	layers := make([]Layer, len(to))
-	chain := make([]*sealWriter, len(to))
-	var next io.Writer = outer
+	chain := make([]*FLOEWriter, len(to))
+	keys := ContentKeys{}
+	next := dst
 	for i := len(to) - 1; i >= 0; i-- {
-		layer, enc, err := recipients[i].sealLayer(c, i, random)
+		layer, enc, key, err := recipients[i].sealLayer(c, i, random)
 		if err != nil {
 			return Sealed{}, fmt.Errorf("sealing layer %d for %s: %w", i, to[i].Suite, err)
 		}
-		layers[i] = layer
-		chain[i] = newSealWriter(enc, next)
+		layers[i], keys[layer.Suite] = layer, key
+		chain[i] = newFLOEWriter(enc, next)
+		chain[i].hashed = i == len(to)-1
 		next = chain[i]
 	}
 	if _, err := io.CopyBuffer(onlyWriter{chain[0]}, onlyReader{plain}, make([]byte, pieceOf(plain))); err != nil {
@@ -84,12 +100,13 @@ func (r Registry) Seal(dst io.Writer, plain io.Reader, to []SuiteKeys, c Context
 			return Sealed{}, fmt.Errorf("sealing: %w", err)
 		}
 	}
-	return Sealed{Layers: layers, Length: outer.length, Segments: outer.segments, Root: outer.tree.Root()}, nil
+	outer := chain[len(chain)-1]
+	return Sealed{Layers: layers, Length: outer.Length(), Segments: int64(len(outer.leaves)), Root: Root(outer.leaves), Leaves: outer.leaves, Keys: keys}, nil
 }
 
 // pieceOf is the size of the pieces in which content is read: all of it at once when it is known to be small.
 func pieceOf(plain io.Reader) int {
-	const most = 64 << 10
+	const most = 256 << 10
 	if known, ok := plain.(interface{ Len() int }); ok {
 		return min(max(known.Len(), 1), most)
 	}
@@ -128,26 +145,26 @@ func (r Registry) recipients(to []SuiteKeys) ([]recipient, error) {
 }
 
 // sealLayer draws a layer's content key and wraps it for the recipient.
-func (r recipient) sealLayer(c Context, number int, random io.Reader) (Layer, *FLOEEncryptor, error) {
+func (r recipient) sealLayer(c Context, number int, random io.Reader) (Layer, *FLOEEncryptor, []byte, error) {
 	suite := r.suite
 	params, err := suite.dem()
 	if err != nil {
-		return Layer{}, nil, err
+		return Layer{}, nil, nil, err
 	}
 	key := make([]byte, FLOEKeySize)
 	if _, err := io.ReadFull(orSystem(random), key); err != nil {
-		return Layer{}, nil, fmt.Errorf("drawing content key: %w", err)
+		return Layer{}, nil, nil, fmt.Errorf("drawing content key: %w", err)
 	}
 	place := c.Encode(suite.ID, number)
 	stanza, err := hpke.Seal(r.public, suite.KDF(), suite.AEAD(), place, key)
 	if err != nil {
-		return Layer{}, nil, fmt.Errorf("wrapping content key: %w", err)
+		return Layer{}, nil, nil, fmt.Errorf("wrapping content key: %w", err)
 	}
 	enc, header, err := NewFLOEEncryptor(params, key, place, random)
 	if err != nil {
-		return Layer{}, nil, err
+		return Layer{}, nil, nil, err
 	}
-	return Layer{Suite: suite.ID, DEM: suite.DEM, Hdr: header, Stanza: stanza}, enc, nil
+	return Layer{Suite: suite.ID, DEM: suite.DEM, Hdr: header, Stanza: stanza}, enc, key, nil
 }
 
 // dem gives the parameters that a suite's content encryption names.
@@ -165,69 +182,6 @@ func (s Suite) Unwrap(private hpke.PrivateKey, info, stanza []byte) ([]byte, err
 		return nil, fmt.Errorf("content key: %w", ErrSealed)
 	}
 	return key, nil
-}
-
-// sealWriter cuts what is written to it into segments. A full segment is held back until more follows, for it may
-// turn out to be the final one.
-type sealWriter struct {
-	enc   *FLOEEncryptor
-	next  io.Writer
-	n     uint64
-	plain []byte // less than or exactly one segment
-	out   []byte
-}
-
-func newSealWriter(enc *FLOEEncryptor, next io.Writer) *sealWriter {
-	return &sealWriter{enc: enc, next: next}
-}
-
-func (w *sealWriter) Write(p []byte) (int, error) {
-	written := 0
-	for len(p) > 0 {
-		if len(w.plain) == w.enc.PlainSize() {
-			if err := w.flush(false); err != nil {
-				return written, err
-			}
-		}
-		n := min(len(p), w.enc.PlainSize()-len(w.plain))
-		w.plain = append(w.plain, p[:n]...)
-		p = p[n:]
-		written += n
-	}
-	return written, nil
-}
-
-// Close writes the final segment.
-func (w *sealWriter) Close() error { return w.flush(true) }
-
-func (w *sealWriter) flush(final bool) error {
-	out, err := w.enc.Segment(w.out[:0], w.n, w.plain, final)
-	if err != nil {
-		return err
-	}
-	w.out, w.plain = out, w.plain[:0]
-	w.n++
-	_, err = w.next.Write(out)
-	return err
-}
-
-// segmentCounter receives one whole outermost segment per Write.
-type segmentCounter struct {
-	dst      io.Writer
-	length   int64
-	segments int64
-	tree     RootBuilder
-}
-
-func (s *segmentCounter) Write(segment []byte) (int, error) {
-	n, err := s.dst.Write(segment)
-	if err != nil {
-		return n, err
-	}
-	s.length += int64(n)
-	s.segments++
-	s.tree.Add(SegmentHash(segment))
-	return n, nil
 }
 
 // Open gives a reader of the plaintext of sealed content, sequential or at random offsets, with two segments of

@@ -327,9 +327,9 @@ func (m *meter) ReadAt(p []byte, off int64) (int, error) {
 	return bytes.NewReader(m.data).ReadAt(p, off)
 }
 
-// TestMemoryIsBounded: sealing and opening 32 MiB in two layers allocates less than half of that in total.
+// TestMemoryIsBounded: sealing and opening 64 MiB in two layers allocates less than half of that in total.
 func TestMemoryIsBounded(t *testing.T) {
-	const size = 32 << 20
+	const size = 64 << 20
 	party, m := kestria(), &meter{data: make([]byte, 0, size+1<<20)}
 	allocated := func(f func()) uint64 {
 		var before, after runtime.MemStats
