@@ -153,7 +153,8 @@ func open(paths []string) (files []node.Upload, done func(), err error) {
 			return nil, nil, reading(path, err)
 		}
 		opened = append(opened, f)
-		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		info, err := f.Stat()
+		if err != nil || !info.Mode().IsRegular() {
 			done()
 			return nil, nil, fault.New(fault.Invalid, "file", line(path)+" is not a file that can be sent; put what is in it into one file.")
 		}
@@ -161,7 +162,7 @@ func open(paths []string) (files []node.Upload, done func(), err error) {
 		if err != nil {
 			media = "application/octet-stream"
 		}
-		files = append(files, node.Upload{Name: filepath.Base(path), Media: media, Content: f})
+		files = append(files, node.Upload{Name: filepath.Base(path), Media: media, Size: info.Size(), Content: f})
 	}
 	return files, done, nil
 }

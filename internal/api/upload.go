@@ -1,59 +1,68 @@
 package api
 
 import (
-	"context"
+	"bufio"
+	"cmp"
 	"errors"
 	"io"
+	"iter"
 	"mime"
 	"mime/multipart"
 	"net/http"
 	"reflect"
+	"strconv"
 
 	"entente/envelope"
 	"entente/internal/actor"
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/statement"
 )
 
-// sendRoute is the one route with a multipart body: a JSON part named draft, then a part named file for each
-// file, with its name and media type. Files are spooled as they come, so none is ever whole in memory.
+// sendRoute is the one route with a multipart body: a JSON part named draft, then a part named file for each file, with its name,
+// media type and, if it is known, Content-Length. Files are sealed as they come: none is ever whole in memory, or on the disk as it
+// was.
 func sendRoute() operation {
 	o := described[None, Said](http.MethodPost, "/statements", "send", "Send a statement, with its files", http.StatusCreated)
-	o.request, o.long = mediaForm, true
+	o.request = mediaForm
 	o.serve = func(d *Door, w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 		if len(r.URL.RawQuery) > 0 {
 			return bind(w, r, &None{})
 		}
-		draft, spooled, err := d.receive(r)
-		defer func() {
-			for _, s := range spooled {
-				s.Remove()
-			}
-		}()
+		out, err := d.send(r, who)
 		if err != nil {
 			return err
 		}
-		return answerLong(d, w, r, o.status, func(p flow.Progress) (Said, error) {
-			return d.send(r.Context(), who, draft, p)
-		})
+		writeJSON(w, o.status, mediaJSON, out)
+		return nil
 	}
 	return o
 }
 
-// outgoing is a draft whose link is still a name, with the files that came after it.
-type outgoing struct {
-	Draft
-	files []flow.FileDraft
-}
-
-func (d *Door) send(ctx context.Context, who actor.Actor, o outgoing, p flow.Progress) (Said, error) {
-	link, err := d.house.LinkID(ctx, who, o.Link)
+func (d *Door) send(r *http.Request, who actor.Actor) (Said, error) {
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != mediaForm || params["boundary"] == "" {
+		return Said{}, fault.New(fault.Invalid, "media_type", "Send the statement as "+mediaForm+": a part draft, then a part file for each file.")
+	}
+	parts := multipart.NewReader(bufio.NewReaderSize(r.Body, partBuffer), params["boundary"])
+	part, err := parts.NextRawPart()
+	if errors.Is(err, io.EOF) {
+		return Said{}, fault.New(fault.Invalid, "parts", "The part draft is missing.")
+	}
+	if err != nil {
+		return Said{}, reading(err)
+	}
+	var o Draft
+	if err := readDraft(part, &o); err != nil {
+		return Said{}, err
+	}
+	link, err := d.house.LinkID(r.Context(), who, o.Link)
 	if err != nil {
 		return Said{}, err
 	}
 	draft := flow.Draft{
 		Link: link, Lane: o.Lane, Kind: o.Kind, Thread: o.Thread, Refs: o.Refs, Zone: o.Zone, Urgency: o.Urgency,
-		Marking: o.Marking, Face: o.Face, Body: o.Body, Files: o.files, Registered: o.Registered,
+		Marking: o.Marking, Face: o.Face, Body: o.Body, Files: files(parts), Registered: o.Registered,
 	}
 	if draft.Zone == "" {
 		draft.Zone = zoneOf
@@ -62,47 +71,34 @@ func (d *Door) send(ctx context.Context, who actor.Actor, o outgoing, p flow.Pro
 		at := o.ReplyBy.UnixMicro()
 		draft.ReplyBy = &at
 	}
-	c, err := d.house.Send(ctx, who, draft, p)
+	c, err := d.house.Send(r.Context(), who, draft, nil)
 	return Said{Statement: c}, err
 }
 
-// receive reads the parts. What was spooled is returned with an error too, for the caller to remove.
-func (d *Door) receive(r *http.Request) (outgoing, []Spooled, error) {
-	var out outgoing
-	var spooled []Spooled
-	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != mediaForm || params["boundary"] == "" {
-		return out, nil, fault.New(fault.Invalid, "media_type", "Send the statement as "+mediaForm+": a part draft, then a part file for each file.")
-	}
-	parts := multipart.NewReader(r.Body, params["boundary"])
-	for n := 0; ; n++ {
-		part, err := parts.NextRawPart()
-		if errors.Is(err, io.EOF) {
-			if n == 0 {
-				return out, spooled, fault.New(fault.Invalid, "parts", "The part draft is missing.")
+// partBuffer is how much of a body is read at once.
+const partBuffer = 256 << 10
+
+// files are the parts after the draft, each to be read before the next is asked for.
+func files(parts *multipart.Reader) iter.Seq2[flow.FileDraft, error] {
+	return func(yield func(flow.FileDraft, error) bool) {
+		for n := 0; ; n++ {
+			part, err := parts.NextRawPart()
+			if errors.Is(err, io.EOF) {
+				return
 			}
-			return out, spooled, nil
-		}
-		if err != nil {
-			return out, spooled, reading(err)
-		}
-		if n == maxParts {
-			return out, spooled, fault.New(fault.TooLarge, "parts", "There are more files than a statement may have.")
-		}
-		if n == 0 {
-			if err := readDraft(part, &out.Draft); err != nil {
-				return out, spooled, err
+			var file flow.FileDraft
+			switch {
+			case err != nil:
+				err = reading(err)
+			case n == statement.MaxFiles:
+				err = fault.New(fault.TooLarge, "parts", "There are more files than a statement may have.")
+			default:
+				file, err = fileOf(part)
 			}
-			continue
+			if !yield(file, err) || err != nil {
+				return
+			}
 		}
-		file, s, err := d.readFile(part)
-		if s != nil {
-			spooled = append(spooled, s)
-		}
-		if err != nil {
-			return out, spooled, err
-		}
-		out.files = append(out.files, file)
 	}
 }
 
@@ -121,20 +117,20 @@ func readDraft(part *multipart.Part, draft *Draft) error {
 	return envelope.Unmarshal(data, draft)
 }
 
-func (d *Door) readFile(part *multipart.Part) (flow.FileDraft, Spooled, error) {
+func fileOf(part *multipart.Part) (flow.FileDraft, error) {
 	name := part.FileName()
 	if part.FormName() != "file" || name == "" {
-		return flow.FileDraft{}, nil, fault.New(fault.Invalid, "parts", "Every part after the draft must be named file and have a file name.")
+		return flow.FileDraft{}, fault.New(fault.Invalid, "parts", "Every part after the draft must be named file and have a file name.")
 	}
 	media, _, err := mime.ParseMediaType(part.Header.Get("Content-Type"))
 	if err != nil {
 		media = mediaBytes
 	}
-	s, err := d.op.Spool(incoming{part})
-	if err != nil {
-		return flow.FileDraft{}, s, err
+	size, err := strconv.ParseInt(cmp.Or(part.Header.Get("Content-Length"), "-1"), 10, 64)
+	if err != nil || size < -1 {
+		return flow.FileDraft{}, fault.New(fault.Invalid, "parts", "The Content-Length of a file is its number of bytes.")
 	}
-	return flow.FileDraft{Name: name, Media: media, Size: s.Size(), Open: s.Open}, s, nil
+	return flow.FileDraft{Name: name, Media: media, Size: size, Content: incoming{part}}, nil
 }
 
 // incoming is a part whose failures to be read are told apart from those to be written.
@@ -154,7 +150,7 @@ func formSchema(draft *Schema) *Schema {
 		Type: "object", Required: []string{"draft"},
 		Properties: map[string]*Schema{
 			"draft": draft,
-			"file":  {Type: "array", Items: &Schema{Type: "string", ContentMediaType: mediaBytes}, MaxItems: maxParts - 1},
+			"file":  {Type: "array", Items: &Schema{Type: "string", ContentMediaType: mediaBytes}, MaxItems: statement.MaxFiles},
 		},
 	}
 }

@@ -86,7 +86,7 @@ func (r *Transfer) run(ctx context.Context, o Options, p *pair, path string) err
 	}
 	defer file.Close()
 	begun := time.Now()
-	upload := node.Upload{Name: "file", Media: "application/octet-stream", Content: file}
+	upload := node.Upload{Name: "file", Media: "application/octet-stream", Size: r.Bytes, Content: file}
 	said, err := p.arvenia.client.Send(ctx, draft, []node.Upload{upload}, func(done, total int64) { o.progress("sealing", done, total) })
 	if err != nil {
 		return err

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -57,6 +57,8 @@ func (t *tally) Refused(_, code string) {
 	}
 	t.counts[code]++
 }
+
+func (t *tally) Swept() { t.Refused("", "swept") }
 
 func (t *tally) of(code string) int {
 	t.mu.Lock()
@@ -265,12 +267,22 @@ func (w *world) message(from *side, subject, text string, thread *statement.Comm
 func draft(from *side, subject, text string, thread *statement.Commitment, files ...flow.FileDraft) flow.Draft {
 	return flow.Draft{Link: from.link, Lane: statement.Network, Kind: "message", Thread: thread, Zone: "Europe/Vienna",
 		Marking: handling.Marking{TLP: "AMBER"}, Face: statement.MessageFace{},
-		Body: statement.MessageBody{Subject: subject, Language: "en", Text: text}, Files: files}
+		Body: statement.MessageBody{Subject: subject, Language: "en", Text: text}, Files: several(files...)}
 }
 
 func fileOf(name string, data []byte) flow.FileDraft {
-	return flow.FileDraft{Name: name, Media: "application/octet-stream", Size: int64(len(data)),
-		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
+	return flow.FileDraft{Name: name, Media: "application/octet-stream", Size: int64(len(data)), Content: bytes.NewReader(data)}
+}
+
+// several are the files of a draft.
+func several(files ...flow.FileDraft) iter.Seq2[flow.FileDraft, error] {
+	return func(yield func(flow.FileDraft, error) bool) {
+		for _, f := range files {
+			if !yield(f, nil) {
+				return
+			}
+		}
+	}
 }
 
 // memoryBlobs keeps blobs in memory, with the behaviour of the directory: content names, partials that survive.
@@ -286,15 +298,6 @@ type memoryBlobs struct {
 
 func newMemoryBlobs() *memoryBlobs {
 	return &memoryBlobs{blobs: map[string][]byte{}, partials: map[envelope.ID][]byte{}}
-}
-
-func (m *memoryBlobs) put(data []byte) string {
-	sum := sha256.Sum256(data)
-	name := hex.EncodeToString(sum[:])
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.blobs[name] = slices.Clone(data)
-	return name
 }
 
 func (m *memoryBlobs) Create(context.Context) (flow.BlobWriter, error) {
@@ -354,8 +357,52 @@ type memoryWriter struct {
 	bytes.Buffer
 }
 
-func (w *memoryWriter) Commit() (string, error) { return w.m.put(w.Bytes()), nil }
-func (w *memoryWriter) Close() error            { return nil }
+func (w *memoryWriter) Commit(name string) error {
+	if got := contentName(w.Bytes()); got != name {
+		return fmt.Errorf("a blob %s is given the name %s", got, name)
+	}
+	w.m.mu.Lock()
+	defer w.m.mu.Unlock()
+	w.m.blobs[name] = slices.Clone(w.Bytes())
+	return nil
+}
+func (w *memoryWriter) Close() error { return nil }
+
+// contentName is the head of the tree over segments.
+func contentName(data []byte) string {
+	var leaves []envelope.Hash
+	for s := range slices.Chunk(data, envelope.SegmentSize) {
+		leaves = append(leaves, envelope.SegmentHash(s))
+	}
+	return envelope.Root(leaves).String()
+}
+
+func (m *memoryBlobs) Names(_ context.Context, after string, limit int) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	names := slices.Sorted(maps.Keys(m.blobs))
+	names = slices.DeleteFunc(names, func(n string) bool { return n <= after })
+	return names[:min(len(names), limit)], nil
+}
+
+func (m *memoryBlobs) OpenPartial(_ context.Context, id envelope.ID) (flow.Blob, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.unreadable {
+		return nil, fault.New(fault.Unavailable, "blob", "The disk does not answer.")
+	}
+	data, ok := m.partials[id]
+	if !ok {
+		return nil, fault.New(fault.NotFound, "blob", "no such partial")
+	}
+	return memoryBlob{bytes.NewReader(data)}, nil
+}
+
+func (m *memoryBlobs) Partials(context.Context) ([]envelope.ID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.partials)), nil
+}
 
 type memoryBlob struct{ *bytes.Reader }
 
@@ -368,10 +415,6 @@ type memoryPartial struct {
 	data []byte
 }
 
-func (p *memoryPartial) ReadAt(b []byte, off int64) (int, error) {
-	return bytes.NewReader(p.data).ReadAt(b, off)
-}
-
 func (p *memoryPartial) WriteAt(b []byte, off int64) (int, error) {
 	if off < 0 || off+int64(len(b)) > int64(len(p.data)) {
 		return 0, fmt.Errorf("write of %d at %d beyond %d", len(b), off, len(p.data))
@@ -380,7 +423,3 @@ func (p *memoryPartial) WriteAt(b []byte, off int64) (int, error) {
 }
 func (p *memoryPartial) Sync() error  { return nil }
 func (p *memoryPartial) Close() error { return nil }
-func (p *memoryPartial) Commit() (string, error) {
-	name := p.m.put(p.data)
-	return name, p.m.RemovePartial(context.Background(), p.id)
-}

@@ -264,6 +264,7 @@ func (h *House) WriteFile(ctx context.Context, who actor.Actor, c statement.Comm
 		return err
 	}
 	var file exchange.File
+	var l exchange.Link
 	var wrapped []byte
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
 		files, err := tx.Files(ctx, c)
@@ -277,6 +278,9 @@ func (h *House) WriteFile(ctx context.Context, who actor.Actor, c statement.Comm
 		if file = files[i]; file.State != "stored" {
 			return fault.New(fault.Conflict, "file_"+file.State, "The file is not here: it is "+file.State+".")
 		}
+		if l, err = tx.Link(ctx, file.Link); err != nil {
+			return err
+		}
 		_, wrapped, err = tx.Body(ctx, c)
 		return err
 	})
@@ -287,7 +291,7 @@ func (h *House) WriteFile(ctx context.Context, who actor.Actor, c statement.Comm
 	if err != nil {
 		return fmt.Errorf("unwrapping a statement's key: %w", err)
 	}
-	return h.readRest(ctx, key, file, w)
+	return h.readRest(ctx, key, file, l.Peer, w)
 }
 
 // DeskView is a desk from both columns, with the data of its newest readable body.

@@ -124,7 +124,9 @@ func (h *House) grant(ctx context.Context, l exchange.Link, lane statement.Lane,
 		return 0, err
 	}
 	for _, blob := range g.blobs {
-		h.drop(ctx, l.ID, blob)
+		if err := h.drop(ctx, blob); err != nil {
+			h.cfg.Log.Warn("removing what was sealed for the peer; it is removed later", "blob", blob, "err", err)
+		}
 	}
 	if err := h.sign(ctx, l.ID, g.documents); err != nil {
 		h.cfg.Log.Error("signing; it is tried again at delivery", "link", l.Alias, "err", err)

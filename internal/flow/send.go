@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"iter"
 	"slices"
 
 	"entente/envelope"
@@ -38,19 +39,19 @@ type Draft struct {
 	Marking handling.Marking
 	Face    any
 	Body    any
-	Files   []FileDraft
-	Release string // "" or what a second person already gave: second_person, releasing_officer
+	Files   iter.Seq2[FileDraft, error] // nil: none
+	Release string                      // "" or what a second person already gave: second_person, releasing_officer
 
 	// Registered withholds the keys until the peer has receipted the parcel: nothing can be read that was not acknowledged.
 	Registered bool
 }
 
-// FileDraft is a file to send; Open gives its plaintext, which is read once, as a stream.
+// FileDraft is a file to send. Its content is read once, before the next file is asked for.
 type FileDraft struct {
-	Name  string
-	Media string
-	Size  int64
-	Open  func() (io.ReadCloser, error)
+	Name    string
+	Media   string
+	Size    int64 // -1 if it is not known before its end
+	Content io.Reader
 }
 
 // Progress reports how much of a total is done, in the caller's unit; it may be nil.
@@ -66,6 +67,7 @@ type reservation struct {
 	body       []byte // sealed at rest
 	wrapped    []byte // statement's key
 	parcels    []*outgoing
+	blobs      *claim // whose rows are to be written
 }
 
 // outgoing is one parcel of a reservation: first the statement's, then its files'.
@@ -93,6 +95,7 @@ func (h *House) Send(ctx context.Context, who actor.Actor, d Draft, p Progress) 
 	if err != nil {
 		return statement.Commitment{}, err
 	}
+	defer r.blobs.release()
 	s := h.link(d.Link)
 	if err := s.reserve.do(ctx, r, h.reserve); err != nil {
 		return statement.Commitment{}, err
@@ -126,7 +129,17 @@ func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progres
 	if err != nil {
 		return nil, err
 	}
-	if err := allowed(d, agreement, asked.stand); err != nil {
+	files := d.Files
+	if files == nil {
+		files = func(func(FileDraft, error) bool) {}
+	}
+	next, stop := iter.Pull2(files)
+	defer stop()
+	first, err, some := next()
+	if err != nil {
+		return nil, err
+	}
+	if err := allowed(d, some, agreement, asked.stand); err != nil {
 		return nil, err
 	}
 	face, err := envelope.Marshal(d.Face)
@@ -136,9 +149,34 @@ func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progres
 	text := statement.Text{V: 1, Link: l.ID, From: h.self, To: l.Peer, Lane: d.Lane, Kind: d.Kind, Edition: asked.edition,
 		Thread: d.Thread, Refs: d.Refs, Authored: h.now(), Zone: orElse(d.Zone, "UTC"), Urgency: orElse(d.Urgency, "routine"),
 		ReplyBy: d.ReplyBy, Marking: d.Marking, Face: jsontext.Value(face)}
-	w := sealing{h: h, link: l, to: peer.Latest(), agreement: agreement, key: make([]byte, 32), progress: p, registered: d.Registered}
+	w := sealing{h: h, link: l, to: peer.Latest(), agreement: agreement, key: make([]byte, 32), progress: p, registered: d.Registered, blobs: h.hold()}
 	rand.Read(w.key)
-	return w.seal(ctx, who, text, d)
+	for f := first; some; f, err, some = next() {
+		if err == nil {
+			err = w.file(ctx, f)
+		}
+		if err != nil {
+			break
+		}
+	}
+	var r *reservation
+	if err == nil {
+		r, err = w.seal(ctx, who, text, d)
+	}
+	if err != nil {
+		w.abandon(ctx)
+	}
+	return r, err
+}
+
+// abandon removes what was sealed for a statement that is not made.
+func (w *sealing) abandon(ctx context.Context) {
+	for _, name := range w.blobs.names {
+		if err := w.h.cfg.Blobs.Remove(context.WithoutCancel(ctx), name); err != nil {
+			w.h.cfg.Log.Warn("removing what was sealed in vain", "blob", name, "err", err)
+		}
+	}
+	w.blobs.release()
 }
 
 // outlook is what a composition asks of the store before it begins. The reserving transaction asks again for all that may
@@ -229,7 +267,7 @@ func (h *House) editionFor(ctx context.Context, tx Tx, l exchange.Link, thread *
 }
 
 // allowed applies the kind's table, who takes part, and the marking policy before anything is sealed.
-func allowed(d Draft, a *terms, stand standing) error {
+func allowed(d Draft, files bool, a *terms, stand standing) error {
 	kind, ok := statement.LookUp(a.Rules.Kinds, d.Kind)
 	if !ok {
 		return fault.New(fault.Invalid, "unknown_kind", fmt.Sprintf("There is no kind of statement %q in the edition that this link agreed to.", d.Kind))
@@ -243,7 +281,7 @@ func allowed(d Draft, a *terms, stand standing) error {
 		}
 	}
 	state := exchange.LaneStatus(stand.ours, stand.theirs, d.Lane)
-	if state != exchange.LinkActive && (!kind.Unverified || len(d.Files) > 0) {
+	if state != exchange.LinkActive && (!kind.Unverified || files) {
 		return fault.New(fault.Conflict, "link_unverified",
 			"This link is not confirmed by both sides yet: compare the short code with the other party and confirm it (entente confirm).")
 	}
@@ -251,7 +289,6 @@ func allowed(d Draft, a *terms, stand standing) error {
 	if !slices.Contains(a.Modes, channel) {
 		channel = handling.ChannelCourier
 	}
-	files := len(d.Files) > 0
 	facts := handling.Facts{Kind: d.Kind, Lane: string(d.Lane), Marking: d.Marking, Channel: &channel, LinkState: &state,
 		Encrypted: &encrypted, Exercise: &a.Exercise, LinkExercise: &a.Exercise, Originator: &own, HasFiles: &files}
 	if kind.Unverified {
@@ -274,7 +311,7 @@ func allowed(d Draft, a *terms, stand standing) error {
 	return nil
 }
 
-// sealing turns one draft into parcels and a copy at rest.
+// sealing turns one draft into parcels.
 type sealing struct {
 	h         *House
 	link      exchange.Link
@@ -282,33 +319,17 @@ type sealing struct {
 	agreement *terms
 	key       []byte // the statement's key at rest
 	progress  Progress
-	done      int64
-	total     int64
+	done      int64 // bytes of files
+	files     []statement.File
+	sealed    []*outgoing // of the files
+	blobs     *claim
 
 	registered bool
 }
 
 func (w *sealing) seal(ctx context.Context, who actor.Actor, text statement.Text, d Draft) (*reservation, error) {
-	if len(d.Files) > statement.MaxFiles {
-		return nil, fault.New(fault.TooLarge, "files", fmt.Sprintf("A statement carries at most %d files; send the rest with another.", statement.MaxFiles))
-	}
-	for _, f := range d.Files {
-		if f.Size > w.agreement.Limits.FileBytes {
-			return nil, fault.New(fault.TooLarge, "file_size", fmt.Sprintf("A file may have at most %d bytes on this link.", w.agreement.Limits.FileBytes))
-		}
-		w.total += f.Size
-	}
-	r := &reservation{link: w.link, who: who.Name}
-	var files []statement.File
-	var sealed []*outgoing
-	for i, f := range d.Files {
-		file, out, err := w.file(ctx, f, i)
-		if err != nil {
-			return nil, err
-		}
-		files, sealed = append(files, file), append(sealed, out)
-	}
-	content, commitment, err := statement.Compose(text, d.Body, files)
+	r := &reservation{link: w.link, who: who.Name, blobs: w.blobs}
+	content, commitment, err := statement.Compose(text, d.Body, w.files)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, "statement", "This statement is not valid: "+plain(err)+".", err)
 	}
@@ -327,7 +348,7 @@ func (w *sealing) seal(ctx context.Context, who actor.Actor, text statement.Text
 	if err != nil {
 		return nil, err
 	}
-	r.parcels = append([]*outgoing{first}, sealed...)
+	r.parcels = append([]*outgoing{first}, w.sealed...)
 	for _, out := range r.parcels {
 		out.header.Text, out.row.Text = commitment, commitment
 		out.header.Lane, out.row.Lane = text.Lane, text.Lane
@@ -390,13 +411,17 @@ func (w *sealing) content(ctx context.Context, encoded []byte) (*outgoing, error
 		return nil, err
 	}
 	defer b.Close()
-	segments := &segmentHasher{to: b}
-	if _, err := segments.Write(buf.Bytes()); err != nil {
+	if _, err := b.Write(buf.Bytes()); err != nil {
 		return nil, err
 	}
-	out.segments = segments.finish()
-	out.row.Blob, err = b.Commit()
-	return out, err
+	return out, w.commit(b, out, sealed)
+}
+
+// commit makes what was sealed for the peer durable.
+func (w *sealing) commit(b BlobWriter, out *outgoing, sealed envelope.Sealed) error {
+	out.segments, out.row.Blob = sealed.Leaves, sealed.Root.String()
+	w.blobs.add(out.row.Blob)
+	return b.Commit(out.row.Blob)
 }
 
 func fill(hd *parcel.Header, s envelope.Sealed) {
@@ -406,113 +431,94 @@ func fill(hd *parcel.Header, s envelope.Sealed) {
 	}
 }
 
-// file seals a file for the peer and, in the same pass, a copy at rest under the statement's key.
-func (w *sealing) file(ctx context.Context, f FileDraft, position int) (statement.File, *outgoing, error) {
-	fail := func(err error) (statement.File, *outgoing, error) {
-		return statement.File{}, nil, fmt.Errorf("sealing file %d: %w", position+1, err)
+// reserveEvery is how many bytes of a file are sealed between looks at the disk.
+const reserveEvery = 64 << 20
+
+// file seals a file for the peer as it is read. What is sealed is our copy at rest, too: its content keys are kept under the
+// statement's key.
+func (w *sealing) file(ctx context.Context, f FileDraft) error {
+	position := len(w.files)
+	if position == statement.MaxFiles {
+		return fault.New(fault.TooLarge, "files", fmt.Sprintf("A statement carries at most %d files; send the rest with another.", statement.MaxFiles))
 	}
-	if err := w.h.cfg.Blobs.Reserve(2 * f.Size); err != nil {
-		return statement.File{}, nil, err
+	plain := &plaintext{w: w, src: f.Content, said: f.Size, digest: sha256.New()}
+	if err := plain.check(max(f.Size, 0)); err != nil {
+		return err
 	}
-	src, err := f.Open()
-	if err != nil {
-		return fail(err)
-	}
-	defer src.Close()
+	fail := func(err error) error { return fmt.Errorf("sealing file %d: %w", position+1, err) }
 	hd := w.header()
 	hd.File = &parcel.FileRef{Position: position}
-	toPeer, err := w.h.cfg.Blobs.Create(ctx)
+	b, err := w.h.cfg.Blobs.Create(ctx)
 	if err != nil {
 		return fail(err)
 	}
-	defer toPeer.Close()
-	atRest, err := w.h.createRest(ctx, w.key, position)
+	defer b.Close()
+	sealed, err := parcel.SealFile(w.h.cfg.Registry, b, plain, w.to.Suites, hd.Context())
 	if err != nil {
 		return fail(err)
 	}
-	defer atRest.Close()
-	digest := sha256.New()
-	count := &counter{w: w, limit: f.Size}
-	plain := io.TeeReader(src, io.MultiWriter(digest, count, atRest))
-	segments := &segmentHasher{to: toPeer}
-	sealed, err := parcel.SealFile(w.h.cfg.Registry, segments, plain, w.to.Suites, hd.Context())
-	if err != nil {
-		return fail(err)
-	}
-	if count.n != f.Size {
-		return statement.File{}, nil, fault.New(fault.Conflict, "file_changed", "The file changed while it was read; send it again when it is complete.")
+	if f.Size >= 0 && plain.n != f.Size {
+		return fault.New(fault.Conflict, "file_changed", "The file changed while it was read; send it again when it is complete.")
 	}
 	fill(&hd, sealed)
-	out := &outgoing{header: hd, row: w.row(hd), segments: segments.finish()}
+	out := &outgoing{header: hd, row: w.row(hd)}
 	out.row.File = position
 	if w.registered {
 		out.row.State, out.row.SentIndex = exchange.Withheld, -1
 	}
-	if out.row.Blob, err = toPeer.Commit(); err != nil {
+	if err := w.commit(b, out, sealed); err != nil {
 		return fail(err)
 	}
-	rest, floe, err := atRest.commit()
+	keys, err := lockKeys(w.key, position, sealed)
 	if err != nil {
 		return fail(err)
 	}
-	out.file = &exchange.File{Position: position, Link: w.link.ID, Parcel: hd.ID, Size: f.Size, State: "stored", Blob: rest, FLOE: floe}
-	return statement.File{SHA256: envelope.Hash(digest.Sum(nil)), Size: f.Size, Name: f.Name, Media: f.Media,
-		Salt: statement.NewSalt(), Parcel: hd.ID}, out, nil
+	out.file = &exchange.File{Position: position, Link: w.link.ID, Author: w.h.self, Parcel: hd.ID, Size: plain.n, State: "stored",
+		Blob: out.row.Blob, Keys: keys}
+	w.sealed = append(w.sealed, out)
+	w.files = append(w.files, statement.File{SHA256: envelope.Hash(plain.digest.Sum(nil)), Size: plain.n, Name: f.Name, Media: f.Media,
+		Salt: statement.NewSalt(), Parcel: hd.ID})
+	return nil
 }
 
-// counter counts plaintext and reports progress; it stops a file that grows.
-type counter struct {
-	w     *sealing
-	n     int64
-	limit int64
+// plaintext is a file as it is read: it is hashed and counted, and stops where it passes what was said or is allowed, or what the
+// disk has room for.
+type plaintext struct {
+	w        *sealing
+	src      io.Reader
+	said     int64
+	digest   hash.Hash
+	n        int64
+	reserved int64
 }
 
-func (c *counter) Write(p []byte) (int, error) {
-	c.n += int64(len(p))
-	if c.n > c.limit {
-		return 0, fault.New(fault.Conflict, "file_changed", "The file grew while it was read; send it again when it is complete.")
+// check says whether a file may have n bytes.
+func (p *plaintext) check(n int64) error {
+	switch limit := p.w.agreement.Limits.FileBytes; {
+	case n > limit:
+		return fault.New(fault.TooLarge, "file_size", fmt.Sprintf("A file may have at most %d bytes on this link.", limit))
+	case p.said >= 0 && n > p.said:
+		return fault.New(fault.Conflict, "file_changed", "The file grew while it was read; send it again when it is complete.")
+	case n < p.reserved || n == 0:
+		return nil
 	}
-	c.w.done += int64(len(p))
-	if c.w.progress != nil {
-		c.w.progress(c.w.done, c.w.total)
+	p.reserved = n + reserveEvery
+	return p.w.h.cfg.Blobs.Reserve(max(p.said-p.n, reserveEvery))
+}
+
+// Read implements io.Reader.
+func (p *plaintext) Read(b []byte) (int, error) {
+	n, err := p.src.Read(b)
+	p.digest.Write(b[:n])
+	p.n += int64(n)
+	if refused := p.check(p.n); refused != nil {
+		return 0, refused
 	}
-	return len(p), nil
-}
-
-// segmentHasher passes sealed bytes on and keeps the RFC 6962 leaf hash of each segment: 32 bytes a mebibyte.
-type segmentHasher struct {
-	to     io.Writer
-	sum    hash.Hash
-	filled int
-	hashes []envelope.Hash
-}
-
-func (s *segmentHasher) Write(p []byte) (int, error) {
-	for rest := p; len(rest) > 0; {
-		if s.sum == nil {
-			s.sum = sha256.New()
-			s.sum.Write([]byte{0})
-		}
-		n := min(len(rest), envelope.SegmentSize-s.filled)
-		s.sum.Write(rest[:n])
-		rest = rest[n:]
-		if s.filled += n; s.filled == envelope.SegmentSize {
-			s.cut()
-		}
+	p.w.done += int64(n)
+	if p.w.progress != nil {
+		p.w.progress(p.w.done, 0)
 	}
-	return s.to.Write(p)
-}
-
-func (s *segmentHasher) cut() {
-	s.hashes = append(s.hashes, envelope.Hash(s.sum.Sum(nil)))
-	s.sum, s.filled = nil, 0
-}
-
-func (s *segmentHasher) finish() []envelope.Hash {
-	if s.filled > 0 {
-		s.cut()
-	}
-	return s.hashes
+	return n, err
 }
 
 var errUnsettled = errors.New("what came in is not settled yet")

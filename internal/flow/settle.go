@@ -118,14 +118,6 @@ func (h *House) settle(ctx context.Context, link statement.LinkID, which func(ex
 	if err != nil {
 		return err
 	}
-	s := h.link(link)
-	s.mu.Lock()
-	leftover := s.leftover
-	s.leftover = nil
-	s.mu.Unlock()
-	for _, blob := range leftover {
-		h.drop(ctx, link, blob)
-	}
 	failed := 0
 	var first error
 	err = h.eachIn(ctx, l, exchange.Received, func(p exchange.Parcel) error {
@@ -187,21 +179,26 @@ func (h *House) settledMeanwhile(ctx context.Context, id envelope.ID) bool {
 	return err == nil && p.State != exchange.Received
 }
 
-// content reads a parcel's sealed content from its row or the blob store.
+// content reads a parcel's sealed content: from its row, or from the segments that came.
 func (h *House) content(ctx context.Context, p exchange.Parcel) (io.ReaderAt, func(), error) {
-	if p.Blob != "" {
-		b, err := h.cfg.Blobs.Open(ctx, p.Blob)
-		if err != nil {
-			return nil, nil, err
-		}
-		return b, func() { b.Close() }, nil
-	}
 	var full exchange.Parcel
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
 		full, err = tx.Parcel(ctx, p.ID)
 		return err
 	})
-	return bytes.NewReader(full.Content), func() {}, err
+	if err != nil || full.Content != nil {
+		return bytes.NewReader(full.Content), func() {}, err
+	}
+	var b Blob
+	if p.Blob != "" { // it was received by a build that made a blob of its segments
+		b, err = h.cfg.Blobs.Open(ctx, p.Blob)
+	} else {
+		b, err = h.cfg.Blobs.OpenPartial(ctx, p.ID)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return b, func() { b.Close() }, nil
 }
 
 func (h *House) header(ctx context.Context, hash envelope.Hash) (*parcel.Header, error) {
@@ -270,8 +267,9 @@ func (h *House) settleStatement(ctx context.Context, l exchange.Link, p exchange
 func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel, a *arrival, end func(context.Context, *accepting, *exchange.Parcel) error) error {
 	var ours *ourReceipt
 	var blob string
+	var pieces bool
 	err := h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
-		ours, blob = nil, ""
+		ours, blob, pieces = nil, "", false
 		w, row, lane, err := h.reopen(ctx, tx, l, p.ID, exchange.Received)
 		if err != nil || w == nil {
 			return err
@@ -293,7 +291,7 @@ func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel,
 		if ours, err = w.give(kind, a.header, row.Header, row, lane, nil); err != nil {
 			return err
 		}
-		blob = row.Blob
+		blob, pieces = row.Blob, row.Content == nil
 		row.Content, row.Blob = nil, ""
 		if err := tx.UpdateParcels(ctx, row); err != nil {
 			return err
@@ -303,8 +301,8 @@ func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel,
 	if err != nil || ours == nil {
 		return err
 	}
-	if blob != "" {
-		h.drop(ctx, l.ID, blob)
+	if pieces {
+		h.dropPieces(ctx, p.ID, blob)
 	}
 	h.recallReceipts([]*ourReceipt{ours})
 	if err := h.signOurs(ctx, l.ID, []*ourReceipt{ours}); err != nil {
@@ -314,29 +312,28 @@ func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel,
 	return nil
 }
 
-// drop removes the sealed bytes of a parcel that has come to its end, unless another parcel of the same bytes has not; a
-// leftover is found by the store's check. While a parcel of the link is being completed, which has its blob before its row,
-// it is put off to a later settling.
-func (h *House) drop(ctx context.Context, link statement.LinkID, blob string) {
-	s := h.link(link)
-	if !s.pieces.TryLock() {
-		s.mu.Lock()
-		s.leftover = append(s.leftover, blob)
-		s.mu.Unlock()
-		return
-	}
-	defer s.pieces.Unlock()
-	named := false
-	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		named, err = tx.BlobNamed(ctx, blob)
-		return err
-	})
-	if err == nil && !named {
-		err = h.cfg.Blobs.Remove(ctx, blob)
+// dropPieces removes the segments of a parcel of the peer that has come to its end. What it leaves, a sweep finds.
+func (h *House) dropPieces(ctx context.Context, id envelope.ID, blob string) {
+	err := h.cfg.Blobs.RemovePartial(ctx, id)
+	if blob != "" {
+		err = errors.Join(err, h.drop(ctx, blob))
 	}
 	if err != nil {
-		h.cfg.Log.Warn("removing sealed segments", "blob", blob, "err", err)
+		h.cfg.Log.Warn("removing sealed segments; they are removed later", "parcel", id, "err", err)
 	}
+}
+
+// drop removes a blob that the row of a parcel named, unless it is a file of ours.
+func (h *House) drop(ctx context.Context, blob string) error {
+	var named map[string]bool
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		named, err = tx.BlobsNamed(ctx, []string{blob})
+		return err
+	})
+	if err != nil || named[blob] {
+		return err
+	}
+	return h.cfg.Blobs.Remove(ctx, blob)
 }
 
 // settleFile opens a file once its statement is opened: it is decrypted as a stream, sealed at rest under the statement's key,
@@ -366,12 +363,14 @@ func (h *House) settleFile(ctx context.Context, l exchange.Link, p exchange.Parc
 	if err != nil {
 		return err
 	}
-	row, reason := exchange.File{Statement: p.Text, Position: p.File, Link: l.ID, Parcel: p.ID, State: "failed"}, "erased"
+	hold := h.hold()
+	defer hold.release()
+	row, reason := exchange.File{Statement: p.Text, Position: p.File, Link: l.ID, Author: p.Author, Parcel: p.ID, State: "failed"}, "erased"
 	switch {
 	case said.Author != p.Author || said.Link != p.Link || said.Lane != p.Lane:
 		reason = "not_named"
 	case said.Erased == 0:
-		if row, reason, err = h.storeFile(ctx, p, hd, sealed, wrapped); err != nil {
+		if row, reason, err = h.storeFile(ctx, p, hd, sealed, wrapped, hold); err != nil {
 			return err
 		}
 	}
@@ -400,12 +399,12 @@ func (h *House) settleFile(ctx context.Context, l exchange.Link, p exchange.Parc
 }
 
 // storeFile decrypts a file and seals it at rest; reason is the code for which it is rejected.
-func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Header, sealed, wrapped []byte) (row exchange.File, reason string, err error) {
+func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Header, sealed, wrapped []byte, hold *claim) (row exchange.File, reason string, err error) {
 	content, key, err := h.unlock(sealed, wrapped, p.Text)
 	if err != nil {
 		return row, "", err
 	}
-	row = exchange.File{Statement: p.Text, Position: p.File, Link: p.Link, Parcel: p.ID, State: "failed"}
+	row = exchange.File{Statement: p.Text, Position: p.File, Link: p.Link, Author: p.Author, Parcel: p.ID, State: "failed"}
 	if p.File >= len(content.Files) || content.Files[p.File].Parcel != p.ID {
 		return row, "not_named", nil
 	}
@@ -423,7 +422,7 @@ func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Hea
 	if err != nil {
 		return row, "", err
 	}
-	defer rest.Close()
+	defer rest.discard()
 	if err := parcel.OpenFile(h.cfg.Registry, rest, src, hd, f, h.cfg.Keys.Opener()); err != nil {
 		if !authors(err) {
 			return row, "", err
@@ -431,7 +430,7 @@ func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Hea
 		h.warn(p.Link, "a file could not be opened", "parcel", p.ID, "err", err)
 		return row, "not_opened", nil
 	}
-	if row.Blob, row.FLOE, err = rest.commit(); err != nil {
+	if row.Blob, row.FLOE, err = rest.commit(hold); err != nil {
 		return row, "", err
 	}
 	row.State = "stored"
@@ -479,11 +478,7 @@ func (h *House) expireOne(ctx context.Context, l exchange.Link, p exchange.Parce
 		return err
 	}
 	s := h.link(l.ID)
-	s.pieces.Lock()
-	defer s.pieces.Unlock()
-	s.mu.Lock()
-	delete(s.leaves, p.ID)
-	s.mu.Unlock()
+	s.forgetArrival(p.ID)
 	s.signal()
 	return h.cfg.Blobs.RemovePartial(ctx, p.ID)
 }

@@ -116,6 +116,9 @@ type count struct{ sync.Mutex }
 // Refused implements flow.Counter.
 func (*count) Refused(string, string) {}
 
+// Swept implements flow.Counter.
+func (*count) Swept() {}
+
 // errCrashed says that the node lost its power in an act.
 var errCrashed = errors.New("power cut")
 

@@ -231,27 +231,32 @@ func (c *Client) Receipts(ctx context.Context, name string) ([]Receipt, error) {
 // Upload is a file to send; it is read once.
 type Upload struct {
 	Name, Media string
+	Size        int64
 	Content     io.Reader
 }
 
-// Send sends a draft with its files, as a stream.
+// Send sends a draft with its files, as a stream. The node seals as it reads, so p hears how many bytes it has taken.
 func (c *Client) Send(ctx context.Context, d Draft, files []Upload, p Progress) (statement.Commitment, error) {
 	if len(files) == 0 { // goes in one piece
 		var body bytes.Buffer
 		form := multipart.NewWriter(&body)
-		if err := writeForm(form, d, nil); err != nil {
+		if err := writeForm(form, d, nil, nil); err != nil {
 			return statement.Commitment{}, err
 		}
-		return said(stream[api.Said](ctx, c, http.MethodPost, "/statements", form.FormDataContentType(), &body, p))
+		return said(call[api.Said](ctx, c, http.MethodPost, "/statements", form.FormDataContentType(), &body))
 	}
 	body, w := io.Pipe()
 	form := multipart.NewWriter(w)
-	go func() { w.CloseWithError(writeForm(form, d, files)) }()
+	go func() { w.CloseWithError(writeForm(form, d, files, p)) }()
 	defer body.Close()
-	return said(stream[api.Said](ctx, c, http.MethodPost, "/statements", form.FormDataContentType(), body, p))
+	return said(call[api.Said](ctx, c, http.MethodPost, "/statements", form.FormDataContentType(), body))
 }
 
-func writeForm(form *multipart.Writer, d Draft, files []Upload) error {
+func writeForm(form *multipart.Writer, d Draft, files []Upload, p Progress) error {
+	read := &counted{progress: p}
+	for _, f := range files {
+		read.total += f.Size
+	}
 	data, err := envelope.Marshal(d)
 	if err != nil {
 		return fmt.Errorf("encoding the draft: %w", err)
@@ -264,8 +269,11 @@ func writeForm(form *multipart.Writer, d Draft, files []Upload) error {
 		if err != nil {
 			return err
 		}
-		if part, err = form.CreatePart(partHeader("file", f.Name, f.Media)); err == nil {
-			_, err = io.Copy(part, f.Content)
+		h := partHeader("file", f.Name, f.Media)
+		h.Set("Content-Length", strconv.FormatInt(f.Size, 10))
+		read.Reader = f.Content
+		if part, err = form.CreatePart(h); err == nil {
+			_, err = io.CopyBuffer(struct{ io.Writer }{part}, read, make([]byte, 1<<20))
 		}
 	}
 	if err != nil {

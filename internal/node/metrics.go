@@ -18,6 +18,7 @@ const scrapePatience = 5 * time.Second
 type metrics struct {
 	registry *prometheus.Registry
 	refused  *prometheus.CounterVec
+	swept    prometheus.Counter
 }
 
 func newMetrics(version string) *metrics {
@@ -26,17 +27,23 @@ func newMetrics(version string) *metrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "entente_refusals_total", Help: "What the doors refused, by door and cause.",
 		}, []string{"door", "cause"}),
+		swept: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "entente_swept_files_total", Help: "Sealed files that no row named and that were removed.",
+		}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "entente_build_info", Help: "1; the version is in its label.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.refused, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.refused, m.swept, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 // Refused counts a refusal; it is the house's flow.Counter.
 func (m *metrics) Refused(door, code string) { m.refused.WithLabelValues(door, code).Inc() }
+
+// Swept counts a sealed file that was removed; it is the house's flow.Counter, too.
+func (m *metrics) Swept() { m.swept.Inc() }
 
 // linkLister is the act that the gauges are read by.
 type linkLister interface {
