@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +34,7 @@ type sending struct {
 
 func (a *app) sendCommand() *cobra.Command {
 	var s sending
+	var follow bool
 	cmd := &cobra.Command{
 		Use:   "send LINK [FILE…]",
 		Short: "Send a message or another statement, with files",
@@ -64,10 +66,16 @@ Other kinds take their face and body as JSON: --kind test --lane control --face 
 			if err != nil {
 				return err
 			}
+			if follow {
+				if err := a.follow(ctx, c, said.String()); err != nil {
+					return err
+				}
+			}
 			return a.printSaid(said)
 		}),
 	}
 	f := cmd.Flags()
+	f.BoolVar(&follow, "follow", false, "stay until the other party's node has receipted the statement and its files")
 	f.StringVar(&s.lane, "lane", string(statement.Network), "control, hotline, assistance, network, accord or dialogue")
 	f.StringVar(&s.kind, "kind", "message", "the kind of statement")
 	f.StringVar(&s.face, "face", "", "its face, as JSON; not for messages")
@@ -136,6 +144,37 @@ func (a *app) draft(link string, s sending) (node.Draft, error) {
 		return d, fault.Wrap(fault.Invalid, "text", "The message is not valid UTF-8.", err)
 	}
 	return d, nil
+}
+
+// followEvery is how often is looked how far a statement has come.
+const followEvery = 500 * time.Millisecond
+
+// follow shows how far a statement's files have come, until the other party's node has receipted all of it.
+func (a *app) follow(ctx context.Context, c *node.Client, statement string) error {
+	show, end := a.progress("delivering")
+	defer end()
+	for {
+		s, err := c.Statement(ctx, statement)
+		if err != nil {
+			return err
+		}
+		have, total, waits := int64(0), int64(0), s.Received == nil
+		for _, f := range s.Files {
+			have, total = have+f.Have, total+f.Segments
+			waits = waits || f.Progress == "sending" || f.Progress == "withheld" || f.Progress == "reserved"
+		}
+		if show != nil && total > 0 {
+			show(have, total)
+		}
+		if !waits {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(followEvery):
+		}
+	}
 }
 
 // open opens the files to send.

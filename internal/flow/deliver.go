@@ -23,7 +23,7 @@ type Delivery struct {
 	parcels  []envelope.ID
 	attempts int // the most tries that one of them has behind it
 	receipts []envelope.Hash
-	segments []envelope.ID // parcels of which it has segments
+	segments []batch
 	docs     []envelope.Hash
 	round    bool // leaves and a checkpoint
 	bytes    int
@@ -412,9 +412,9 @@ func (h *House) land(d Delivery, wait time.Duration) {
 	for _, id := range d.parcels {
 		delete(s.flying, id)
 	}
-	for _, id := range d.segments {
-		if o := s.outflows[id]; o != nil && o.flying > 0 {
-			o.landed(failed)
+	for _, b := range d.segments {
+		if o := s.outflows[b.parcel]; o != nil && o.flying > 0 {
+			o.landed(b.segments, failed)
 		}
 	}
 	if d.round {

@@ -77,6 +77,7 @@ type side struct {
 	tally *tally
 	link  statement.LinkID
 	dir   string // of the database
+	quota int64
 	log   slog.Handler
 }
 
@@ -127,7 +128,7 @@ func newSide(t testing.TB, name string, c *clock, store flow.Store) *side {
 func (s *side) open(t testing.TB, chain *party.Chain) *flow.House {
 	t.Helper()
 	h, err := flow.New(flow.Config{Store: s.store, Blobs: s.blobs, Keys: s.keys, Registry: envelope.Default(), Self: chain, Now: s.clock.now,
-		Log: slog.New(s.log), Endpoint: "https://" + s.name + ".localhost:7443", Count: s.tally})
+		Log: slog.New(s.log), Endpoint: "https://" + s.name + ".localhost:7443", Quota: s.quota, Count: s.tally})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,6 +295,9 @@ type memoryBlobs struct {
 	stuck    bool // nothing can be removed
 
 	unreadable bool // nothing can be opened
+
+	syncs   int // how often a partial was made durable
+	badSync int // how many of the next attempts fail
 }
 
 func newMemoryBlobs() *memoryBlobs {
@@ -421,5 +425,24 @@ func (p *memoryPartial) WriteAt(b []byte, off int64) (int, error) {
 	}
 	return copy(p.data[off:], b), nil
 }
-func (p *memoryPartial) Sync() error  { return nil }
+
+// Sync fails as a disk does: what it was for is lost.
+func (p *memoryPartial) Sync() error {
+	p.m.mu.Lock()
+	defer p.m.mu.Unlock()
+	if p.m.badSync > 0 {
+		p.m.badSync--
+		clear(p.data)
+		return fault.New(fault.Unavailable, "disk", "The disk does not answer.")
+	}
+	p.m.syncs++
+	return nil
+}
+
+func (m *memoryBlobs) failSyncs(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.badSync = n
+}
+
 func (p *memoryPartial) Close() error { return nil }

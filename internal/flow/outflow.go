@@ -20,6 +20,13 @@ type outflow struct {
 	told   []parcel.Gap // what the peer lacked when it answered last
 	rehash bool         // the peer may have lost the hashes: header and hashes go again, and it tells anew what it lacks
 	flying int          // deliveries under way with segments of it
+	lack   int64        // segments that the peer is not known to have; for people
+}
+
+// batch is how many segments of a parcel a delivery has.
+type batch struct {
+	parcel   envelope.ID
+	segments int64
 }
 
 // outflow is called with s.mu held.
@@ -39,20 +46,30 @@ func (o *outflow) wanted(gaps []parcel.Gap) {
 	case o.rehash:
 		o.left, o.told = nil, nil
 	case o.flying == 0 && len(o.left) == 0:
-		o.left = gaps
+		o.adopt(gaps)
 	default:
 		o.told = gaps
 	}
 }
 
-// landed ends a delivery. After a failure nobody knows what of it has come.
-func (o *outflow) landed(failed bool) {
+// adopt believes what the peer said that it lacks.
+func (o *outflow) adopt(gaps []parcel.Gap) {
+	o.left, o.told, o.lack = gaps, nil, 0
+	for _, g := range gaps {
+		o.lack += int64(g.To-g.From) + 1
+	}
+}
+
+// landed ends a delivery of n segments. After a failure nobody knows what of it has come.
+func (o *outflow) landed(n int64, failed bool) {
 	o.flying--
 	if failed {
 		o.wanted(nil)
+		return
 	}
-	if o.flying == 0 && len(o.left) == 0 && !o.rehash {
-		o.left, o.told = o.told, nil
+	o.lack = max(o.lack-n, 0)
+	if o.flying == 0 && len(o.left) == 0 && len(o.told) > 0 {
+		o.adopt(o.told)
 	}
 }
 
@@ -131,8 +148,8 @@ func (h *House) outgoingSegments(ctx context.Context, s *linkState, d *Delivery,
 	if err != nil { // nobody will end this delivery
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		for _, id := range d.segments {
-			s.outflow(id).landed(true)
+		for _, b := range d.segments {
+			s.outflow(b.parcel).landed(b.segments, true)
 		}
 	}
 	return err
@@ -161,7 +178,7 @@ func (h *House) segmentsFrom(ctx context.Context, s *linkState, d *Delivery, p e
 	if len(ns) == 0 {
 		return nil
 	}
-	d.segments = append(d.segments, p.ID)
+	d.segments = append(d.segments, batch{p.ID, int64(len(ns))})
 	err := h.readSegments(ctx, d, p, ns)
 	if err == nil {
 		return nil

@@ -42,7 +42,7 @@ type FileView struct {
 	Reason         string
 	Parcel         envelope.ID
 	ParcelState    string
-	Segments, Have int64 // progress of its arrival
+	Segments, Have int64 // of its parcel: how many there are, and how many have come to the addressee as far as we know
 }
 
 // ReceiptView is a receipt with its hash.
@@ -133,12 +133,8 @@ func (h *House) view(ctx context.Context, tx Tx, row exchange.Statement, names m
 		view := FileView{Position: f.Position, Size: f.Size, State: f.State, Reason: f.Reason, Parcel: f.Parcel}
 		if p, err := tx.Parcel(ctx, f.Parcel); err == nil {
 			view.ParcelState, view.Segments = string(p.State), p.Segments
-			if p.State == exchange.Arriving {
-				have, err := tx.SegmentHashes(ctx, p.ID)
-				if err != nil {
-					return v, err
-				}
-				view.Have = int64(len(have))
+			if view.Have, err = h.come(ctx, tx, p); err != nil {
+				return v, err
 			}
 		} else if !notFound(err) {
 			return v, err
@@ -167,6 +163,29 @@ func (h *House) view(ctx context.Context, tx Tx, row exchange.Statement, names m
 		}
 	}
 	return v, nil
+}
+
+// come is how many segments of a parcel have come to its addressee, as far as this node knows.
+func (h *House) come(ctx context.Context, tx Tx, p exchange.Parcel) (int64, error) {
+	s := h.link(p.Link)
+	switch p.State {
+	case exchange.Reserved, exchange.Withheld:
+		return 0, nil
+	case exchange.Sending:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if o := s.outflows[p.ID]; o != nil {
+			return p.Segments - min(o.lack, p.Segments), nil
+		}
+		return 0, nil
+	case exchange.Arriving:
+		if f := s.inflow(p.ID); f != nil {
+			return f.come.Load(), nil
+		}
+		recorded, err := tx.SegmentHashes(ctx, p.ID)
+		return int64(len(recorded)), err
+	}
+	return p.Segments, nil
 }
 
 var prefixForm = regexp.MustCompile(`^[0-9a-f]{8,64}$`)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"entente/envelope"
 	"entente/internal/exchange"
@@ -16,6 +17,7 @@ import (
 // order and by several deliveries at a time, and made durable together: what is recorded is durable. A crash loses what was not.
 type inflow struct {
 	leaves []envelope.Hash
+	come   atomic.Int64 // count, for people: they do not wait for a disk
 
 	mu    sync.Mutex // held while segments are made durable, and while the parcel is completed; guards what follows
 	have  []bool     // written
@@ -55,6 +57,7 @@ func (f *inflow) add(n int64) {
 	if !f.have[n] {
 		f.have[n] = true
 		f.count++
+		f.come.Add(1)
 	}
 }
 
@@ -256,6 +259,7 @@ func (in *intake) finish(ctx context.Context, hd *parcel.Header, f *inflow) erro
 	}
 	clear(f.have)
 	f.count, f.loose = 0, nil
+	f.come.Store(0)
 	for _, n := range good {
 		f.add(n)
 	}
@@ -368,6 +372,7 @@ func (in *intake) keep(ctx context.Context, hd *parcel.Header, f *inflow, partia
 			f.have[n] = false
 		}
 		f.count -= int64(len(f.loose))
+		f.come.Store(f.count)
 		f.loose = nil
 		return false, unwritten(err)
 	}
