@@ -25,7 +25,7 @@ and removed after it; no node of yours is touched.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.benchStatementsCommand(), a.benchReadyCommand(), a.benchLedgerCommand(), a.benchTransferCommand())
+	cmd.AddCommand(a.benchStatementsCommand(), a.benchReadyCommand(), a.benchLedgerCommand(), a.benchTransferCommand(), a.benchOvertakeCommand())
 	return cmd
 }
 
@@ -184,6 +184,36 @@ it is opened and stored there. Beside it stand a plain copy of the same bytes ov
 		}),
 	}
 	cmd.Flags().StringVar(&bytes, "bytes", "256M", "how large the file is; K, M and G may follow the number")
+	return cmd
+}
+
+func (a *app) benchOvertakeCommand() *cobra.Command {
+	var bytes string
+	cmd := &cobra.Command{
+		Use:   "overtake",
+		Short: "Measure how fast a call is receipted while a large file is on its way",
+		Long: `Send a file of random bytes from one node to another, and hotline statements while it is on its way, each when the one before has
+been receipted. What is measured goes from the call of the author's program until its node has the receipt.`,
+		Args: cobra.NoArgs,
+		RunE: a.measure(func(ctx context.Context, o bench.Options, end func()) error {
+			n, err := node.ParseBytes(bytes)
+			if err != nil {
+				return usage("Give --bytes as a number; K, M and G may follow it.")
+			}
+			if err := atLeast(1<<20, "bytes", n); err != nil {
+				return err
+			}
+			r, err := bench.MeasureOvertake(ctx, o, n)
+			end()
+			if err != nil {
+				return err
+			}
+			return a.print(r, func(w io.Writer) {
+				pair(w, "calls", fmt.Sprintf("%d while %s were on their way; median %.0f ms, slowest %.0f ms", r.Calls, size(r.Bytes), r.Median, r.Slowest))
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&bytes, "bytes", "10G", "how large the file is; K, M and G may follow the number")
 	return cmd
 }
 

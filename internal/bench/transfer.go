@@ -78,18 +78,8 @@ func MeasureTransfer(ctx context.Context, o Options, size int64) (Transfer, erro
 }
 
 func (r *Transfer) run(ctx context.Context, o Options, p *pair, path string) error {
-	draft, err := message(p.kestria.name)
-	if err != nil {
-		return err
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
 	begun := time.Now()
-	upload := node.Upload{Name: "file", Media: "application/octet-stream", Size: r.Bytes, Content: file}
-	said, err := p.arvenia.client.Send(ctx, draft, []node.Upload{upload}, func(done, total int64) { o.progress("sealing", done, total) })
+	said, err := p.evidence(ctx, o, path, r.Bytes)
 	if err != nil {
 		return err
 	}
@@ -124,6 +114,15 @@ func (r *Transfer) run(ctx context.Context, o Options, p *pair, path string) err
 	r.EndToEnd = speed(r.Bytes, time.Since(begun))
 	r.Author, r.Addressee = peak(p.arvenia.process.Process.Pid), peak(p.kestria.process.Process.Pid)
 	return err
+}
+
+// upload opens a file to send.
+func upload(path string, size int64) (node.Upload, func() error, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return node.Upload{}, nil, err
+	}
+	return node.Upload{Name: "file", Media: "application/octet-stream", Size: size, Content: f}, f.Close, nil
 }
 
 func speed(size int64, d time.Duration) float64 { return float64(size) / 1e6 / d.Seconds() }

@@ -38,8 +38,18 @@ type Counter interface {
 // HouseCounter counts what happens in the house, too.
 type HouseCounter interface {
 	Counter
-	Swept() // a file of sealed bytes that no row named
+	Swept()                      // a file of sealed bytes that no row named
+	Segments(way Way, bytes int) // of large parcels, as they are sent or come
 }
+
+// Way is the direction in which something crosses.
+type Way string
+
+// The ways.
+const (
+	In  Way = "in"
+	Out Way = "out"
+)
 
 // House is the acts of one party's node, bound to its store, blobs and keys. Safe for concurrent use. What it holds
 // in memory is only speed: after a crash everything is found again in the store.

@@ -58,7 +58,8 @@ func (t *tally) Refused(_, code string) {
 	t.counts[code]++
 }
 
-func (t *tally) Swept() { t.Refused("", "swept") }
+func (t *tally) Swept()                 { t.Refused("", "swept") }
+func (t *tally) Segments(flow.Way, int) {}
 
 func (t *tally) of(code string) int {
 	t.mu.Lock()

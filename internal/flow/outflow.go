@@ -204,6 +204,7 @@ func (h *House) readSegments(ctx context.Context, d *Delivery, p exchange.Parcel
 			return fmt.Errorf("reading segment %d of parcel %s: %w", n, p.ID, err)
 		}
 		d.add(parcel.SegmentFrame{Parcel: p.ID, Number: n, Bytes: data}.Frame())
+		h.cfg.Count.Segments(Out, len(data))
 	}
 	return nil
 }

@@ -297,6 +297,7 @@ func (in *intake) segments(ctx context.Context, frames []parcel.Frame) error {
 			in.refuse(nil, "segment", "The segment is malformed: "+plain(err)+".")
 			continue
 		}
+		in.h.cfg.Count.Segments(In, len(s.Bytes))
 		if byParcel[s.Parcel] == nil {
 			order = append(order, s.Parcel)
 		}
