@@ -140,8 +140,8 @@ func (in *intake) answerMissing(ctx context.Context, hd *parcel.Header) error {
 	return nil
 }
 
-// finish completes a parcel all of whose segments were counted, as after a crash between the last of them and the receipt. It
-// believes the bytes, not the count: where one is not as its hash says, all are asked for again.
+// finish completes a parcel all of whose segments were counted. It believes the bytes, not the count, which may be of a file that
+// became a blob just before its receipt could not be stored: where one is not as its hash says, all are asked for again.
 func (in *intake) finish(ctx context.Context, hd *parcel.Header) error {
 	p, hd, err := in.arriving(ctx, hd.ID)
 	if err != nil || hd == nil {
@@ -220,7 +220,7 @@ func (in *intake) segments(ctx context.Context, frames []parcel.Frame) error {
 func (in *intake) segmentsOf(ctx context.Context, id envelope.ID, segments []parcel.SegmentFrame) error {
 	in.state.pieces.Lock()
 	defer in.state.pieces.Unlock()
-	p, hd, err := in.arriving(ctx, id)
+	_, hd, err := in.arriving(ctx, id)
 	if err != nil || hd == nil {
 		return err
 	}
@@ -265,7 +265,7 @@ func (in *intake) segmentsOf(ctx context.Context, id envelope.ID, segments []par
 	if int64(len(have)) < hd.Segments {
 		return in.answerMissing(ctx, hd)
 	}
-	return in.complete(ctx, p, hd, partial)
+	return in.finish(ctx, hd)
 }
 
 // complete receipts a parcel whose segments are all there and verified.
