@@ -2,6 +2,7 @@ package assistance
 
 import (
 	"slices"
+	"strings"
 
 	"entente/statement"
 )
@@ -105,4 +106,10 @@ func kindOf(name string) (Kind, bool) {
 func Of(kind string) bool {
 	_, ok := kindOf(kind)
 	return ok
+}
+
+// Decides says whether a kind is a decision on a request, or says what was done on it: more than an officer's word.
+func Decides(kind string) bool {
+	k, ok := kindOf(kind)
+	return ok && (strings.HasPrefix(kind, "decision.") || k.By == Requested && k.Only == "preservation")
 }

@@ -35,7 +35,7 @@ const (
 // the peer cosigned it, with the receipts that it records, and a signed checkpoint. Nothing counts as delivered by that: what
 // has no receipt is packed again, and goes by other ways too; the peer takes each once.
 func (h *House) Pack(ctx context.Context, who actor.Actor, link statement.LinkID, w io.Writer) error {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Courier); err != nil {
 		return err
 	}
 	if err := h.Settle(ctx, link); err != nil { // what came in last may ask for a grant
@@ -311,7 +311,7 @@ func (h *House) checkpointAt(ctx context.Context, l exchange.Link, size int64) (
 // came; its answers then end with a refusal of code CourierCut. The error is that of a file which is not for this node, or
 // of this node; then what was taken until then stays taken.
 func (h *House) Unpack(ctx context.Context, who actor.Actor, r io.Reader, begin func() (io.Writer, error)) error {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Courier); err != nil {
 		return err
 	}
 	b, frames, err := parcel.ReadBundle(r)

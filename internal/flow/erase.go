@@ -39,7 +39,7 @@ type Erased struct {
 // stay, so that the rows fold again alike and who said what kind of thing when is still proven. The other party's copy is its
 // own matter; with Tell it hears of ours. It may be repeated.
 func (h *House) Erase(ctx context.Context, who actor.Actor, name string, o EraseOrder) (Erased, error) {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Erase); err != nil {
 		return Erased{}, err
 	}
 	if !slices.Contains(statement.ErasureReasons(), o.Reason) {

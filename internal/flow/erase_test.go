@@ -149,7 +149,7 @@ func TestErasureNoticeHasItsThread(t *testing.T) {
 	if _, err := w.a.Send(t.Context(), operator, d, nil); fault.CodeOf(err) != exchange.VoidThread {
 		t.Errorf("a notice in another's thread: %v", err)
 	}
-	officer := actor.Actor{Kind: actor.Member, Name: "o", Roles: []actor.Role{actor.Officer}}
+	officer := actor.Actor{Kind: actor.Member, Name: "o", Roles: []actor.Role{actor.Drafter}}
 	thread = statement.ErasureThread(c)
 	if _, err := w.a.Send(t.Context(), officer, d, nil); fault.KindOf(err) != fault.Forbidden {
 		t.Errorf("an officer tells of an erasure: %v", err)

@@ -29,7 +29,7 @@ import (
 )
 
 // operator may do everything here.
-var operator = actor.Actor{Kind: actor.Member, Name: "op", Roles: []actor.Role{actor.Operator, actor.Officer, actor.Auditor}}
+var operator = actor.Actor{Kind: actor.Member, Name: "op", Roles: actor.Roles()}
 
 // clock is a time that tests set; each reading moves it on by a microsecond.
 type clock struct{ at atomic.Int64 }

@@ -66,7 +66,7 @@ func (h *House) renewed(r Renewal) (party.Identity, error) {
 // Rotate replaces our keys by new ones, signed by the old and the new. A version that was decided before and did not get
 // further is taken up instead of making another.
 func (h *House) Rotate(ctx context.Context, who actor.Actor, r Renewal) error {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Keys); err != nil {
 		return err
 	}
 	h.turning.Lock()
@@ -92,7 +92,7 @@ func (h *House) Rotate(ctx context.Context, who actor.Actor, r Renewal) error {
 
 // PrepareRecovery makes new keys and the document that the recovery quorum is to sign.
 func (h *House) PrepareRecovery(ctx context.Context, who actor.Actor, r Renewal) ([]byte, error) {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Keys); err != nil {
 		return nil, err
 	}
 	h.turning.Lock()
@@ -110,7 +110,7 @@ func (h *House) PrepareRecovery(ctx context.Context, who actor.Actor, r Renewal)
 
 // CancelRecovery gives up what was prepared.
 func (h *House) CancelRecovery(ctx context.Context, who actor.Actor) error {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Keys); err != nil {
 		return err
 	}
 	h.turning.Lock()
@@ -124,7 +124,7 @@ func (h *House) CancelRecovery(ctx context.Context, who actor.Actor) error {
 // FinishRecovery puts the prepared version in force with the quorum's signatures: signed are copies of the document, each signed
 // by one or more who hold a recovery key.
 func (h *House) FinishRecovery(ctx context.Context, who actor.Actor, signed [][]byte) error {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Keys); err != nil {
 		return err
 	}
 	h.turning.Lock()
@@ -340,7 +340,7 @@ type OwnKeys struct {
 // Keys lists our keys.
 func (h *House) Keys(ctx context.Context, who actor.Actor) (OwnKeys, error) {
 	var keys OwnKeys
-	if err := who.Need(actor.Operator, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadKeys); err != nil {
 		return keys, err
 	}
 	chain := h.Self()

@@ -114,7 +114,7 @@ func (h *House) freeAlias(ctx context.Context, tx Tx, alias string) error {
 
 // Invite makes an invitation. alias is our local name for the link to be. Without an endpoint it can be accepted by files alone.
 func (h *House) Invite(ctx context.Context, who actor.Actor, alias string, offer statement.Agreement, valid time.Duration) (*Invitation, error) {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Govern); err != nil {
 		return nil, err
 	}
 	encoded, err := offer.Encode()
@@ -230,7 +230,7 @@ func (h *House) PairReveal(ctx context.Context, token []byte, chain [][]byte, no
 // PairComplete is the invitee's last step, after the network part that the peer door plays: it checks the inviter's
 // commitment and stores the link.
 func (h *House) PairComplete(ctx context.Context, who actor.Actor, alias string, inv *Invitation, commit envelope.Hash, nonceB, nonceA [32]byte) (statement.LinkID, error) {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Govern); err != nil {
 		return statement.LinkID{}, err
 	}
 	peer, err := party.Verify(h.cfg.Registry, inv.Identity)
@@ -308,7 +308,7 @@ func (h *House) openLink(ctx context.Context, tx Tx, l exchange.Link, peer *part
 
 // Confirm says, for a named person, that the short code was compared, and signs the offered agreement.
 func (h *House) Confirm(ctx context.Context, who actor.Actor, link statement.LinkID, method, person, function, note string) (statement.Commitment, error) {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Govern); err != nil {
 		return statement.Commitment{}, err
 	}
 	l, err := h.linkRow(ctx, link)
@@ -348,7 +348,7 @@ func (h *House) Links(ctx context.Context, who actor.Actor) ([]LinkView, error) 
 
 // views shows the links that choose takes from all there are.
 func (h *House) views(ctx context.Context, who actor.Actor, choose func([]exchange.Link) ([]exchange.Link, error)) ([]LinkView, error) {
-	if err := who.Need(actor.Operator, actor.Officer, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadLinks); err != nil {
 		return nil, err
 	}
 	var views []LinkView
@@ -429,7 +429,7 @@ func (h *House) FindLink(ctx context.Context, who actor.Actor, name string) (Lin
 
 // LinkID resolves a name as FindLink does, for who needs no more than that.
 func (h *House) LinkID(ctx context.Context, who actor.Actor, name string) (statement.LinkID, error) {
-	if err := who.Need(actor.Operator, actor.Officer, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadLinks); err != nil {
 		return statement.LinkID{}, err
 	}
 	if id, ok := h.aliases.Load(name); ok {

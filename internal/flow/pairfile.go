@@ -158,7 +158,7 @@ func decodePending(row exchange.Invitation) (p pairPending, inv *Invitation, err
 // PairByFile answers an invitation by a file, for the inviter. Answering the same invitation again gives the same file, as long as
 // it has not led to a link.
 func (h *House) PairByFile(ctx context.Context, who actor.Actor, alias string, inv *Invitation) ([]byte, error) {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Govern); err != nil {
 		return nil, err
 	}
 	if inv.Commit == nil {
@@ -251,7 +251,7 @@ func (h *House) pairPending(alias string, inv *Invitation) (exchange.Invitation,
 // PairOn goes on with a pairing by a file that the other party made. An answer makes the inviter's link, and gives the file that
 // reveals its nonce; a reveal makes the invitee's link, and gives none. The same answer again gives the same file.
 func (h *House) PairOn(ctx context.Context, who actor.Actor, f *PairFile) (statement.LinkID, []byte, error) {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Govern); err != nil {
 		return statement.LinkID{}, nil, err
 	}
 	if f.Answer != nil {

@@ -8,6 +8,7 @@ import (
 
 	"entente/handling"
 	"entente/internal/actor"
+	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/parcel"
@@ -22,9 +23,24 @@ import (
 // participates says whether a kind is about taking part in the link.
 func participates(kind string) bool { return strings.HasPrefix(kind, "participation.") }
 
-// governs says whether a kind is said for the party as a whole, which only an operator may do.
-func governs(kind string) bool {
-	return participates(kind) || strings.HasPrefix(kind, "link.") || strings.HasPrefix(kind, "erasure.")
+// actOf is what saying a statement of a kind is, as authorisation has it.
+func actOf(kind string) actor.Act {
+	form, _ := statement.FormKindOf(statement.KindsEdition, kind)
+	switch {
+	case participates(kind) || strings.HasPrefix(kind, "link."):
+		return actor.Govern
+	case strings.HasPrefix(kind, "erasure."):
+		return actor.Erase
+	case strings.HasPrefix(kind, "desk."):
+		return actor.Desks
+	case form.Series != "":
+		return actor.Ask
+	case assistance.Decides(kind):
+		return actor.Decide
+	case assistance.Of(kind):
+		return actor.Reply
+	}
+	return actor.Say
 }
 
 // SuspendLanes suspends lanes of a link: nothing more is said in them by either party until we resume them.

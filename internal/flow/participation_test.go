@@ -96,7 +96,7 @@ func TestSuspendUnion(t *testing.T) {
 	if _, err := a.SuspendLanes(ctx, operator, a.link, []statement.Lane{statement.Control}, "review", ""); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("control was suspended: %v", err)
 	}
-	if _, err := a.SuspendLanes(ctx, actor.Actor{Kind: actor.Member, Name: "o", Roles: []actor.Role{actor.Officer}}, a.link, []statement.Lane{network}, "review", ""); fault.KindOf(err) != fault.Forbidden {
+	if _, err := a.SuspendLanes(ctx, actor.Actor{Kind: actor.Member, Name: "o", Roles: []actor.Role{actor.Drafter}}, a.link, []statement.Lane{network}, "review", ""); fault.KindOf(err) != fault.Forbidden {
 		t.Errorf("an officer suspended a lane: %v", err)
 	}
 

@@ -29,7 +29,7 @@ type LedgerEntry struct {
 
 // Ledger lists leaves of a party's log in an epoch (0: the current one), from an index.
 func (h *House) Ledger(ctx context.Context, who actor.Actor, link statement.LinkID, p party.ID, epoch uint32, from int64, limit int) ([]LedgerEntry, error) {
-	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadLedger); err != nil {
 		return nil, err
 	}
 	var entries []LedgerEntry
@@ -92,7 +92,7 @@ const verifyPage = 2048
 // VerifyLedger recomputes every log of a link leaf by leaf, checks the cosigned checkpoints against it, and reconciles: for
 // each sent a got on the other side.
 func (h *House) VerifyLedger(ctx context.Context, who actor.Actor, link statement.LinkID, p Progress) (*LedgerReport, error) {
-	if err := who.Need(actor.Operator, actor.Auditor, actor.Officer); err != nil {
+	if err := who.May(actor.ReadLedger); err != nil {
 		return nil, err
 	}
 	peer, err := h.PeerChain(ctx, link)
@@ -286,7 +286,7 @@ func (h *House) signReceiptsOf(ctx context.Context, name string) error {
 // Proof builds a proof file of a statement: its header and receipts, each with its leaf and its path to a cosigned checkpoint.
 // withBody says whether the file shows the body and the files' names too.
 func (h *House) Proof(ctx context.Context, who actor.Actor, name string, withBody bool) ([]byte, error) {
-	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+	if err := who.May(actor.Prove); err != nil {
 		return nil, err
 	}
 	var file *proof.File
@@ -432,7 +432,7 @@ func (h *House) signedDocument(ctx context.Context, tx Tx, hash envelope.Hash) (
 
 // Entry is the leaf that records a document in a party's log of a link, with its path to the newest cosigned checkpoint.
 func (h *House) Entry(ctx context.Context, who actor.Actor, link statement.LinkID, p party.ID, kind ledger.Kind, doc envelope.Hash) (proof.Entry, error) {
-	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadLedger); err != nil {
 		return proof.Entry{}, err
 	}
 	var e proof.Entry

@@ -58,7 +58,7 @@ const maxList = 500
 
 // List gives statements, newest first, with texts and bodies but without receipts.
 func (h *House) List(ctx context.Context, who actor.Actor, f exchange.Filter) ([]StatementView, error) {
-	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadStatements); err != nil {
 		return nil, err
 	}
 	if f.Limit <= 0 || f.Limit > maxList {
@@ -91,7 +91,7 @@ func (h *House) List(ctx context.Context, who actor.Actor, f exchange.Filter) ([
 
 // Awaited lists what peers sent registered, this node has acknowledged, and waits for its key; newest first.
 func (h *House) Awaited(ctx context.Context, who actor.Actor, link *statement.LinkID) (views []StatementView, err error) {
-	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadStatements); err != nil {
 		return nil, err
 	}
 	err = h.cfg.Store.View(ctx, func(tx Tx) error {
@@ -197,7 +197,7 @@ func (h *House) find(ctx context.Context, tx Tx, name string) (exchange.Statemen
 // Show finds a statement by commitment, or an unambiguous prefix of at least 8 digits, with its receipts.
 func (h *House) Show(ctx context.Context, who actor.Actor, name string) (StatementView, error) {
 	var v StatementView
-	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadStatements); err != nil {
 		return v, err
 	}
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
@@ -270,7 +270,7 @@ func receiptsOf(ctx context.Context, tx Tx, headers ...envelope.Hash) ([]Receipt
 
 // WriteFile streams a stored file's plaintext to w; nothing is written that was not authenticated.
 func (h *House) WriteFile(ctx context.Context, who actor.Actor, c statement.Commitment, position int, w io.Writer) error {
-	if err := who.Need(actor.Officer, actor.Operator); err != nil {
+	if err := who.May(actor.ReadFiles); err != nil {
 		return err
 	}
 	var file exchange.File
@@ -317,7 +317,7 @@ type DeskView struct {
 
 // Desks lists the desks of one link, or of all.
 func (h *House) Desks(ctx context.Context, who actor.Actor, link *statement.LinkID) ([]DeskView, error) {
-	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadLinks); err != nil {
 		return nil, err
 	}
 	var views []DeskView
@@ -400,7 +400,7 @@ func (h *House) desk(ctx context.Context, tx Tx, key columnKey, owner exchange.D
 
 // Evidence lists what was kept of lies, newest first.
 func (h *House) Evidence(ctx context.Context, who actor.Actor, link *statement.LinkID, limit int) (list []exchange.Evidence, err error) {
-	if err := who.Need(actor.Operator, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadEvidence); err != nil {
 		return nil, err
 	}
 	err = h.cfg.Store.View(ctx, func(tx Tx) error {
@@ -412,7 +412,7 @@ func (h *House) Evidence(ctx context.Context, who actor.Actor, link *statement.L
 
 // Audits lists the local log of what members did, newest first.
 func (h *House) Audits(ctx context.Context, who actor.Actor, limit int) (list []exchange.Audit, err error) {
-	if err := who.Need(actor.Operator, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadAudit); err != nil {
 		return nil, err
 	}
 	err = h.cfg.Store.View(ctx, func(tx Tx) error {

@@ -259,7 +259,7 @@ type RebuildReport struct {
 // Rebuild drops every folded row and folds again from the statements, in one transaction; it says whether the rows are
 // identical, which they must be.
 func (h *House) Rebuild(ctx context.Context, who actor.Actor, p Progress) (*RebuildReport, error) {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Rebuild); err != nil {
 		return nil, err
 	}
 	var report *RebuildReport

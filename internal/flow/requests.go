@@ -49,6 +49,9 @@ const numberTries = 100
 // assistance.Incomplete, nothing is stored, and no number is used up. The number is taken in the transaction that gives the
 // request its place.
 func (h *House) Ask(ctx context.Context, who actor.Actor, d RequestDraft, p Progress) (Asked, error) {
+	if err := who.May(actor.Ask); err != nil {
+		return Asked{}, err
+	}
 	kind, ok := statement.FormKindOf(statement.KindsEdition, d.Kind)
 	if !ok || kind.Series == "" {
 		return Asked{}, fault.New(fault.Invalid, "unknown_kind", "There is no such kind of request; see \"entente request form\".")
@@ -166,12 +169,12 @@ func (h *House) zone(name string) (*time.Location, error) {
 // Reply says a word in a request's thread, which is named by its number or by its first statement. Where the kind cites a word
 // of the other party and the draft names none, it is the latest.
 func (h *House) Reply(ctx context.Context, who actor.Actor, name string, d RequestDraft, p Progress) (statement.Commitment, error) {
+	if err := who.May(actOf(d.Kind)); err != nil {
+		return statement.Commitment{}, err
+	}
 	kind, ok := statement.FormKindOf(statement.KindsEdition, d.Kind)
 	if !ok || kind.Series != "" {
 		return statement.Commitment{}, fault.New(fault.Invalid, "unknown_kind", "There is no such answer to a request.")
-	}
-	if err := who.Need(actor.Officer, actor.Operator); err != nil {
-		return statement.Commitment{}, err
 	}
 	var thread statement.Commitment
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {

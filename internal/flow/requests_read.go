@@ -56,7 +56,7 @@ type RequestWord struct {
 
 // Requests lists requests, newest first: before them those of ours that are still on their way, unless a status is asked for.
 func (h *House) Requests(ctx context.Context, who actor.Actor, f assistance.Filter) ([]RequestView, error) {
-	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadRequests); err != nil {
 		return nil, err
 	}
 	f.Limit = min(max(f.Limit, 1), maxList)
@@ -151,7 +151,7 @@ func (h *House) dueView(d assistance.Due, r assistance.Row, names map[statement.
 
 // Dues lists the clocks that run, the earliest first.
 func (h *House) Dues(ctx context.Context, who actor.Actor, f assistance.DueFilter) ([]DueView, error) {
-	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadRequests); err != nil {
 		return nil, err
 	}
 	f.Limit = min(max(f.Limit, 1), maxList)
@@ -181,7 +181,7 @@ func (h *House) Dues(ctx context.Context, who actor.Actor, f assistance.DueFilte
 // Request shows a request by its number or its first statement. Of a thread of more than 500 words it shows the latest.
 func (h *House) Request(ctx context.Context, who actor.Actor, name string) (RequestDetail, error) {
 	var d RequestDetail
-	if err := who.Need(actor.Officer, actor.Operator, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadRequests); err != nil {
 		return d, err
 	}
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {

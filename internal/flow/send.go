@@ -88,11 +88,7 @@ func (h *House) Send(ctx context.Context, who actor.Actor, d Draft, p Progress) 
 
 // send is Send, with something else in the transaction that gives the statement its place: both are done, or neither.
 func (h *House) send(ctx context.Context, who actor.Actor, d Draft, also func(context.Context, Tx) error, p Progress) (statement.Commitment, error) {
-	roles := []actor.Role{actor.Officer, actor.Operator}
-	if governs(d.Kind) {
-		roles = []actor.Role{actor.Operator}
-	}
-	if err := who.Need(roles...); err != nil {
+	if err := who.May(actOf(d.Kind)); err != nil {
 		return statement.Commitment{}, err
 	}
 	r, err := h.compose(ctx, who, d, p)

@@ -105,7 +105,7 @@ type WitnessView struct {
 
 // Witnesses shows what third parties have cosigned of our ledger of a link.
 func (h *House) Witnesses(ctx context.Context, who actor.Actor, link statement.LinkID) (v WitnessView, err error) {
-	if err := who.Need(actor.Operator, actor.Officer, actor.Auditor); err != nil {
+	if err := who.May(actor.ReadLinks); err != nil {
 		return v, err
 	}
 	err = h.cfg.Store.View(ctx, func(tx Tx) error {

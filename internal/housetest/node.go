@@ -61,7 +61,7 @@ func names() []string { return []string{"arvenia", "kestria", "lorvania"} }
 
 // member may do everything here.
 func member() actor.Actor {
-	return actor.Actor{Kind: actor.Member, Name: "op", Roles: []actor.Role{actor.Operator, actor.Officer, actor.Auditor}}
+	return actor.Actor{Kind: actor.Member, Name: "op", Roles: actor.Roles()}
 }
 
 // newNode makes a node of a party at the opening.

@@ -25,7 +25,7 @@ const (
 // Backup writes a backup of the running node to a new directory: rows and sealed files, the wrapped keys of statements
 // apart from them, the keyring under its lock, and the settings. It takes back what it wrote when it fails.
 func (o operator) Backup(ctx context.Context, who actor.Actor, to string, p flow.Progress) (out api.Backup, err error) {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Backup); err != nil {
 		return out, err
 	}
 	if !filepath.IsAbs(to) {

@@ -28,7 +28,7 @@ func (o operator) Spool(r io.Reader) (api.Spooled, error) { return o.spool.take(
 
 // Accept plays the invitee.
 func (o operator) Accept(ctx context.Context, who actor.Actor, alias string, inv *flow.Invitation) (statement.LinkID, error) {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Govern); err != nil {
 		return statement.LinkID{}, err
 	}
 	id, err := o.client.Pair(ctx, o.house, who, inv, alias, o.cfg.Endpoint)
@@ -49,7 +49,7 @@ const (
 
 // Doctor examines database, disk, identity and links.
 func (o operator) Doctor(ctx context.Context, who actor.Actor) ([]api.Check, error) {
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Examine); err != nil {
 		return nil, err
 	}
 	checks := []api.Check{

@@ -335,7 +335,7 @@ func (n *Node) local() http.Handler {
 		House: n.house, Operator: operator{n}, Now: n.now, Log: n.log, Release: Version().Version, Endpoint: n.cfg.Endpoint,
 		// Whoever may open the socket is the operator of the node: the file system keeps others out.
 		Actor: func(*http.Request) (actor.Actor, error) {
-			return actor.Actor{Kind: actor.Member, Name: "local", Roles: []actor.Role{actor.Operator, actor.Officer, actor.Auditor}}, nil
+			return actor.Actor{Kind: actor.Member, Name: "local", Roles: actor.Roles()}, nil
 		},
 	}))
 	return mux

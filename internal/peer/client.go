@@ -218,7 +218,7 @@ func (c *Client) exchangeAs(ctx context.Context, r *route, link statement.LinkID
 // and has the house check the commitment and store the link. ourEndpoint may be empty: then only we can reach them.
 func (c *Client) Pair(ctx context.Context, house House, who actor.Actor, inv *flow.Invitation, alias, ourEndpoint string) (statement.LinkID, error) {
 	var none statement.LinkID
-	if err := who.Need(actor.Operator); err != nil {
+	if err := who.May(actor.Govern); err != nil {
 		return none, err
 	}
 	if err := house.CheckAlias(ctx, alias); err != nil {

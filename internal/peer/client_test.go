@@ -208,7 +208,7 @@ func TestPairRefused(t *testing.T) {
 		spoil func(t *testing.T, inviter, other *node, inv *flow.Invitation)
 		code  string
 	}{
-		{"not an operator", actor.Actor{Kind: actor.Member, Roles: []actor.Role{actor.Officer}}, "x", nil, "role"},
+		{"not an operator", actor.Actor{Kind: actor.Member, Roles: []actor.Role{actor.Drafter}}, "x", nil, "role"},
 		{"alias taken", operator, "taken", nil, "alias"},
 		{"expired", operator, "x", func(_ *testing.T, _, _ *node, inv *flow.Invitation) { inv.Expires = time.Now().UnixMicro() - 1 }, "expired"},
 		{"damaged identity", operator, "x", func(_ *testing.T, _, _ *node, inv *flow.Invitation) {

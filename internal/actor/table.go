@@ -1,0 +1,98 @@
+package actor
+
+import "slices"
+
+// Act is something that an actor may be allowed to do.
+type Act string
+
+// The acts.
+const (
+	ReadLinks      Act = "links.read"      // links, desks, third-party witnesses, figures
+	ReadStatements Act = "statements.read" // lists and single statements, with what they say
+	ReadFiles      Act = "files.read"
+	ReadRequests   Act = "requests.read" // requests for assistance, their timelines and clocks
+	ReadLedger     Act = "ledger.read"
+	Prove          Act = "proof.export"
+
+	Say      Act = "statement.say" // what is neither of the acts below nor said for the party as a whole
+	Ask      Act = "request.ask"
+	Reply    Act = "request.reply"  // a word in the thread of a request that decides nothing
+	Decide   Act = "request.decide" // a decision on a request, and what was done on it
+	Desks    Act = "desks.change"
+	Erase    Act = "statement.erase"
+	Govern   Act = "links.govern" // pair, confirm, suspend, resume, withdraw
+	Courier  Act = "courier.carry"
+	Keys     Act = "keys.change"
+	Backup   Act = "node.backup"
+	Rebuild  Act = "node.rebuild"
+	Examine  Act = "node.examine"
+	ReadKeys Act = "keys.read"
+
+	ReadEvidence Act = "evidence.read"
+	ReadAudit    Act = "audit.read"
+)
+
+// Scope is what a token may be good for: a part of what its member's roles allow.
+type Scope string
+
+// The scopes.
+const (
+	ScopeRead    Scope = "read"
+	ScopeSay     Scope = "say"
+	ScopeOperate Scope = "operate"
+	ScopeAudit   Scope = "audit"
+)
+
+// Scopes are all scopes.
+func Scopes() []Scope { return []Scope{ScopeRead, ScopeSay, ScopeOperate, ScopeAudit} }
+
+// Rule is one row of the table: who may do an act, and with which token.
+type Rule struct {
+	Act   Act
+	Roles []Role
+	Scope Scope
+}
+
+// Table is who may do what. An operator runs the node and needs to read nothing of what is said on it.
+func Table() []Rule {
+	speakers := []Role{Drafter, DutyOfficer, CentralAuthority, HeadOfDelegation}
+	readers := append(slices.Clone(speakers), LegalReviewer, ReleasingOfficer, Auditor, DPO)
+	all := append(slices.Clone(readers), Operator)
+	deciders := []Role{CentralAuthority, DutyOfficer}
+	operator := []Role{Operator}
+	overseers := []Role{Operator, Auditor, DPO}
+	return []Rule{
+		{ReadLinks, all, ScopeRead},
+		{ReadStatements, readers, ScopeRead},
+		{ReadFiles, readers, ScopeRead},
+		{ReadRequests, readers, ScopeRead},
+		{ReadLedger, all, ScopeRead},
+		{Prove, readers, ScopeRead},
+
+		{Say, speakers, ScopeSay},
+		{Ask, speakers, ScopeSay},
+		{Reply, speakers, ScopeSay},
+		{Decide, deciders, ScopeSay},
+		{Desks, append(slices.Clone(deciders), Operator), ScopeOperate},
+		{Erase, []Role{Operator, DPO}, ScopeOperate},
+		{Govern, operator, ScopeOperate},
+		{Courier, operator, ScopeOperate},
+		{Keys, operator, ScopeOperate},
+		{Backup, operator, ScopeOperate},
+		{Rebuild, operator, ScopeOperate},
+		{Examine, operator, ScopeOperate},
+		{ReadKeys, overseers, ScopeAudit},
+
+		{ReadEvidence, overseers, ScopeAudit},
+		{ReadAudit, overseers, ScopeAudit},
+	}
+}
+
+func ruleOf(act Act) (Rule, bool) {
+	table := Table()
+	i := slices.IndexFunc(table, func(r Rule) bool { return r.Act == act })
+	if i < 0 {
+		return Rule{}, false
+	}
+	return table[i], true
+}
