@@ -24,7 +24,7 @@ type FormKind struct {
 	Name   string
 	Series string // two letters, in the numbers of such requests; "" for what continues a thread
 	Label  Words
-	forms  func() (face, body Form)
+	forms  func() (face, body Form)      // made when they are first asked for, and shared: nobody changes them
 	both   func(face, body []byte) error // nil where face and body are independent
 }
 

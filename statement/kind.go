@@ -64,7 +64,7 @@ func recordKinds() []Kind {
 	}
 }
 
-// LookUp finds a kind of an edition by its name.
+// LookUp finds a kind of an edition by its name. It makes what it looks in: whoever has many statements keeps Kinds.
 func LookUp(edition, name string) (Kind, bool) {
 	if edition != KindsEdition1 && edition != KindsEdition {
 		return Kind{}, false
@@ -84,9 +84,15 @@ func LookUp(edition, name string) (Kind, bool) {
 // thread, and face and body are what the kind asks for. It depends on nothing but its arguments.
 func Check(edition string, t *Text, body []byte) error {
 	k, ok := LookUp(edition, t.Kind)
-	switch {
-	case !ok:
+	if !ok {
 		return envelope.Refuse("kind", "%.40q is not a kind of edition %.40q", t.Kind, edition)
+	}
+	return k.Check(t, body)
+}
+
+// Check says whether a statement of this kind may stand where it does, and whether face and body are what the kind asks for.
+func (k Kind) Check(t *Text, body []byte) error {
+	switch {
 	case !k.StandsIn(t.Lane):
 		return envelope.Refuse("lane", "%s may not stand in lane %s", k.Name, t.Lane)
 	case t.Thread == nil && !k.Starts:

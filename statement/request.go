@@ -1,6 +1,9 @@
 package statement
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
 // The clauses that forms cite.
 const (
@@ -18,13 +21,13 @@ const (
 // Convention Committee adopted on 9 July 2018, as far as they go.
 func RequestKinds() []FormKind {
 	kind := func(name, series, en, zh string, body func() Form, more ...func() Field) FormKind {
-		return FormKind{Name: name, Series: series, Label: Words{en, zh}, forms: func() (Form, Form) {
+		return FormKind{Name: name, Series: series, Label: Words{en, zh}, forms: sync.OnceValues(func() (Form, Form) {
 			face := requestFace(series)
 			for _, field := range more {
 				face = append(face, field())
 			}
 			return face, body()
-		}}
+		})}
 	}
 	return []FormKind{
 		kind("information.request", "IR", "Request for information", "信息请求", informationBody),

@@ -1,6 +1,7 @@
 package statement
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -80,6 +81,31 @@ func DecodeText(data []byte) (*Text, error) {
 		return nil, err
 	}
 	return &t, nil
+}
+
+// EditionOf reads the edition alone of a text that was decoded before it was stored.
+func EditionOf(text []byte) (edition envelope.Hash, err error) {
+	d := jsontext.NewDecoder(bytes.NewReader(text))
+	for d.StackDepth() == 0 || d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return edition, envelope.Within("text", err)
+		}
+		if name.Kind() != '"' { // the object begins
+			continue
+		}
+		if name.String() == "edition" {
+			value, err := d.ReadToken()
+			if err != nil {
+				return edition, envelope.Within("text", err)
+			}
+			return envelope.ParseHash(value.String())
+		}
+		if err := d.SkipValue(); err != nil {
+			return edition, envelope.Within("text", err)
+		}
+	}
+	return edition, envelope.Refuse("edition", "is missing")
 }
 
 // Validate checks every member by itself, and the face's shape.

@@ -246,3 +246,24 @@ func smaller(c *statement.Content, s statement.Salt) statement.Salt {
 	}
 	return c.TextSalt
 }
+
+// The edition is read alone as it is read with the rest, wherever it stands, and from nothing else.
+func TestEditionOf(t *testing.T) {
+	text := aText()
+	data, err := text.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := statement.EditionOf(data); err != nil || got != text.Edition {
+		t.Errorf("%s, %v; want %s", got, err, text.Edition)
+	}
+	edition := `"` + text.Edition.String() + `"`
+	for in, ok := range map[string]bool{
+		`{"edition":` + edition + `}`: true, `{"v":1,"face":{"edition":"x"},"edition":` + edition + `}`: true,
+		`{"face":{"edition":` + edition + `}}`: false, `{}`: false, ``: false, `[]`: false, `{"edition":"x"}`: false, `{"edition":`: false, `"edition"`: false,
+	} {
+		if got, err := statement.EditionOf([]byte(in)); (err == nil) != ok || ok && got != text.Edition {
+			t.Errorf("%s: %s, %v", in, got, err)
+		}
+	}
+}

@@ -25,10 +25,19 @@ var (
 
 // KnownZone says whether name is a time zone of ZonesEdition. IANA keeps former names as links: an edition only adds names.
 func KnownZone(name string) bool {
-	if name == "" || strings.Contains(name, "\n") {
-		return false
+	for names := zoneNames; names != ""; { // they are sorted, one a line: look in the half where it must be
+		start := strings.LastIndexByte(names[:len(names)/2], '\n') + 1
+		line, after, _ := strings.Cut(names[start:], "\n")
+		switch {
+		case line == name:
+			return true
+		case line < name:
+			names = after
+		default:
+			names = names[:start]
+		}
 	}
-	return strings.Contains(zoneNames, "\n"+name+"\n") || strings.HasPrefix(zoneNames, name+"\n")
+	return false
 }
 
 // Zone loads a time zone of ZonesEdition. It reads the archive's directory each time: keep what it returns.

@@ -30,3 +30,17 @@ func TestZoneList(t *testing.T) {
 		}
 	}
 }
+
+// A name is known if it stands in the list, whole, and not otherwise.
+func TestKnownZone(t *testing.T) {
+	for _, name := range strings.Fields(zoneNames) {
+		if !KnownZone(name) || KnownZone(name+"x") || KnownZone(name[1:]) && !slices.Contains(strings.Fields(zoneNames), name[1:]) {
+			t.Errorf("%s, or what is like it", name)
+		}
+	}
+	for _, name := range []string{"", "\n", "Africa", "Africa/Abidjan\nAfrica/Accra", "Zulu\n", "\nZulu", "zulu", "~"} {
+		if KnownZone(name) {
+			t.Errorf("%q is known", name)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,7 +65,7 @@ func (a *app) sayCommand(verb string, kind statement.FormKind) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&form, "form", "", "face and body as JSON, from this file, or from standard input (-)")
 	m.flags(cmd)
-	for _, field := range append(kind.Face(), kind.Body()...) {
+	for _, field := range slices.Concat(kind.Face(), kind.Body()) {
 		given[field.Name] = f.StringArray(strings.ReplaceAll(field.Name, "_", "-"), nil, flagWords(field))
 	}
 	return cmd

@@ -65,11 +65,11 @@ type face struct {
 
 // Fold folds one statement of a request's thread. It reads the author's own column and the other party's as the author had
 // seen it, and changes the author's alone.
-func Fold(own, peer Column, t statement.Turn) (Column, []statement.Effect, *statement.Void) {
+func (table Table) Fold(own, peer Column, t statement.Turn) (Column, []statement.Effect, *statement.Void) {
 	refuse := func(reason string) (Column, []statement.Effect, *statement.Void) {
 		return own, nil, &statement.Void{Reason: reason}
 	}
-	kind, ok := kindOf(t.Text.Kind)
+	kind, ok := table[t.Text.Kind]
 	if !ok {
 		return refuse(VoidKind)
 	}
@@ -174,10 +174,9 @@ func pause(own, peer Column, t statement.Turn) int64 {
 
 // Cited is the word of the other party's column that a kind would cite if it were said now: the latest of those that it may
 // cite; "" if there is none.
-func Cited(kind string, peer Column) string {
-	k, _ := kindOf(kind)
+func (table Table) Cited(kind string, peer Column) string {
 	var last Mark
-	for _, name := range k.Cites {
+	for _, name := range table[kind].Cites {
 		if m, said := peer.Said[name]; said && m.Order > last.Order {
 			last = m
 		}

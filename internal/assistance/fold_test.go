@@ -123,24 +123,24 @@ func TestStories(t *testing.T) {
 // The table of kinds and the forms that edition 2026-2 declares are of the same kinds, and what opens a thread in the one opens
 // it in the other.
 func TestKindsAreThoseOfTheEdition(t *testing.T) {
-	table := assistance.Kinds()
+	rows := assistance.Kinds()
 	for _, k := range statement.FormKinds(statement.KindsEdition) {
-		i := slices.IndexFunc(table, func(row assistance.Kind) bool { return row.Name == k.Name })
-		if i < 0 || (table[i].When == nil) != (k.Series != "") || !assistance.Of(k.Name) {
+		i := slices.IndexFunc(rows, func(row assistance.Kind) bool { return row.Name == k.Name })
+		if i < 0 || (rows[i].When == nil) != (k.Series != "") || !table().Has(k.Name) {
 			t.Errorf("%s: not so in the room's table", k.Name)
 		}
 	}
-	if n := len(statement.FormKinds(statement.KindsEdition)); n != len(table) {
-		t.Errorf("%d kinds have forms, %d are in the room's table", n, len(table))
+	if n := len(statement.FormKinds(statement.KindsEdition)); n != len(rows) {
+		t.Errorf("%d kinds have forms, %d are in the room's table", n, len(rows))
 	}
 	names := map[string]bool{}
-	for _, row := range table {
+	for _, row := range rows {
 		if names[row.Name] {
 			t.Errorf("%s stands twice", row.Name)
 		}
 		names[row.Name] = true
 		for _, cited := range row.Cites {
-			if !assistance.Of(cited) {
+			if !table().Has(cited) {
 				t.Errorf("%s cites %s, which is no kind", row.Name, cited)
 			}
 		}

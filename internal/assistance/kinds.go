@@ -92,24 +92,26 @@ func Kinds() []Kind {
 	)
 }
 
-// kindOf finds a row of the table.
-func kindOf(name string) (Kind, bool) {
-	kinds := Kinds()
-	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == name })
-	if i < 0 {
-		return Kind{}, false
+// Table is the room's table by the names of kinds. It is made once, and nobody changes it.
+type Table map[string]Kind
+
+// NewTable makes the table of Kinds.
+func NewTable() Table {
+	t := Table{}
+	for _, k := range Kinds() {
+		t[k.Name] = k
 	}
-	return kinds[i], true
+	return t
 }
 
-// Of says whether a kind belongs to this room.
-func Of(kind string) bool {
-	_, ok := kindOf(kind)
+// Has says whether a kind belongs to this room.
+func (t Table) Has(kind string) bool {
+	_, ok := t[kind]
 	return ok
 }
 
 // Decides says whether a kind is a decision on a request, or says what was done on it: more than an officer's word.
-func Decides(kind string) bool {
-	k, ok := kindOf(kind)
+func (t Table) Decides(kind string) bool {
+	k, ok := t[kind]
 	return ok && (strings.HasPrefix(kind, "decision.") || k.By == Requested && k.Only == "preservation")
 }

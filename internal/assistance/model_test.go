@@ -3,6 +3,7 @@ package assistance_test
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	"entente/envelope"
@@ -19,6 +20,9 @@ const second, hour, day = int64(1_000_000), 3600 * int64(1_000_000), 24 * 3600 *
 
 // noon is 2026-03-02T12:00:00Z, a Monday.
 const noon = int64(1_772_452_800_000_000)
+
+// table makes the room's table once.
+var table = sync.OnceValue(assistance.NewTable)
 
 // thread is the state of one request.
 type thread struct {
@@ -59,7 +63,7 @@ func opening(t testing.TB, kind string, at int64) statement.Turn {
 // open is a request of a kind that was delivered at noon.
 func open(t testing.TB, kind string) thread {
 	t.Helper()
-	column, _, void := assistance.Fold(assistance.Column{}, assistance.Column{}, opening(t, kind, noon-second))
+	column, _, void := table().Fold(assistance.Column{}, assistance.Column{}, opening(t, kind, noon-second))
 	if void != nil {
 		t.Fatal(void)
 	}
@@ -77,7 +81,7 @@ func (h thread) with(s assistance.Side, c assistance.Column) thread {
 
 // say folds a word of a side that has seen everything.
 func (h thread) say(s assistance.Side, t statement.Turn) (thread, *statement.Void) {
-	next, _, void := assistance.Fold(h.columns[s], h.columns[other(s)], t)
+	next, _, void := table().Fold(h.columns[s], h.columns[other(s)], t)
 	return h.with(s, next), void
 }
 
@@ -240,7 +244,7 @@ func (k talk) fold(known func(author, word int) bool, first int) folded {
 		progress = false
 		for _, a := range []int{first, 1 - first} {
 			for n := len(r.Verdicts[a]); n < len(k[a]) && known(a, n) && k[a][n].seen <= len(r.Verdicts[1-a]); n++ {
-				next, _, void := assistance.Fold(r.Columns[a][n], r.Columns[1-a][k[a][n].seen], k[a][n].turn)
+				next, _, void := table().Fold(r.Columns[a][n], r.Columns[1-a][k[a][n].seen], k[a][n].turn)
 				verdict := "folded"
 				if void != nil {
 					next, verdict = r.Columns[a][n], void.Reason

@@ -39,27 +39,58 @@ func StatusOf(requesting, requested Column) Status {
 
 // positionOf is the requested party's latest word that makes a status by itself.
 func positionOf(c Column) (Mark, Status) {
-	return latest(c, map[string]Status{
-		"decision.accept": Accepted, "decision.condition": Conditions, "decision.transmit": Transmitted, "decision.postpone": Postponed,
-		"decision.refuse": Refused, "decision.impossible": Impossible, "preservation.preserved": Preserved,
-		"answer.partial": Partial, "answer.complete": Answered,
-	})
+	return latest(c, positionMade)
 }
 
 // waitOf is the requested party's latest word that is no position and that the requesting one must answer.
 func waitOf(c Column) (Mark, Status) {
-	return latest(c, map[string]Status{"clarification.ask": Clarification, "preservation.ineffective": Ineffective})
+	return latest(c, waitMade)
 }
 
-func latest(c Column, makes map[string]Status) (Mark, Status) {
+// latest is the last word that makes a status, by what each kind makes; none makes "".
+func latest(c Column, made func(kind string) Status) (Mark, Status) {
 	var last Mark
 	var status Status
-	for kind, s := range makes {
-		if m, said := c.Said[kind]; said && m.Order > last.Order {
+	for kind, m := range c.Said {
+		if s := made(kind); s != "" && m.Order > last.Order {
 			last, status = m, s
 		}
 	}
 	return last, status
+}
+
+func positionMade(kind string) Status {
+	switch kind {
+	case "decision.accept":
+		return Accepted
+	case "decision.condition":
+		return Conditions
+	case "decision.transmit":
+		return Transmitted
+	case "decision.postpone":
+		return Postponed
+	case "decision.refuse":
+		return Refused
+	case "decision.impossible":
+		return Impossible
+	case "preservation.preserved":
+		return Preserved
+	case "answer.partial":
+		return Partial
+	case "answer.complete":
+		return Answered
+	}
+	return ""
+}
+
+func waitMade(kind string) Status {
+	switch kind {
+	case "clarification.ask":
+		return Clarification
+	case "preservation.ineffective":
+		return Ineffective
+	}
+	return ""
 }
 
 // replied says whether the requesting party has answered a word that waits for it.

@@ -301,7 +301,7 @@ func (h *House) eraseKind(ctx context.Context, l exchange.Link, kind string, bef
 
 // closed says whether a thread can come to its end by silence alone, or has come to it.
 func (h *House) closed(ctx context.Context, tx Tx, l exchange.Link, row exchange.Statement) (bool, error) {
-	switch room, _, _ := roomOf(row.Kind); {
+	switch room, _, _ := roomOf(h.requests, row.Kind); {
 	case room == exchange.RoomLink && row.Kind != "test":
 		s, err := h.standing(ctx, tx, l)
 		return s.ours.Withdrawn != nil || s.theirs.Withdrawn != nil, err

@@ -11,42 +11,76 @@ import (
 	"entente/statement"
 )
 
-// columns is where a fold reads and writes: a transaction, or memory when a cut is folded.
-type columns interface {
-	ColumnAt(ctx context.Context, link statement.LinkID, thread statement.Commitment, author party.ID, epoch uint32, seq uint64) (exchange.Column, error)
-	PutColumns(ctx context.Context, cs ...exchange.Column) error
-	Statement(ctx context.Context, c statement.Commitment) (exchange.Statement, error)
+// version is a column as it was after one statement. value is what its data say, in the room's own type, once a fold has
+// decoded or made them; folds do not change what they are given.
+type version struct {
+	exchange.Column
+	value any
 }
 
-// foldRoom is one room's fold over encoded columns.
-type foldRoom func(own, peer []byte, t statement.Turn) ([]byte, []statement.Effect, *statement.Void, error)
+// foldRoom is one room's fold over columns. It returns data and value of the author's next one.
+type foldRoom func(own, peer version, t statement.Turn) (data []byte, value any, effects []statement.Effect, void *statement.Void, err error)
 
 // adapt gives a room's typed fold the columns' encoded form.
 func adapt[C any](fold func(own, peer C, t statement.Turn) (C, []statement.Effect, *statement.Void)) foldRoom {
-	return func(own, peer []byte, t statement.Turn) ([]byte, []statement.Effect, *statement.Void, error) {
-		var a, b C
-		for _, c := range []struct {
-			data []byte
-			into *C
-		}{{own, &a}, {peer, &b}} {
-			if len(c.data) == 0 {
-				continue
-			}
-			if err := envelope.Unmarshal(c.data, c.into); err != nil {
-				return nil, nil, nil, fmt.Errorf("reading a column: %w", err)
-			}
+	return func(own, peer version, t statement.Turn) ([]byte, any, []statement.Effect, *statement.Void, error) {
+		a, err := decoded[C](own)
+		if err != nil {
+			return nil, nil, nil, nil, err
+		}
+		b, err := decoded[C](peer)
+		if err != nil {
+			return nil, nil, nil, nil, err
 		}
 		next, effects, void := fold(a, b, t)
 		if void != nil {
-			return nil, nil, void, nil
+			return nil, nil, nil, void, nil
 		}
 		data, err := envelope.Marshal(next)
-		return data, effects, nil, err
+		return data, next, effects, nil, err
 	}
 }
 
+// decoded is what a column says: the zero value if it is empty.
+func decoded[C any](v version) (c C, err error) {
+	if known, ok := v.value.(C); ok {
+		return known, nil
+	}
+	if len(v.Data) == 0 {
+		return c, nil
+	}
+	if err := envelope.Unmarshal(v.Data, &c); err != nil {
+		return c, fmt.Errorf("reading a column: %w", err)
+	}
+	return c, nil
+}
+
+// foldable is a kind as a fold knows it: what may be said, and the room that folds it.
+type foldable struct {
+	statement.Kind
+	room string
+	fold foldRoom
+}
+
+// foldables are the kinds of every edition that this build speaks, by edition and by name. They are made once, because that
+// takes longer than to fold.
+func foldables(requests assistance.Table) map[string]map[string]foldable {
+	tables := map[string]map[string]foldable{}
+	for _, edition := range []string{statement.KindsEdition1, statement.KindsEdition} {
+		kinds, _ := statement.Kinds(edition)
+		table := map[string]foldable{}
+		for _, k := range kinds {
+			if room, fold, ok := roomOf(requests, k.Name); ok {
+				table[k.Name] = foldable{k, room, fold}
+			}
+		}
+		tables[edition] = table
+	}
+	return tables
+}
+
 // roomOf names the room that folds a kind, and its fold.
-func roomOf(kind string) (string, foldRoom, bool) {
+func roomOf(requests assistance.Table, kind string) (string, foldRoom, bool) {
 	switch kind {
 	case "message":
 		return exchange.RoomMessage, adapt(exchange.FoldMessage), true
@@ -57,8 +91,8 @@ func roomOf(kind string) (string, foldRoom, bool) {
 	case "link.confirm", "link.agree", "participation.suspend", "participation.resume", "participation.withdraw", "test":
 		return exchange.RoomLink, adapt(exchange.FoldLink), true
 	}
-	if assistance.Of(kind) {
-		return assistance.Room, adapt(assistance.Fold), true
+	if requests.Has(kind) {
+		return assistance.Room, adapt(requests.Fold), true
 	}
 	return "", nil, false
 }
@@ -78,12 +112,12 @@ type turn struct {
 	state      exchange.ParcelState
 	text       *statement.Text // nil unless opened
 	commitment statement.Commitment
-	rules      func(edition envelope.Hash) (kinds string, ok bool)
+	rules      func(edition envelope.Hash) (kinds map[string]foldable, ok bool)
 }
 
 // foldOne applies one turn and returns its verdict. It reads nothing but the author's column before this sequence and
 // the peer's at seen, so the verdict never changes, whatever arrives later.
-func foldOne(ctx context.Context, cs columns, t turn) (verdict string, effects []statement.Effect, err error) {
+func foldOne(ctx context.Context, cs *overlay, t turn) (verdict string, effects []statement.Effect, err error) {
 	switch {
 	case t.state == exchange.Held || t.state == exchange.Granted:
 		return exchange.VerdictDeferred, nil, nil
@@ -101,27 +135,21 @@ func foldOne(ctx context.Context, cs columns, t turn) (verdict string, effects [
 	if void != nil {
 		return "void:" + void.Reason, nil, nil
 	}
-	if err := cs.PutColumns(ctx, column); err != nil {
-		return "", nil, err
-	}
+	cs.put(column)
 	return "folded", effects, nil
 }
 
 // judge checks form, place and guard of one opened statement and computes its author's next column.
-func judge(ctx context.Context, cs columns, t turn) (exchange.Column, []statement.Effect, *statement.Void, error) {
-	none := exchange.Column{}
-	void := func(reason string) (exchange.Column, []statement.Effect, *statement.Void, error) {
+func judge(ctx context.Context, cs *overlay, t turn) (version, []statement.Effect, *statement.Void, error) {
+	none := version{}
+	void := func(reason string) (version, []statement.Effect, *statement.Void, error) {
 		return none, nil, &statement.Void{Reason: reason}, nil
 	}
-	edition, ok := t.rules(t.text.Edition)
+	kinds, ok := t.rules(t.text.Edition)
 	if !ok {
 		return void(exchange.VoidEdition)
 	}
-	kind, ok := statement.LookUp(edition, t.text.Kind)
-	if !ok {
-		return void(exchange.VoidKind)
-	}
-	room, fold, ok := roomOf(kind.Name)
+	kind, ok := kinds[t.text.Kind]
 	if !ok {
 		return void(exchange.VoidKind)
 	}
@@ -132,7 +160,7 @@ func judge(ctx context.Context, cs columns, t turn) (exchange.Column, []statemen
 		return void(exchange.VoidFace)
 	}
 	thread := t.commitment
-	var own, peer exchange.Column
+	var own, peer version
 	if t.text.Thread == nil {
 		if !kind.Starts {
 			return void(exchange.VoidStarts)
@@ -143,26 +171,26 @@ func judge(ctx context.Context, cs columns, t turn) (exchange.Column, []statemen
 		}
 		thread = *t.text.Thread
 		var err error
-		if own, err = cs.ColumnAt(ctx, t.link, thread, t.author, t.epoch, t.seq-1); err != nil {
+		if own, err = cs.at(ctx, t.link, thread, t.author, t.epoch, t.seq-1); err != nil {
 			return none, nil, nil, err
 		}
-		if peer, err = cs.ColumnAt(ctx, t.link, thread, t.peer, t.seenEpoch, t.seenSeq); err != nil {
+		if peer, err = cs.at(ctx, t.link, thread, t.peer, t.seenEpoch, t.seenSeq); err != nil {
 			return none, nil, nil, err
 		}
-		if reason, err := checkThread(ctx, cs, t, room, own, peer); reason != "" || err != nil {
+		if reason, err := checkThread(ctx, cs, t, kind.room, own, peer); reason != "" || err != nil {
 			return none, nil, &statement.Void{Reason: reason}, err
 		}
 	}
-	data, effects, v, err := fold(own.Data, peer.Data, statement.Turn{Text: t.text, Commitment: t.commitment, Received: t.received})
+	data, value, effects, v, err := kind.fold(own, peer, statement.Turn{Text: t.text, Commitment: t.commitment, Received: t.received})
 	if err != nil || v != nil {
 		return none, nil, v, err
 	}
-	return exchange.Column{Link: t.link, Thread: thread, Author: t.author, Lane: t.lane, Epoch: t.epoch, Seq: t.seq, Room: room, Data: data}, effects, nil, nil
+	return version{exchange.Column{Link: t.link, Thread: thread, Author: t.author, Lane: t.lane, Epoch: t.epoch, Seq: t.seq, Room: kind.room, Data: data}, value}, effects, nil, nil
 }
 
 // checkThread says why a statement may not stand in its thread, "" if it may. The link's own thread is always there, and so
 // are those of erasures, which their fold knows by their names.
-func checkThread(ctx context.Context, cs columns, t turn, room string, own, peer exchange.Column) (string, error) {
+func checkThread(ctx context.Context, cs *overlay, t turn, room string, own, peer version) (string, error) {
 	if *t.text.Thread == t.link {
 		if room != exchange.RoomLink {
 			return exchange.VoidThread, nil
@@ -170,7 +198,7 @@ func checkThread(ctx context.Context, cs columns, t turn, room string, own, peer
 		return "", nil
 	}
 	if room == exchange.RoomErasure {
-		for _, c := range []exchange.Column{own, peer} {
+		for _, c := range []version{own, peer} {
 			if len(c.Data) > 0 && c.Room != room { // the fold could not read it
 				return exchange.VoidThread, nil
 			}
@@ -180,33 +208,29 @@ func checkThread(ctx context.Context, cs columns, t turn, room string, own, peer
 	if len(own.Data) == 0 && len(peer.Data) == 0 {
 		return exchange.VoidThread, nil
 	}
-	for _, c := range []exchange.Column{own, peer} {
+	for _, c := range []version{own, peer} {
 		if len(c.Data) > 0 && (c.Room != room || c.Lane != t.lane) {
 			return exchange.VoidLane, nil
 		}
 	}
-	first, err := cs.Statement(ctx, *t.text.Thread)
+	edition, err := cs.editionOf(ctx, *t.text.Thread)
 	if err != nil {
 		return "", fmt.Errorf("reading the first statement of a thread: %w", err)
 	}
-	text, err := statement.DecodeText(first.Text)
-	if err != nil {
-		return "", fmt.Errorf("reading the first statement of a thread: %w", err)
-	}
-	if text.Edition != t.text.Edition {
+	if edition != t.text.Edition {
 		return exchange.VoidEdition, nil
 	}
 	return "", nil
 }
 
-// editions returns what maps an edition to its kinds' edition on a link: every rule set that the link ever agreed to.
-func (h *House) editions(l exchange.Link) (func(envelope.Hash) (string, bool), error) {
+// editions returns what maps an edition to its kinds on a link: every rule set that the link ever agreed to.
+func (h *House) editions(l exchange.Link) (func(envelope.Hash) (map[string]foldable, bool), error) {
 	a, err := h.terms(l)
 	if err != nil {
 		return nil, err
 	}
-	known, kinds := a.edition, a.Rules.Kinds
-	return func(edition envelope.Hash) (string, bool) { return kinds, edition == known }, nil
+	known, kinds := a.edition, h.kinds[a.Rules.Kinds]
+	return func(edition envelope.Hash) (map[string]foldable, bool) { return kinds, edition == known }, nil
 }
 
 // foldBatch is how many statements of an author are read at once.
@@ -260,7 +284,7 @@ type foldSide struct {
 }
 
 // foldReady folds one author's statements until one is not resolved yet, or has seen more than was folded of the other's.
-func (h *House) foldReady(ctx context.Context, tx Tx, l exchange.Link, side *foldSide, other exchange.LaneState, rules func(envelope.Hash) (string, bool)) (int, error) {
+func (h *House) foldReady(ctx context.Context, tx Tx, l exchange.Link, side *foldSide, other exchange.LaneState, rules func(envelope.Hash) (map[string]foldable, bool)) (int, error) {
 	folded := 0
 	for {
 		if len(side.run) == 0 {
@@ -306,7 +330,7 @@ func ready(p exchange.Parcel, next uint64, other exchange.LaneState) bool {
 }
 
 // foldRun folds parcels that are ready, in order, and writes their verdicts. It returns the threads whose clocks changed.
-func (h *House) foldRun(ctx context.Context, tx Tx, l exchange.Link, run []exchange.Parcel, peer party.ID, rules func(envelope.Hash) (string, bool)) (due []statement.Commitment, err error) {
+func (h *House) foldRun(ctx context.Context, tx Tx, l exchange.Link, run []exchange.Parcel, peer party.ID, rules func(envelope.Hash) (map[string]foldable, bool)) (due []statement.Commitment, err error) {
 	ids := make([]envelope.ID, len(run))
 	for i, p := range run {
 		ids[i] = p.ID
@@ -339,7 +363,7 @@ func (h *House) foldRun(ctx context.Context, tx Tx, l exchange.Link, run []excha
 	return due, tx.SetVerdicts(ctx, run)
 }
 
-func turnOf(p exchange.Parcel, s exchange.Statement, peer party.ID, rules func(envelope.Hash) (string, bool)) (turn, error) {
+func turnOf(p exchange.Parcel, s exchange.Statement, peer party.ID, rules func(envelope.Hash) (map[string]foldable, bool)) (turn, error) {
 	t := turn{link: p.Link, author: p.Author, peer: peer, epoch: p.Epoch, seq: p.Seq, lane: p.Lane, seenEpoch: p.SeenEpoch,
 		seenSeq: p.SeenSeq, received: p.Received, stale: p.Stale, state: p.State, commitment: p.Text, rules: rules}
 	if p.State != exchange.Opened {
@@ -379,7 +403,7 @@ func (h *House) checkGuard(ctx context.Context, tx Tx, l exchange.Link, r *reser
 
 // foldAhead folds in memory what both sides have said in a thread and what is not folded yet, each after what it had seen
 // of the other's.
-func foldAhead(ctx context.Context, tx Tx, ahead *overlay, thread statement.Commitment, own, theirs exchange.LaneState, rules func(envelope.Hash) (string, bool)) error {
+func foldAhead(ctx context.Context, tx Tx, ahead *overlay, thread statement.Commitment, own, theirs exchange.LaneState, rules func(envelope.Hash) (map[string]foldable, bool)) error {
 	var queues [2][]turn
 	for i, side := range []struct {
 		state exchange.LaneState
@@ -407,7 +431,7 @@ func foldAhead(ctx context.Context, tx Tx, ahead *overlay, thread statement.Comm
 
 // waiting are the turns of one author in a thread that are not folded yet, up to a sequence; what is still on its way
 // counts as opened.
-func waiting(ctx context.Context, tx Tx, thread statement.Commitment, author exchange.LaneState, to uint64, peer party.ID, rules func(envelope.Hash) (string, bool)) ([]turn, error) {
+func waiting(ctx context.Context, tx Tx, thread statement.Commitment, author exchange.LaneState, to uint64, peer party.ID, rules func(envelope.Hash) (map[string]foldable, bool)) ([]turn, error) {
 	var turns []turn
 	for after := author.Folded; after < to; {
 		run, err := tx.ParcelRun(ctx, author.Link, author.Author, author.Epoch, author.Lane, after, int(min(to-after, foldBatch)))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"entente/envelope"
+	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/ledger"
@@ -42,6 +43,9 @@ type House struct {
 	self  party.ID
 	links sync.Map // statement.LinkID → *linkState
 	docs  recall
+
+	kinds    map[string]map[string]foldable // by edition of kinds and name
+	requests assistance.Table
 
 	aliases sync.Map // string → statement.LinkID, of those that were asked for: a link keeps its alias
 	zones   sync.Map // name → *time.Location
@@ -95,7 +99,8 @@ func New(c Config) (*House, error) {
 	if c.Store == nil || c.Blobs == nil || c.Keys == nil || c.Self == nil || c.Now == nil || c.Log == nil || c.Count == nil {
 		return nil, fmt.Errorf("building the house: a part is missing")
 	}
-	h := &House{cfg: c, self: c.Self.ID, settling: make(chan struct{}, 1)}
+	requests := assistance.NewTable()
+	h := &House{cfg: c, self: c.Self.ID, kinds: foldables(requests), requests: requests, settling: make(chan struct{}, 1)}
 	h.own.Store(c.Self)
 	return h, nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"entente/handling"
 	"entente/internal/actor"
-	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/parcel"
@@ -24,7 +23,7 @@ import (
 func participates(kind string) bool { return strings.HasPrefix(kind, "participation.") }
 
 // actOf is what saying a statement of a kind is, as authorisation has it.
-func actOf(kind string) actor.Act {
+func (h *House) actOf(kind string) actor.Act {
 	form, _ := statement.FormKindOf(statement.KindsEdition, kind)
 	switch {
 	case participates(kind) || strings.HasPrefix(kind, "link."):
@@ -35,9 +34,9 @@ func actOf(kind string) actor.Act {
 		return actor.Desks
 	case form.Series != "":
 		return actor.Ask
-	case assistance.Decides(kind):
+	case h.requests.Decides(kind):
 		return actor.Decide
-	case assistance.Of(kind):
+	case h.requests.Has(kind):
 		return actor.Reply
 	}
 	return actor.Say
@@ -228,8 +227,8 @@ func (w *accepting) early(ctx context.Context, t *statement.Text) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	edition, _ := rules(t.Edition)
-	if kind, _ := statement.LookUp(edition, t.Kind); kind.Unverified {
+	kinds, _ := rules(t.Edition)
+	if kinds[t.Kind].Unverified {
 		return false, nil
 	}
 	verified, err := w.verified(ctx)

@@ -64,7 +64,8 @@ func (h *House) FoldHash(ctx context.Context, link statement.LinkID, c Cut) (env
 			}
 		}
 		f := &cutFold{h: h, tx: tx, l: l, cut: c,
-			memory: &overlay{columns: tx, fresh: true, history: map[columnKey][]exchange.Column{}, said: map[statement.Commitment]exchange.Statement{}}}
+			memory: over(tx)}
+		f.memory.fresh = true
 		if f.rules, err = h.editions(l); err != nil {
 			return err
 		}
@@ -86,7 +87,7 @@ type cutFold struct {
 	tx       Tx
 	l        exchange.Link
 	cut      Cut
-	rules    func(envelope.Hash) (string, bool)
+	rules    func(envelope.Hash) (map[string]foldable, bool)
 	memory   *overlay
 	verdicts []cutVerdict
 }
@@ -215,7 +216,7 @@ func (f *cutFold) inside(ctx context.Context, p exchange.Parcel, addressee party
 func (f *cutFold) hash() (envelope.Hash, error) {
 	var columns []foldedColumn
 	for _, versions := range f.memory.history {
-		columns = append(columns, folded(versions[len(versions)-1]))
+		columns = append(columns, folded(versions[len(versions)-1].Column))
 	}
 	slices.SortFunc(f.verdicts, func(a, b cutVerdict) int {
 		return cmp.Or(slices.Compare(a.Author[:], b.Author[:]), cmp.Compare(a.Lane, b.Lane), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Seq, b.Seq))

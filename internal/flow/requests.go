@@ -169,7 +169,7 @@ func (h *House) zone(name string) (*time.Location, error) {
 // Reply says a word in a request's thread, which is named by its number or by its first statement. Where the kind cites a word
 // of the other party and the draft names none, it is the latest.
 func (h *House) Reply(ctx context.Context, who actor.Actor, name string, d RequestDraft, p Progress) (statement.Commitment, error) {
-	if err := who.May(actOf(d.Kind)); err != nil {
+	if err := who.May(h.actOf(d.Kind)); err != nil {
 		return statement.Commitment{}, err
 	}
 	kind, ok := statement.FormKindOf(statement.KindsEdition, d.Kind)
@@ -185,7 +185,7 @@ func (h *House) Reply(ctx context.Context, who actor.Actor, name string, d Reque
 		thread, d.Link = row.Thread, row.Link
 		d.Urgency = orElse(d.Urgency, row.Urgency)
 		_, requested, err := requestColumns(ctx, tx, row)
-		if cited := assistance.Cited(d.Kind, requested); cited != "" && d.Face["cites"] == nil {
+		if cited := h.requests.Cited(d.Kind, requested); cited != "" && d.Face["cites"] == nil {
 			d.Face = with(d.Face, "cites", cited)
 		}
 		return err

@@ -120,7 +120,7 @@ func (h *House) underWay(ctx context.Context, tx Tx, link *statement.LinkID, nam
 		}
 		for _, p := range slices.Backward(run) {
 			s := said[p.ID]
-			if s.Thread != s.Commitment || !assistance.Of(s.Kind) {
+			if s.Thread != s.Commitment || !h.requests.Has(s.Kind) {
 				continue
 			}
 			text, err := statement.DecodeText(s.Text)

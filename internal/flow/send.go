@@ -88,7 +88,7 @@ func (h *House) Send(ctx context.Context, who actor.Actor, d Draft, p Progress) 
 
 // send is Send, with something else in the transaction that gives the statement its place: both are done, or neither.
 func (h *House) send(ctx context.Context, who actor.Actor, d Draft, also func(context.Context, Tx) error, p Progress) (statement.Commitment, error) {
-	if err := who.May(actOf(d.Kind)); err != nil {
+	if err := who.May(h.actOf(d.Kind)); err != nil {
 		return statement.Commitment{}, err
 	}
 	r, err := h.compose(ctx, who, d, p)
@@ -326,7 +326,7 @@ func (w *sealing) seal(ctx context.Context, who actor.Actor, text statement.Text
 	if r.text, err = statement.DecodeText(content.Text); err != nil {
 		return nil, fault.Wrap(fault.Invalid, "statement", "This statement is not valid: "+plain(err)+".", err)
 	}
-	if err := statement.Check(w.agreement.Rules.Kinds, r.text, content.Body); err != nil {
+	if err := w.h.kinds[w.agreement.Rules.Kinds][d.Kind].Check(r.text, content.Body); err != nil {
 		return nil, fault.Wrap(fault.Invalid, "statement", "This statement is not valid: "+plain(err)+".", err)
 	}
 	encoded, err := content.Encode()

@@ -41,12 +41,12 @@ func (h *House) open(_ context.Context, l exchange.Link, hd *parcel.Header, src 
 	if err != nil {
 		return nil, nil, "", err
 	}
-	edition, ok := rules(text.Edition)
+	kinds, ok := rules(text.Edition)
 	if !ok {
 		return nil, nil, "edition", nil
 	}
 	// A fold never sees a body, since it may be erased: one that does not fit its kind is rejected here, for both sides.
-	if kind, ok := statement.LookUp(edition, text.Kind); ok && (kind.CheckBody(content.Body) != nil ||
+	if kind, ok := kinds[text.Kind]; ok && (kind.CheckBody(content.Body) != nil ||
 		kind.CheckBoth != nil && kind.CheckFace(text.Face) == nil && kind.CheckBoth(text.Face, content.Body) != nil) {
 		return nil, nil, "body", nil
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"entente/envelope"
 	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/fault"
@@ -42,47 +43,53 @@ type columnKey struct {
 
 // overlay keeps columns in memory, in every version, above those of a transaction or above nothing.
 type overlay struct {
-	columns
+	columns Tx
 	fresh   bool // nothing is read through: all columns are folded from the first statement on
-	history map[columnKey][]exchange.Column
-	said    map[statement.Commitment]exchange.Statement
-	written []exchange.Column // in the order of their coming, unless fresh
+	history map[columnKey][]version
+	begun   map[statement.Commitment]envelope.Hash // the editions under which threads were begun
+	written []exchange.Column                      // in the order of their coming, unless fresh
 }
 
 // over makes an overlay above a transaction.
 func over(tx Tx) *overlay {
-	return &overlay{columns: tx, history: map[columnKey][]exchange.Column{}, said: map[statement.Commitment]exchange.Statement{}}
+	return &overlay{columns: tx, history: map[columnKey][]version{}, begun: map[statement.Commitment]envelope.Hash{}}
 }
 
-// ColumnAt prefers what is in memory.
-func (o *overlay) ColumnAt(ctx context.Context, link statement.LinkID, thread statement.Commitment, author party.ID, epoch uint32, seq uint64) (exchange.Column, error) {
+// at is a party's column as it was at a sequence; what is in memory goes before what is not.
+func (o *overlay) at(ctx context.Context, link statement.LinkID, thread statement.Commitment, author party.ID, epoch uint32, seq uint64) (version, error) {
 	for _, c := range slices.Backward(o.history[columnKey{link, thread, author}]) {
 		if c.Epoch < epoch || c.Epoch == epoch && c.Seq <= seq {
 			return c, nil
 		}
 	}
 	if o.fresh {
-		return exchange.Column{}, nil
+		return version{}, nil
 	}
-	return o.columns.ColumnAt(ctx, link, thread, author, epoch, seq)
+	c, err := o.columns.ColumnAt(ctx, link, thread, author, epoch, seq)
+	return version{Column: c}, err
 }
 
-// PutColumns writes to memory only.
-func (o *overlay) PutColumns(_ context.Context, cs ...exchange.Column) error {
-	for _, c := range cs {
-		key := columnKey{c.Link, c.Thread, c.Author}
-		o.history[key] = append(o.history[key], c)
-	}
+// put writes to memory only.
+func (o *overlay) put(v version) {
+	key := columnKey{v.Link, v.Thread, v.Author}
+	o.history[key] = append(o.history[key], v)
 	if !o.fresh {
-		o.written = append(o.written, cs...)
+		o.written = append(o.written, v.Column)
 	}
-	return nil
 }
 
-// Statement reads through.
-func (o *overlay) Statement(ctx context.Context, c statement.Commitment) (exchange.Statement, error) {
-	if s, ok := o.said[c]; ok {
-		return s, nil
+// editionOf is the edition of the rules under which a thread was begun: that of its first statement.
+func (o *overlay) editionOf(ctx context.Context, thread statement.Commitment) (envelope.Hash, error) {
+	if edition, ok := o.begun[thread]; ok {
+		return edition, nil
 	}
-	return o.columns.Statement(ctx, c)
+	first, err := o.columns.Statement(ctx, thread)
+	if err != nil {
+		return envelope.Hash{}, err
+	}
+	edition, err := statement.EditionOf(first.Text)
+	if err == nil {
+		o.begun[thread] = edition
+	}
+	return edition, err
 }
