@@ -48,11 +48,16 @@ func (a *app) newPassphrase(ctx context.Context) (string, error) {
 	return first, nil
 }
 
-// secret asks on the terminal, without showing what is typed, until the context ends.
+// secret asks for what opens the keyring.
 func (a *app) secret(ctx context.Context, prompt string) (string, error) {
+	return a.secretOr(ctx, prompt, "There is no terminal to ask for the passphrase; set "+passphraseVar+" or use --key-file.")
+}
+
+// secretOr asks on the terminal, without showing what is typed, until the context ends. Without a terminal it refuses with a sentence.
+func (a *app) secretOr(ctx context.Context, prompt, none string) (string, error) {
 	f, ok := a.stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return "", fault.New(fault.Invalid, "passphrase", "There is no terminal to ask for the passphrase; set "+passphraseVar+" or use --key-file.")
+		return "", fault.New(fault.Invalid, "passphrase", none)
 	}
 	before, err := term.GetState(int(f.Fd()))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -88,7 +89,7 @@ through its socket, but for init, restore, rebuild, verify and demo, which need 
 	group(root, "say", "Say and read:", a.sendCommand(), a.inboxCommand(), a.showCommand(), a.receiptsCommand(), a.courierCommand(), a.eraseCommand())
 	group(root, "assist", "Ask for assistance and answer:", a.requestCommand(), a.answerCommand(), a.decideCommand(), a.dueCommand())
 	group(root, "prove", "Check and prove:", a.ledgerCommand(), a.verifyCommand(), a.evidenceCommand(), a.auditCommand())
-	group(root, "operate", "Look after the node:", a.doctorCommand(), a.keysCommand(), a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.benchCommand())
+	group(root, "operate", "Look after the node:", a.doctorCommand(), a.membersCommand(), a.keysCommand(), a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.benchCommand())
 	root.AddCommand(a.docsCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
@@ -121,7 +122,11 @@ func (a *app) run(f func(ctx context.Context, args []string) error) func(*cobra.
 // ask is the work of a command that speaks to the running node.
 func (a *app) ask(f func(ctx context.Context, c *node.Client, args []string) error) func(*cobra.Command, []string) error {
 	return a.run(func(ctx context.Context, args []string) error {
-		c := node.Dial(a.data)
+		token, err := a.findToken()
+		if err != nil {
+			return err
+		}
+		c := node.Dial(a.data).As(token)
 		defer c.Close()
 		return f(ctx, c, args)
 	})
@@ -145,6 +150,16 @@ func (a *app) findData() error {
 	}
 	a.data = path
 	return nil
+}
+
+// findToken is the token to act with: $ENTENTE_TOKEN, or what the file $ENTENTE_TOKEN_FILE holds; empty for whoever owns the node.
+func (a *app) findToken() (string, error) {
+	token, _ := a.env("ENTENTE_TOKEN")
+	if file, ok := a.env("ENTENTE_TOKEN_FILE"); ok && token == "" && file != "" {
+		data, err := a.read(file, 1<<10)
+		return strings.TrimSpace(string(data)), err
+	}
+	return strings.TrimSpace(token), nil
 }
 
 // errNotHeld ends a command that did its work and found that what it checked does not hold: it has said so already.

@@ -39,32 +39,3 @@ receipt that takes another back. Each was signed by its party; the exact bytes a
 	cmd.Flags().StringVar(&link, "link", "", "of this link only")
 	return cmd
 }
-
-func (a *app) auditCommand() *cobra.Command {
-	var limit int
-	cmd := &cobra.Command{
-		Use:   "audit",
-		Short: "List what this party's own people and programs did, newest first",
-		Long:  `List what this party's own people and programs did, newest first. This log is local: it never crosses to another party.`,
-		Args:  cobra.NoArgs,
-		RunE: a.ask(func(ctx context.Context, c *node.Client, _ []string) error {
-			list, err := c.Audit(ctx, limit)
-			if err != nil {
-				return err
-			}
-			return a.print(list, func(w io.Writer) {
-				if len(list) == 0 {
-					fmt.Fprintln(w, "Nothing was done yet.")
-					return
-				}
-				t := newTable("WHEN", "WHO", "WHAT", "TO WHAT")
-				for _, e := range list {
-					t.row(instant(e.At), line(e.Who), line(e.Act), line(e.Object))
-				}
-				t.write(w)
-			})
-		}),
-	}
-	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")
-	return cmd
-}

@@ -28,8 +28,11 @@ const (
 	Examine  Act = "node.examine"
 	ReadKeys Act = "keys.read"
 
-	ReadEvidence Act = "evidence.read"
-	ReadAudit    Act = "audit.read"
+	ReadEvidence  Act = "evidence.read"
+	ReadAudit     Act = "audit.read"
+	ReadMembers   Act = "members.read"
+	ManageMembers Act = "members.manage"
+	OwnAccount    Act = "account.own" // one's own passphrase
 )
 
 // Scope is what a token may be good for: a part of what its member's roles allow.
@@ -41,10 +44,13 @@ const (
 	ScopeSay     Scope = "say"
 	ScopeOperate Scope = "operate"
 	ScopeAudit   Scope = "audit"
+	ScopeMembers Scope = "members"
 )
 
 // Scopes are all scopes.
-func Scopes() []Scope { return []Scope{ScopeRead, ScopeSay, ScopeOperate, ScopeAudit} }
+func Scopes() []Scope {
+	return []Scope{ScopeRead, ScopeSay, ScopeOperate, ScopeAudit, ScopeMembers}
+}
 
 // Rule is one row of the table: who may do an act, and with which token.
 type Rule struct {
@@ -85,6 +91,9 @@ func Table() []Rule {
 
 		{ReadEvidence, overseers, ScopeAudit},
 		{ReadAudit, overseers, ScopeAudit},
+		{ReadMembers, overseers, ScopeAudit},
+		{ManageMembers, operator, ScopeMembers},
+		{OwnAccount, all, ScopeRead},
 	}
 }
 

@@ -68,7 +68,6 @@ type Keeper interface {
 	VerifyLedger(ctx context.Context, who actor.Actor, link statement.LinkID, p flow.Progress) (*flow.LedgerReport, error)
 	CommonCut(ctx context.Context, link statement.LinkID) (flow.Cut, error)
 	FoldHash(ctx context.Context, link statement.LinkID, c flow.Cut) (envelope.Hash, int, error)
-	Audits(ctx context.Context, who actor.Actor, limit int) ([]exchange.Audit, error)
 	Evidence(ctx context.Context, who actor.Actor, link *statement.LinkID, limit int) ([]exchange.Evidence, error)
 }
 
@@ -92,6 +91,7 @@ type House interface {
 	Keyholder
 	Carrier
 	Requester
+	Registrar
 	Linker
 	Speaker
 	Keeper

@@ -162,10 +162,24 @@ func calls(t *testing.T) map[string]request {
 		"file":            get(one + "/files/0"),
 		"proof":           get(one + "/proof?body=true"),
 		"figures":         get("/figures"),
-		"audit":           get("/audit"),
-		"evidence":        get("/evidence?link=kestria"),
-		"doctor":          get("/doctor"),
-		"backup":          post("/backups", `{"to":"/srv/backup"}`),
+		"audit":           get("/audit?before=9&limit=1"),
+		"exportAudit":     get("/audit/export"),
+
+		"me":               get("/me"),
+		"changePassphrase": post("/me/passphrase", `{"old":"abcd-efgh","new":"a longer passphrase"}`),
+		"members":          get("/members?after=a&limit=1"),
+		"addMember":        post("/members", `{"name":"anna","roles":["drafter"]}`),
+		"setRoles":         post("/members/anna/roles", `{"roles":["drafter"]}`),
+		"suspendMember":    post("/members/anna/suspensions", ""),
+		"resumeMember":     post("/members/anna/resumptions", ""),
+		"resetPassphrase":  post("/members/anna/passphrases", ""),
+		"tokens":           get("/members/anna/tokens"),
+		"addToken":         post("/members/anna/tokens", `{"scopes":["read"],"valid":3600,"note":"desk"}`),
+		"revokeToken":      post("/tokens/0123456789ab/revocations", ""),
+
+		"evidence": get("/evidence?link=kestria"),
+		"doctor":   get("/doctor"),
+		"backup":   post("/backups", `{"to":"/srv/backup"}`),
 	}
 }
 

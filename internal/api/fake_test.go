@@ -271,10 +271,6 @@ func (f *fake) PairOn(context.Context, actor.Actor, *flow.PairFile) (statement.L
 
 func (f *fake) LinkMade() {}
 
-func (f *fake) Audits(context.Context, actor.Actor, int) ([]exchange.Audit, error) {
-	return []exchange.Audit{{At: when.UnixMicro(), Who: "ada", Act: "send", Object: said.String()}}, f.fail
-}
-
 func (f *fake) Evidence(context.Context, actor.Actor, *statement.LinkID, int) ([]exchange.Evidence, error) {
 	return []exchange.Evidence{{Link: link, Kind: "forked_log", At: when.UnixMicro(), Note: "n", Data: []byte{1}}}, f.fail
 }

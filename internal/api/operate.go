@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strconv"
 
 	"entente/internal/actor"
 	"entente/internal/flow"
@@ -20,7 +21,8 @@ func (d *Door) figures(ctx context.Context, who actor.Actor, _ None) (List[LinkF
 }
 
 type auditIn struct {
-	Limit int `query:"limit" doc:"At most so many; 50 without it, 500 at most."`
+	Before int64 `query:"before" doc:"Only those below this number."`
+	Limit  int   `query:"limit" doc:"At most so many; 50 without it, 500 at most."`
 }
 
 func (d *Door) audit(ctx context.Context, who actor.Actor, in auditIn) (List[Audit], error) {
@@ -28,13 +30,16 @@ func (d *Door) audit(ctx context.Context, who actor.Actor, in auditIn) (List[Aud
 	if err != nil {
 		return List[Audit]{}, err
 	}
-	rows, err := d.house.Audits(ctx, who, limit)
+	rows, err := d.house.Audits(ctx, who, in.Before, limit)
 	if err != nil {
 		return List[Audit]{}, err
 	}
 	out := List[Audit]{Items: []Audit{}}
-	for _, a := range rows {
-		out.Items = append(out.Items, Audit{At: instant(a.At), Who: a.Who, Act: a.Act, Object: a.Object})
+	for _, e := range rows {
+		out.Items = append(out.Items, Audit{Number: e.Number, At: instant(e.At), Who: e.Who, Act: e.Act, Object: e.Object})
+	}
+	if n := len(rows); n == limit && rows[n-1].Number > 0 {
+		out.Next = strconv.FormatInt(rows[n-1].Number, 10)
 	}
 	return out, nil
 }

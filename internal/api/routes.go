@@ -13,6 +13,18 @@ func table() []operation {
 		read("/self", "self", "Say who this node is", (*Door).self),
 		read("/openapi.json", "openapi", "Describe this interface (OpenAPI 3.1)", (*Door).description),
 
+		read("/me", "me", "Say who is calling", (*Door).me),
+		act("/me/passphrase", "changePassphrase", "Choose another passphrase for oneself", (*Door).changePassphrase),
+		read("/members", "members", "List the members, by name", (*Door).members),
+		act("/members", "addMember", "Make an account; its passphrase is shown once", (*Door).addMember),
+		act("/members/{member}/roles", "setRoles", "Give a member other roles", (*Door).setRoles),
+		act("/members/{member}/suspensions", "suspendMember", "Keep a member out", (*Door).suspendMember),
+		act("/members/{member}/resumptions", "resumeMember", "Let a suspended member in again", (*Door).resumeMember),
+		act("/members/{member}/passphrases", "resetPassphrase", "Give a member another passphrase, which is shown once", (*Door).resetPassphrase),
+		read("/members/{member}/tokens", "tokens", "List a member's tokens, newest first", (*Door).tokens),
+		act("/members/{member}/tokens", "addToken", "Make a token for a member; its secret is shown once", (*Door).addToken),
+		act("/tokens/{token}/revocations", "revokeToken", "End a token at once", (*Door).revokeToken),
+
 		read("/keys", "keys", "List the versions of this node's identity and what their keys are for", (*Door).keys),
 		act("/keys/rotations", "rotateKeys", "Replace the keys by new ones, signed by both", (*Door).rotate),
 		act("/keys/recoveries", "prepareRecovery", "Make new keys and the document that the recovery quorum is to sign", (*Door).prepareRecovery),
@@ -61,6 +73,7 @@ func table() []operation {
 
 		read("/figures", "figures", "Read the gauges of every link", (*Door).figures),
 		read("/audit", "audit", "List what members did, newest first", (*Door).audit),
+		download("/audit/export", "exportAudit", "Export the whole log of what members did, with its signed head", (*Door).exportAudit),
 		read("/evidence", "evidence", "List the evidence that was kept", (*Door).evidence),
 		read("/doctor", "doctor", "Examine the node", (*Door).doctor),
 		long(http.MethodPost, "/backups", "backup", "Write a backup", http.StatusCreated, (*Door).backup),

@@ -420,6 +420,7 @@ type Fold struct {
 
 // Audit is one line of the local log of what members did.
 type Audit struct {
+	Number int64     `json:"number"`
 	At     time.Time `json:"at"`
 	Who    string    `json:"who"`
 	Act    string    `json:"act"`

@@ -248,11 +248,3 @@ type Evidence struct {
 	Note string // a sentence for people
 	Data []byte // the exact bytes
 }
-
-// Audit is one line of the local log of what members did; it never crosses.
-type Audit struct {
-	At     int64
-	Who    string
-	Act    string
-	Object string
-}

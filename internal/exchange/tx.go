@@ -163,8 +163,6 @@ type LedgerTx interface {
 
 	PutEvidence(ctx context.Context, e Evidence) error
 	Evidences(ctx context.Context, link *statement.LinkID, limit int) ([]Evidence, error)
-	PutAudits(ctx context.Context, as ...Audit) error
-	Audits(ctx context.Context, limit int) ([]Audit, error)
 }
 
 // Figures are the gauges of operation, for one link.

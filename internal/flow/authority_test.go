@@ -29,7 +29,10 @@ func actsOf() map[string]actor.Act {
 		"SuspendLanes": actor.Govern, "ResumeLanes": actor.Govern, "Withdraw": actor.Govern,
 		"Pack": actor.Courier, "Unpack": actor.Courier, "Erase": actor.Erase, "Rebuild": actor.Rebuild,
 		"Keys": actor.ReadKeys, "Rotate": actor.Keys, "PrepareRecovery": actor.Keys, "FinishRecovery": actor.Keys, "CancelRecovery": actor.Keys,
-		"Evidence": actor.ReadEvidence, "Audits": actor.ReadAudit,
+		"Evidence": actor.ReadEvidence, "Audits": actor.ReadAudit, "ExportAudit": actor.ReadAudit, "CheckAudit": actor.ReadAudit,
+		"Members": actor.ReadMembers, "Tokens": actor.ReadMembers, "AddMember": actor.ManageMembers, "SetRoles": actor.ManageMembers,
+		"SuspendMember": actor.ManageMembers, "ResumeMember": actor.ManageMembers, "ResetPassphrase": actor.ManageMembers,
+		"AddToken": actor.ManageMembers, "RevokeToken": actor.ManageMembers, "ChangePassphrase": actor.OwnAccount,
 	}
 }
 

@@ -547,13 +547,17 @@ func (h *House) NextDue(ctx context.Context, link statement.LinkID) (time.Time, 
 	return time.UnixMicro(next), err
 }
 
-// CheckpointLoop starts a round of every link's ledger at each interval, if there is anything new, until ctx ends.
+// CheckpointLoop starts a round of every link's ledger at each interval, if there is anything new, and signs the head of the log
+// of members, until ctx ends.
 func (h *House) CheckpointLoop(ctx context.Context, every time.Duration) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		if err := h.StartRounds(ctx); err != nil && ctx.Err() == nil {
 			h.cfg.Log.Error("starting ledger rounds", "err", err)
+		}
+		if err := h.SignTrail(ctx); err != nil && ctx.Err() == nil {
+			h.cfg.Log.Error("signing the log of members", "err", err)
 		}
 		select {
 		case <-ctx.Done():

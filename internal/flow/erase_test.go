@@ -15,6 +15,7 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/internal/member"
 	"entente/proof"
 	"entente/statement"
 )
@@ -107,9 +108,9 @@ func TestErase(t *testing.T) {
 		if _, err := proof.Verify(envelope.Default(), f); err != nil || f.Statement.Body != nil {
 			t.Errorf("%s: the proof: %v, body %q", s.name, err, f.Statement.Body)
 		}
-		audits, err := s.Audits(ctx, operator, 50)
+		audits, err := s.Audits(ctx, operator, 0, 50)
 		w.must(err)
-		if n := len(slices.DeleteFunc(audits, func(a exchange.Audit) bool { return a.Act != "erase order" || a.Object != c.String() || a.Who != "op" })); n != 1 {
+		if n := len(slices.DeleteFunc(audits, func(a member.Entry) bool { return a.Act != "erase order" || a.Object != c.String() || a.Who != "op" })); n != 1 {
 			t.Errorf("%s: %d records of the erasure", s.name, n)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"entente/envelope"
 	"entente/internal/assistance"
 	"entente/internal/exchange"
+	"entente/internal/member"
 	"entente/party"
 
 	"golang.org/x/mod/sumdb/note"
@@ -19,6 +20,7 @@ import (
 type Tx interface {
 	exchange.Tx
 	assistance.Tx
+	member.Tx
 }
 
 // Priority orders acts that wait for the committer.

@@ -55,6 +55,7 @@ type House struct {
 	warned   atomic.Pointer[string]      // the warning of the keys' end that was logged last
 	learning sync.Mutex                  // held while a version of somebody's identity is learned
 	learned  atomic.Int64                // how often one was
+	deriving sync.Mutex                  // held while a passphrase is looked at
 
 	restored atomic.Int64  // when this node was restored from a backup; 0 if never
 	dirty    sync.Map      // statement.LinkID → true: to be settled
@@ -162,10 +163,6 @@ func (h *House) Addresses(ctx context.Context) (list []exchange.Address, err err
 // evidence keeps the exact bytes of a lie; it is called inside a transaction.
 func (h *House) evidence(ctx context.Context, tx Tx, link statement.LinkID, kind, note string, data []byte) error {
 	return tx.PutEvidence(ctx, exchange.Evidence{Link: link, Kind: kind, At: h.now(), Note: note, Data: data})
-}
-
-func (h *House) audit(ctx context.Context, tx Tx, who, act, object string) error {
-	return tx.PutAudits(ctx, exchange.Audit{At: h.now(), Who: who, Act: act, Object: object})
 }
 
 func notFound(err error) bool { return fault.KindOf(err) == fault.NotFound }

@@ -14,12 +14,70 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// book appends leaves to one party's log of a link within one transaction. It reads the log's right edge once, so
-// that a leaf costs the same in a log of a million as in one of a thousand.
-type book struct {
-	log    exchange.Log
-	rows   []exchange.LeafRow
+// tree is the right edge of a tree of RFC 6962 that grows within one transaction. It is read once, so that a leaf costs the
+// same in a log of a million as in one of a thousand.
+type tree struct {
+	size   int64
 	hashes map[int64]tlog.Hash // stored-hash index → hash: the right edge, and what this transaction added
+}
+
+// openTree reads the edge of the first size leaves.
+func openTree(size int64, r tlog.HashReader) (*tree, error) {
+	t := &tree{size: size, hashes: map[int64]tlog.Hash{}}
+	var edge []int64
+	for rest, start := size, int64(0); rest > 0; {
+		level := bits.Len64(uint64(rest)) - 1
+		edge = append(edge, tlog.StoredHashIndex(level, start>>level))
+		start += 1 << level
+		rest -= 1 << level
+	}
+	if len(edge) == 0 {
+		return t, nil
+	}
+	hashes, err := r.ReadHashes(edge)
+	if err != nil {
+		return nil, fmt.Errorf("reading the edge of a tree: %w", err)
+	}
+	for i, index := range edge {
+		t.hashes[index] = hashes[i]
+	}
+	return t, nil
+}
+
+// ReadHashes makes t a tlog.HashReader over the edge and its own additions.
+func (t *tree) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	hashes := make([]tlog.Hash, len(indexes))
+	for i, index := range indexes {
+		hash, ok := t.hashes[index]
+		if !ok {
+			return nil, fmt.Errorf("tree hash %d is not on the edge", index)
+		}
+		hashes[i] = hash
+	}
+	return hashes, nil
+}
+
+// add appends exact leaf bytes, and returns the hashes to be stored with them.
+func (t *tree) add(leaf []byte) ([]byte, error) {
+	n := t.size
+	hashes, err := ledger.AppendHashes(n, leaf, t)
+	if err != nil {
+		return nil, err
+	}
+	var stored []byte
+	for level, hash := range hashes {
+		t.hashes[tlog.StoredHashIndex(level, n>>level)] = hash
+		stored = append(stored, hash[:]...)
+	}
+	t.size++
+	return stored, nil
+}
+
+// book appends leaves to one party's log of a link within one transaction.
+type book struct {
+	log  exchange.Log
+	rows []exchange.LeafRow
+	tree *tree
 }
 
 func openBook(ctx context.Context, tx Tx, link statement.LinkID, p party.ID, epoch uint32) (*book, error) {
@@ -27,53 +85,21 @@ func openBook(ctx context.Context, tx Tx, link statement.LinkID, p party.ID, epo
 	if err != nil {
 		return nil, err
 	}
-	b := &book{log: log, hashes: map[int64]tlog.Hash{}}
-	var edge []int64
-	for rest, start := log.Size, int64(0); rest > 0; {
-		level := bits.Len64(uint64(rest)) - 1
-		edge = append(edge, tlog.StoredHashIndex(level, start>>level))
-		start += 1 << level
-		rest -= 1 << level
-	}
-	if len(edge) == 0 {
-		return b, nil
-	}
-	hashes, err := tx.HashReader(ctx, link, p, epoch).ReadHashes(edge)
+	t, err := openTree(log.Size, tx.HashReader(ctx, link, p, epoch))
 	if err != nil {
-		return nil, fmt.Errorf("reading the edge of a ledger: %w", err)
+		return nil, fmt.Errorf("opening a ledger: %w", err)
 	}
-	for i, index := range edge {
-		b.hashes[index] = hashes[i]
-	}
-	return b, nil
-}
-
-// ReadHashes makes b a tlog.HashReader over the edge and its own additions.
-func (b *book) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
-	hashes := make([]tlog.Hash, len(indexes))
-	for i, index := range indexes {
-		hash, ok := b.hashes[index]
-		if !ok {
-			return nil, fmt.Errorf("ledger hash %d is not on the edge", index)
-		}
-		hashes[i] = hash
-	}
-	return hashes, nil
+	return &book{log: log, tree: t}, nil
 }
 
 // add appends exact leaf bytes.
 func (b *book) add(leaf []byte, doc envelope.Hash, kind ledger.Kind, at int64) error {
 	n := b.log.Size
-	hashes, err := ledger.AppendHashes(n, leaf, b)
+	hashes, err := b.tree.add(leaf)
 	if err != nil {
 		return err
 	}
-	row := exchange.LeafRow{Index: n, Leaf: leaf, Doc: doc, Kind: string(kind)}
-	for level, hash := range hashes {
-		b.hashes[tlog.StoredHashIndex(level, n>>level)] = hash
-		row.Hashes = append(row.Hashes, hash[:]...)
-	}
-	b.rows = append(b.rows, row)
+	b.rows = append(b.rows, exchange.LeafRow{Index: n, Leaf: leaf, Doc: doc, Kind: string(kind), Hashes: hashes})
 	b.log.Size, b.log.LastTime = n+1, at
 	return nil
 }

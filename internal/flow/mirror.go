@@ -151,7 +151,7 @@ func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[en
 		return err
 	}
 	fresh := lf.Leaves[old:]
-	follower, err := ledger.ResumeFollower(l.PeerEpoch, size, b.log.LastTime, b)
+	follower, err := ledger.ResumeFollower(l.PeerEpoch, size, b.log.LastTime, b.tree)
 	if err != nil {
 		return err
 	}

@@ -409,15 +409,3 @@ func (h *House) Evidence(ctx context.Context, who actor.Actor, link *statement.L
 	})
 	return list, err
 }
-
-// Audits lists the local log of what members did, newest first.
-func (h *House) Audits(ctx context.Context, who actor.Actor, limit int) (list []exchange.Audit, err error) {
-	if err := who.May(actor.ReadAudit); err != nil {
-		return nil, err
-	}
-	err = h.cfg.Store.View(ctx, func(tx Tx) error {
-		list, err = tx.Audits(ctx, min(max(limit, 1), maxList))
-		return err
-	})
-	return list, err
-}

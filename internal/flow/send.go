@@ -17,6 +17,7 @@ import (
 	"entente/internal/actor"
 	"entente/internal/exchange"
 	"entente/internal/fault"
+	"entente/internal/member"
 	"entente/ledger"
 	"entente/parcel"
 	"entente/party"
@@ -595,7 +596,7 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 		statements []exchange.Statement
 		bodies     []exchange.Body
 		files      []exchange.File
-		audits     []exchange.Audit
+		audits     []member.Entry
 	)
 	stand, err := h.standing(ctx, tx, l)
 	if err != nil {
@@ -666,7 +667,7 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 			return err
 		}
 		bodies = append(bodies, exchange.Body{Commitment: r.commitment, Sealed: r.body, Key: r.wrapped})
-		audits = append(audits, exchange.Audit{At: h.now(), Who: r.who, Act: "send " + r.text.Kind, Object: r.commitment.String()})
+		audits = append(audits, member.Entry{Who: r.who, Act: "send " + r.text.Kind, Object: r.commitment.String()})
 	}
 	if len(statements) == 0 {
 		return nil
@@ -678,7 +679,7 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 	}
 	for _, put := range []func() error{
 		func() error { return tx.PutBodies(ctx, bodies...) },
-		func() error { return tx.PutAudits(ctx, audits...) },
+		func() error { return h.record(ctx, tx, audits...) },
 		func() error { return tx.PutStatements(ctx, statements...) },
 		func() error { return tx.PutParcels(ctx, parcels...) },
 		func() error { return tx.PutFiles(ctx, files...) },

@@ -82,6 +82,7 @@ const maxIdle = 64
 // node_away says that no node runs there.
 type Client struct {
 	socket string
+	token  string // shown with each call; empty: whoever may open the socket
 	http   *http.Client
 }
 
@@ -96,6 +97,13 @@ func Dial(data string) *Client {
 		DisableCompression:  true,
 		MaxIdleConnsPerHost: maxIdle,
 	}}}
+}
+
+// As is a client that acts as the member of a token. It shares the connections.
+func (c *Client) As(token string) *Client {
+	as := *c
+	as.token = token
+	return &as
 }
 
 // Close lets go of idle connections.
@@ -427,11 +435,6 @@ func (c *Client) Figures(ctx context.Context) ([]LinkFigures, error) {
 	return items[LinkFigures](ctx, c, "/figures", nil)
 }
 
-// Audit lists what members did, newest first.
-func (c *Client) Audit(ctx context.Context, limit int) ([]Audit, error) {
-	return items[Audit](ctx, c, "/audit", query("limit", strconv.Itoa(limit)))
-}
-
 // Evidence lists the lies that were kept, of one link or with an empty name of all.
 func (c *Client) Evidence(ctx context.Context, link string) ([]Evidence, error) {
 	return items[Evidence](ctx, c, "/evidence", query("link", link))
@@ -579,6 +582,9 @@ func (c *Client) do(ctx context.Context, method, address, media, accept string, 
 	}
 	if accept != "" {
 		req.Header.Set("Accept", accept)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
 	if err == nil {

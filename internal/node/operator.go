@@ -65,6 +65,7 @@ func (o operator) Doctor(ctx context.Context, who actor.Actor) ([]api.Check, err
 	for _, l := range links {
 		checks = append(checks, checkLink(l, o.now()))
 	}
+	checks = append(checks, o.checkAudit(ctx))
 	checks = append(checks, o.checkWitnesses()...)
 	evidence, err := o.house.Evidence(ctx, who, nil, 1)
 	if err != nil {
@@ -130,6 +131,16 @@ func (o operator) checkDamage(ctx context.Context) api.Check {
 		Name: "damage", OK: len(health.Damaged)+len(health.Missing) == 0,
 		Detail: fmt.Sprintf("%d sealed files read, %d damaged, %d missing", health.Blobs, len(health.Damaged), len(health.Missing)), Advice: advice,
 	}
+}
+
+// checkAudit reads the whole log of what members did, and compares it with its signed head.
+func (o operator) checkAudit(ctx context.Context) api.Check {
+	found, err := o.house.CheckAudit(ctx, actor.System())
+	if fault.KindOf(err) == fault.NotFound {
+		return api.Check{Name: "audit", OK: true, Detail: "nobody did anything here yet"}
+	}
+	return check("audit", err, fmt.Sprintf("%d lines of what members did stand as they were signed", found.Entries),
+		"Keep the data directory as it is, and let the auditor compare it with an earlier export.")
 }
 
 // checkIdentity looks how long the version in force is valid.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"entente/internal/fault"
 	"entente/internal/flow"
 	"entente/internal/keyring"
+	"entente/internal/member"
 	"entente/internal/peer"
 	"entente/internal/store"
 	"entente/internal/witness"
@@ -333,10 +335,25 @@ func (n *Node) local() http.Handler {
 	mux := n.operations()
 	mux.Handle("/", api.New(api.Config{
 		House: n.house, Operator: operator{n}, Now: n.now, Log: n.log, Release: Version().Version, Endpoint: n.cfg.Endpoint,
-		// Whoever may open the socket is the operator of the node: the file system keeps others out.
-		Actor: func(*http.Request) (actor.Actor, error) {
-			return actor.Actor{Kind: actor.Member, Name: "local", Roles: actor.Roles()}, nil
-		},
+		Actor: n.caller,
 	}))
 	return mux
+}
+
+// caller is who calls through the socket: the member of a token, if one is shown. Without one, whoever may open the socket owns the
+// node: the file system keeps others out.
+func (n *Node) caller(r *http.Request) (actor.Actor, error) {
+	if r.Header.Get("Authorization") == "" {
+		return actor.Actor{Kind: actor.Member, Name: member.Local, Roles: actor.Roles()}, nil
+	}
+	return n.bearer(r)
+}
+
+// bearer is the member of the token that a call shows (RFC 6750, section 2.1).
+func (n *Node) bearer(r *http.Request) (actor.Actor, error) {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return actor.Actor{}, member.RefusedToken()
+	}
+	return n.house.Authenticate(r.Context(), token)
 }

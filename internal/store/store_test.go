@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"entente/envelope"
+	"entente/internal/actor"
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/internal/member"
 	"entente/internal/store"
 	"entente/internal/testenv"
 	"entente/statement"
@@ -107,7 +109,9 @@ func fill(t testing.TB, s *store.Store) (kept [2]string, dropped string) {
 			tx.PutDocuments(ctx, exchange.Document{Hash: hash("doc"), Type: "t", Payload: []byte("p"), Signatures: []envelope.Signature{{KeyID: "k", Sig: []byte{1}}}},
 				exchange.Document{Hash: hash("unsigned"), Type: "t"}),
 			tx.PutEvidence(ctx, exchange.Evidence{Link: link, Kind: "fork", Data: []byte("bytes")}),
-			tx.PutAudits(ctx, exchange.Audit{At: 1, Who: "operator", Act: "backup"}),
+			tx.PutEntries(ctx, member.Entry{At: 1, Who: "operator", Act: "backup", Hashes: []byte{1}}),
+			tx.PutMember(ctx, member.Member{Name: "anna", Roles: []actor.Role{actor.Drafter}, Passphrase: member.Passphrase{Salt: []byte{1}, Key: []byte{2}}}),
+			tx.PutToken(ctx, member.Token{ID: "abc", Member: "anna", Scopes: []actor.Scope{actor.ScopeSay}}),
 		}
 		var leaves []exchange.LeafRow
 		for n := range int64(3000) { // more than one frame
@@ -209,7 +213,7 @@ func checkRestored(t *testing.T, s *store.Store, kept [2]string, dropped string)
 		if doc, err := tx.Document(ctx, hash("unsigned")); err != nil || doc.Signatures != nil {
 			t.Errorf("an unsigned document: %+v, %v", doc, err)
 		}
-		if err := tx.PutAudits(ctx, exchange.Audit{}); err == nil {
+		if err := tx.PutEntries(ctx, member.Entry{}); err == nil {
 			t.Error("a View wrote")
 		}
 		return nil

@@ -66,7 +66,9 @@ func Tables() []Table {
 		table("leaves", "link b, party b, epoch i, idx i, leaf b, doc b, kind t, hashes b"),
 		table("documents", "hash b, link b, type t, payload b, signatures b"),
 		table("evidence", "id i, link b, kind t, at i, note t, data b, digest b"),
-		table("audits", "id i, at i, who t, act t, object t"),
+		table("audits", "id i, at i, who t, act t, object t, hashes b"),
+		table("members", "name t, roles t, created i, suspended i, salt b, secret b, failures i, locked i"),
+		table("tokens", "id t, hash b, member t, scopes t, note t, created i, expires i, revoked i, used i"),
 		{Name: "statement_keys", Key: true, from: "statement_keys", Columns: []Column{{"commitment", Bytes}, {"wrapped", Bytes}}},
 	}
 }

@@ -34,25 +34,6 @@ func (t *tx) Evidences(ctx context.Context, link *statement.LinkID, limit int) (
 		link[:], int64(limit))
 }
 
-// PutAudits implements exchange.LedgerTx.
-func (t *tx) PutAudits(ctx context.Context, as ...exchange.Audit) error {
-	last, err := one(ctx, t, "audit", func(r rows, n *int64) error { return r.Scan(n) }, `SELECT COALESCE(MAX(id), 0) FROM audits`)
-	if err != nil {
-		return err
-	}
-	values := make([][]any, len(as))
-	for i, a := range as {
-		values[i] = []any{last + int64(i) + 1, a.At, a.Who, a.Act, a.Object}
-	}
-	return t.insert(ctx, `INSERT INTO audits (id, at, who, act, object)`, ``, nil, values)
-}
-
-// Audits implements exchange.LedgerTx, newest first.
-func (t *tx) Audits(ctx context.Context, limit int) ([]exchange.Audit, error) {
-	return list(ctx, t, func(r rows, a *exchange.Audit) error { return r.Scan(&a.At, &a.Who, &a.Act, &a.Object) },
-		`SELECT at, who, act, object FROM audits ORDER BY id DESC LIMIT $1`, int64(limit))
-}
-
 // Figures implements exchange.FigureTx. Only rows that are still alive are looked at, whatever the record's size.
 func (t *tx) Figures(ctx context.Context, link statement.LinkID) (exchange.Figures, error) {
 	var f exchange.Figures

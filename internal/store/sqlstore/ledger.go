@@ -110,30 +110,36 @@ func (t *tx) LeafOfDoc(ctx context.Context, link statement.LinkID, p party.ID, k
 
 // HashReader implements exchange.LedgerTx.
 func (t *tx) HashReader(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) tlog.HashReader {
+	return storedHashes(func(places []int64, found func(row int64, hashes []byte)) error {
+		return many(places, 3, func(n *int64) any { return *n }, func(in string, args []any) error {
+			return each(ctx, t, func(r rows) error {
+				var row int64
+				var hashes []byte
+				err := r.Scan(&row, loose{&hashes})
+				found(row, hashes)
+				return err
+			}, `SELECT idx, hashes FROM leaves WHERE link = $1 AND party = $2 AND epoch = $3 AND idx IN `+in,
+				append([]any{link[:], p[:], int64(epoch)}, args...)...)
+		})
+	})
+}
+
+// storedHashes reads hashes of a tree from rows of which each holds what its leaf added; read finds rows by their numbers.
+func storedHashes(read func(places []int64, found func(row int64, hashes []byte)) error) tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		places := make([]int64, 0, len(indexes))
 		for _, x := range indexes {
 			row, _ := place(x)
 			places = append(places, row)
 		}
-		found := make(map[int64][]byte, len(indexes))
-		err := many(places, 3, func(n *int64) any { return *n }, func(in string, args []any) error {
-			return each(ctx, t, func(r rows) error {
-				var row int64
-				var hashes []byte
-				err := r.Scan(&row, loose{&hashes})
-				found[row] = hashes
-				return err
-			}, `SELECT idx, hashes FROM leaves WHERE link = $1 AND party = $2 AND epoch = $3 AND idx IN `+in,
-				append([]any{link[:], p[:], int64(epoch)}, args...)...)
-		})
-		if err != nil {
+		rows := make(map[int64][]byte, len(indexes))
+		if err := read(places, func(row int64, hashes []byte) { rows[row] = hashes }); err != nil {
 			return nil, err
 		}
 		out := make([]tlog.Hash, len(indexes))
 		for i, x := range indexes {
 			row, offset := place(x)
-			hashes := found[row]
+			hashes := rows[row]
 			if len(hashes) < (offset+1)*tlog.HashSize {
 				return nil, fmt.Errorf("tree hash %d, which stands with leaf %d, is missing: %w", x, row, notFound("tree hash"))
 			}

@@ -569,16 +569,6 @@ func evidence(b *bench) {
 	same(b, "evidence of a link", of(&link, 10), []exchange.Evidence{e})
 }
 
-func audits(b *bench) {
-	var want []exchange.Audit
-	for n := range 5 {
-		a := exchange.Audit{At: 7, Who: "desk", Act: "send", Object: fmt.Sprint(n)}
-		b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutAudits(ctx, a) })
-		want = append([]exchange.Audit{a}, want...)
-	}
-	same(b, "audits, newest first", read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Audit, error) { return tx.Audits(ctx, 4) }), want[:4])
-}
-
 func figures(b *bench) {
 	get := func(ctx context.Context, tx flow.Tx) (exchange.Figures, error) { return tx.Figures(ctx, theLink()) }
 	absent(b, get)
