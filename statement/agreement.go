@@ -36,8 +36,14 @@ type Limits struct {
 	Expiry    int64 `json:"expiry"`     // seconds that a parcel may stay undelivered
 }
 
+// ModeOneway is the mode of a link that carries what its inviter says, and nothing back. It stands alone.
+const ModeOneway = "oneway"
+
 // Modes returns the ways in which a link may carry parcels.
-func Modes() []string { return []string{"https", "courier", "oneway", "mail"} }
+func Modes() []string { return []string{"https", "courier", ModeOneway, "mail"} }
+
+// Oneway says whether the link carries nothing back.
+func (a Agreement) Oneway() bool { return slices.Contains(a.Modes, ModeOneway) }
 
 // DefaultAgreement is what an inviter proposes unless told otherwise: the default suite, HTTPS and courier, files up to 16 GiB,
 // 1,024 statements pending, 30 days until a parcel expires.
@@ -76,6 +82,9 @@ func (a Agreement) Validate() error {
 		}
 		if slices.Contains(a.Modes[:i], m) {
 			return envelope.Refuse("modes", "%s stands twice", m)
+		}
+		if m == ModeOneway && len(a.Modes) > 1 {
+			return envelope.Refuse("modes", "oneway stands beside another")
 		}
 	}
 	return envelope.Within("rules", a.Rules.Validate())

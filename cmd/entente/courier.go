@@ -36,6 +36,7 @@ type packed struct {
 
 func (a *app) packCommand() *cobra.Command {
 	var max string
+	var again bool
 	cmd := &cobra.Command{
 		Use:   "pack LINK FILE",
 		Short: "Write all that is due for a link into a new file",
@@ -43,30 +44,34 @@ func (a *app) packCommand() *cobra.Command {
 as delivered until its receipt is here: until then, each file has it again.
 
 With --max-size it is written in parts, FILE.001, FILE.002 and so on, so that it goes on several disks. Each part is a courier
-file by itself: the other party unpacks them in any order, and a part that gets lost keeps nothing else back.`,
+file by itself: the other party unpacks them in any order, and a part that gets lost keeps nothing else back.
+
+On a link that goes one way no receipt comes: what left in a file is not packed again. If a file got lost, --again packs all that
+ever left: what has not expired, and the headers of the rest, so that the other party waits for nothing that cannot come.`,
 		Example: "  entente courier pack kestria /media/disk/to-kestria.parcel\n  entente courier pack kestria to-kestria.parcel --max-size 4G",
 		Args:    cobra.ExactArgs(2),
 		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
 			if max != "" {
-				return a.packParts(ctx, c, args[0], args[1], max)
+				return a.packParts(ctx, c, args[0], again, args[1], max)
 			}
 			show, end := a.progress("packing")
-			err := a.save(args[1], func(w io.Writer) error { return c.Pack(ctx, args[0], w, show) })
+			err := a.save(args[1], func(w io.Writer) error { return c.Pack(ctx, args[0], again, w, show) })
 			end()
 			if err != nil {
 				return err
 			}
 			return a.print(packed{File: args[1]}, func(w io.Writer) {
-				fmt.Fprintf(w, "It is in %s.\nThe other party takes it with: entente courier unpack %s --answers FILE\n", line(args[1]), line(args[1]))
+				fmt.Fprintf(w, "It is in %s.\nThe other party takes it with: entente courier unpack %s --answers FILE\n(without --answers if the link goes one way)\n", line(args[1]), line(args[1]))
 			})
 		}),
 	}
 	cmd.Flags().StringVar(&max, "max-size", "", "write it in parts of at most so many bytes each; K, M or G may follow")
+	cmd.Flags().BoolVar(&again, "again", false, "of a one-way link, pack all that ever left by it")
 	return cmd
 }
 
 // packParts writes the parts of a courier file; if one of them cannot be written, none is left.
-func (a *app) packParts(ctx context.Context, c *node.Client, link, name, size string) error {
+func (a *app) packParts(ctx context.Context, c *node.Client, link string, again bool, name, size string) error {
 	max, err := node.ParseBytes(size)
 	if err != nil || max < parcel.MinPart {
 		return usage("Give --max-size as a number of bytes, %dM at least; K, M or G may follow.", parcel.MinPart>>20)
@@ -85,7 +90,7 @@ func (a *app) packParts(ctx context.Context, c *node.Client, link, name, size st
 		return nil
 	}
 	show, end := a.progress("packing")
-	_, err = c.PackParts(ctx, link, max, func(part int) (io.Writer, error) {
+	_, err = c.PackParts(ctx, link, again, max, func(part int) (io.Writer, error) {
 		if err := finish(); err != nil {
 			return nil, err
 		}
@@ -126,7 +131,8 @@ func (a *app) unpackCommand() *cobra.Command {
 		Short: "Take a file that the other party packed",
 		Long: `Take a file that the other party packed, or the answers to one of ours. With --answers, the receipts, cosignatures and
 wishes that answer it are written into a new file, to be unpacked by the other party. Without it, the next file that is
-packed shows the receipts, and the rest is answered when the other party packs again.
+packed shows the receipts, and the rest is answered when the other party packs again. On a link that goes one way nothing goes back,
+so there are no answers.
 
 A file that broke off on its way is taken as far as it came; the exit status is then 1.`,
 		Example: "  entente courier unpack /media/disk/to-kestria.parcel --answers /media/disk/to-arvenia.parcel",
@@ -143,6 +149,11 @@ A file that broke off on its way is taken as far as it came; the exit status is 
 			}
 			if !info.Mode().IsRegular() {
 				return fault.New(fault.Invalid, "file", line(args[0])+" is not a file.")
+			}
+			if answers != "" {
+				if err := a.goesBack(ctx, c, f); err != nil {
+					return err
+				}
 			}
 			var cut bool
 			take := func(w io.Writer) (err error) {
@@ -168,6 +179,20 @@ A file that broke off on its way is taken as far as it came; the exit status is 
 	}
 	cmd.Flags().StringVar(&answers, "answers", "", "write the answers into this new file")
 	return cmd
+}
+
+// goesBack refuses to make answers to a file of a link that goes one way, and leaves a file that is none to the node.
+func (a *app) goesBack(ctx context.Context, c *node.Client, f *os.File) error {
+	if b, _, err := parcel.ReadBundle(f); err == nil {
+		l, err := c.Link(ctx, b.Link.String())
+		if err == nil && l.Reach == node.ReachOnewayIn {
+			return usage("This link goes one way: nothing goes back, so there are no answers; leave out --answers.")
+		}
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return reading(f.Name(), err)
+	}
+	return nil
 }
 
 func showUnpacked(w io.Writer, file, answers string, cut bool) {

@@ -82,6 +82,12 @@ node has acknowledged it, and nobody can read it before the other party's node h
 // state is how far a statement has come, whether it took effect, and whether it was erased here.
 func state(s node.Statement) string {
 	said := s.State
+	switch s.State {
+	case "sent":
+		said = "sent, cannot be acknowledged"
+	case "gone":
+		said = "cannot be acknowledged, nor carried again"
+	}
 	if s.Registered != nil {
 		said = "registered: " + keyWords(s.Registered.Key)
 	}
@@ -275,6 +281,9 @@ func (a *app) receiptsCommand() *cobra.Command {
 						fmt.Sprintf("%d.%d", r.Receipt.Log.Epoch, r.Receipt.Log.Index), line(r.Receipt.Reason), short(r.Hash), doubt)
 				}
 				t.write(w)
+				if said.Unanswered {
+					fmt.Fprintln(w, "\nThe link goes one way: this cannot be acknowledged, and no receipt is waited for.")
+				}
 				if said.Registered != nil {
 					fmt.Fprintf(w, "\nRegistered: %s.\n", keyWords(said.Registered.Key))
 				}

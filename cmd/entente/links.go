@@ -20,17 +20,21 @@ const maxInvitation = 1 << 20
 func (a *app) inviteCommand() *cobra.Command {
 	var valid time.Duration
 	var out string
+	var modes []string
 	cmd := &cobra.Command{
 		Use:   "invite ALIAS",
 		Short: "Make an invitation for another party",
 		Long: `Make an invitation and write it as a file to give to the other party by a way that you trust. It can be used once.
-ALIAS is your own name for the link to be; it never crosses.`,
-		Example: "  entente invite kestria --out kestria.invitation",
+ALIAS is your own name for the link to be; it never crosses.
+
+With --mode oneway the link carries what you say to the other party, in courier files, and nothing back: nothing on it can be
+acknowledged.`,
+		Example: "  entente invite kestria --out kestria.invitation\n  entente invite kestria --mode oneway --out kestria.invitation",
 		Args:    cobra.ExactArgs(1),
 		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
 			var expires int64
 			err := a.save(out, func(w io.Writer) error {
-				inv, err := c.Invite(ctx, args[0], int64(valid/time.Second))
+				inv, err := c.Invite(ctx, args[0], int64(valid/time.Second), modes...)
 				if err != nil {
 					return err
 				}
@@ -53,6 +57,7 @@ ALIAS is your own name for the link to be; it never crosses.`,
 	}
 	cmd.Flags().DurationVar(&valid, "valid", 72*time.Hour, "how long it can be used")
 	cmd.Flags().StringVar(&out, "out", "", "write it to this new file instead of standard output")
+	cmd.Flags().StringSliceVar(&modes, "mode", nil, "the ways to agree on: https, courier or both, or oneway; https and courier without it")
 	return cmd
 }
 
@@ -279,7 +284,15 @@ func showLink(w io.Writer, l node.Link) {
 	if l.Figures.CosignedAt != nil {
 		cosigned = instant(*l.Figures.CosignedAt)
 	}
-	pair(w, "Sending", sending)
+	switch l.Reach {
+	case node.ReachOnewayOut:
+		pair(w, "To pack", fmt.Sprint(l.Figures.Sending))
+		pair(w, "Sent", fmt.Sprintf("%d are kept to be packed again; what was sent cannot be acknowledged", l.Figures.Sent))
+	case node.ReachOnewayIn:
+		pair(w, "Missing", fmt.Sprintf("%d holes in what came", l.Figures.Gaps))
+	default:
+		pair(w, "Sending", sending)
+	}
 	if l.Figures.Held > 0 {
 		pair(w, "Registered", fmt.Sprintf("%d of ours were acknowledged and wait for their key to leave", l.Figures.Held))
 	}
@@ -305,6 +318,10 @@ func reaches(how string) string {
 		return "polling: our node pushes to theirs and polls it; theirs cannot reach ours"
 	case node.ReachCourier:
 		return "courier: only files cross"
+	case node.ReachOnewayOut:
+		return "oneway_out: files go from us to them, and nothing comes back"
+	case node.ReachOnewayIn:
+		return "oneway_in: files come from them to us, and nothing goes back"
 	}
 	return line(how)
 }

@@ -73,7 +73,7 @@ type Keeper interface {
 
 // Carrier is the house's acts about courier files.
 type Carrier interface {
-	Pack(ctx context.Context, who actor.Actor, link statement.LinkID, w io.Writer) error
+	Pack(ctx context.Context, who actor.Actor, link statement.LinkID, again bool, w io.Writer) error
 	Unpack(ctx context.Context, who actor.Actor, r io.Reader, begin func() (io.Writer, error)) error
 }
 

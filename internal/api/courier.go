@@ -9,12 +9,17 @@ import (
 	"entente/internal/fault"
 )
 
+type packIn struct {
+	Link  string `path:"link" doc:"Alias, id, or a prefix of the id."`
+	Again bool   `query:"again" doc:"Of a one-way link: all that ever left by it, because a file got lost."`
+}
+
 // packRoute answers with a courier file, as it is made.
 func packRoute() operation {
-	o := described[linkIn, None](http.MethodPost, "/links/{link}/courier", "packCourier", "Pack what is due for a link into a courier file", http.StatusOK)
+	o := described[packIn, None](http.MethodPost, "/links/{link}/courier", "packCourier", "Pack what is due for a link into a courier file", http.StatusOK)
 	o.out, o.media = nil, mediaCarry
 	o.serve = func(d *Door, w http.ResponseWriter, r *http.Request, who actor.Actor) error {
-		var in linkIn
+		var in packIn
 		if err := bind(w, r, &in); err != nil {
 			return err
 		}
@@ -22,7 +27,7 @@ func packRoute() operation {
 		if err != nil {
 			return err
 		}
-		return d.house.Pack(r.Context(), who, link, carrying{w})
+		return d.house.Pack(r.Context(), who, link, in.Again, carrying{w})
 	}
 	return o
 }

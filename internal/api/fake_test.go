@@ -82,7 +82,7 @@ func (f *fake) Confirm(context.Context, actor.Actor, statement.LinkID, string, s
 	return said, f.fail
 }
 
-func (f *fake) Pack(_ context.Context, _ actor.Actor, _ statement.LinkID, w io.Writer) error {
+func (f *fake) Pack(_ context.Context, _ actor.Actor, _ statement.LinkID, _ bool, w io.Writer) error {
 	if f.fail != nil {
 		return f.fail
 	}

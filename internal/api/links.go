@@ -212,7 +212,7 @@ func (d *Door) linkOf(v flow.LinkView) Link {
 func figuresOf(f exchange.Figures) Figures {
 	return Figures{
 		OldestUnreceipted: maybe(f.OldestUnreceipted), Sending: f.Sending, Reserved: f.Reserved, Arriving: f.Arriving,
-		Unsettled: f.Unsettled, Held: f.Held, Awaited: f.Waiting, UncosignedOwn: f.UncosignedOwn, UncosignedPeer: f.UncosignedPeer,
+		Unsettled: f.Unsettled, Sent: f.Sent, Held: f.Held, Awaited: f.Waiting, UncosignedOwn: f.UncosignedOwn, UncosignedPeer: f.UncosignedPeer,
 		CosignedAt: maybe(f.CosignedAt), Gaps: f.Gaps,
 	}
 }

@@ -185,7 +185,7 @@ func statementOf(v flow.StatementView) Statement {
 		Commitment: v.Commitment, Link: v.Statement.Link, LinkAlias: v.LinkAlias, Author: v.Statement.Author, Ours: v.Ours,
 		Lane: v.Statement.Lane, Epoch: v.Statement.Epoch, Seq: v.Statement.Seq, Thread: v.Thread, Kind: v.Kind,
 		Authored: instant(v.Authored), Body: jsontext.Value(v.Body), Erased: maybe(v.Erased),
-		State: string(v.Parcel.State), Reason: v.Parcel.Reason, Received: maybe(v.Parcel.Received), Expires: maybe(v.Parcel.Expires),
+		State: string(v.Parcel.State), Unanswered: v.Parcel.State.Unanswered(), Reason: v.Parcel.Reason, Received: maybe(v.Parcel.Received), Expires: maybe(v.Parcel.Expires),
 		Verdict: v.Verdict, Suspect: suspicionOf(v.Suspect),
 	}
 	if t := v.Text; t != nil {

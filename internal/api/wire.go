@@ -62,7 +62,7 @@ type Link struct {
 	Inviter       bool                 `json:"inviter" doc:"Whether we invited."`
 	Created       time.Time            `json:"created"`
 	Code          Code                 `json:"code"`
-	Reach         string               `json:"reach" doc:"push: each node pushes to the other; polled: the peer's node pushes to ours and polls it; polling: ours does that; courier: only files cross."`
+	Reach         string               `json:"reach" doc:"push: each node pushes to the other; polled: the peer's node pushes to ours and polls it; polling: ours does that; courier: only files cross; oneway_out: files cross from us alone; oneway_in: from the peer alone."`
 	AgreementHash envelope.Hash        `json:"agreement_hash"`
 	Agreement     *statement.Agreement `json:"agreement,omitzero" doc:"In force, or offered while the link is unverified; only when one link is asked for."`
 	OwnEpoch      uint32               `json:"own_epoch"`
@@ -132,6 +132,7 @@ type Figures struct {
 	Reserved          int64      `json:"reserved" doc:"Parcels with a place in the ledger that are not published yet."`
 	Arriving          int64      `json:"arriving" doc:"Parcels of which segments are missing."`
 	Unsettled         int64      `json:"unsettled" doc:"Parcels received and not opened yet."`
+	Sent              int64      `json:"sent" doc:"Our parcels of a one-way link that left in a file and are kept to leave in another: they cannot be acknowledged."`
 	Held              int64      `json:"held" doc:"Our registered statements that were acknowledged and whose key is still due."`
 	Awaited           int64      `json:"awaited" doc:"The peer's registered statements that we acknowledged and whose key has not come."`
 	UncosignedOwn     int64      `json:"uncosigned_own" doc:"Leaves of our ledger beyond the last cosigned head."`
@@ -235,7 +236,8 @@ type Statement struct {
 	Face       jsontext.Value         `json:"face,omitempty"`
 	Body       jsontext.Value         `json:"body,omitempty" doc:"Absent when it was erased, or when its key is not here."`
 	Erased     *time.Time             `json:"erased,omitzero"`
-	State      string                 `json:"state" doc:"How far its parcel has come: reserved, sending, arriving, received, held (a registered one that was acknowledged), opened, refused or rejected. Of a registered statement whose key was sent: that of the grant."`
+	State      string                 `json:"state" doc:"How far its parcel has come: reserved, sending, arriving, received, held (a registered one that was acknowledged), opened, refused or rejected; or, of ours on a one-way link, sent (it left in a file and cannot be acknowledged) or gone (nor is anything kept to be carried again). Of a registered statement whose key was sent: that of the grant."`
+	Unanswered bool                   `json:"cannot_be_acknowledged,omitzero" doc:"That it was said over a link that goes one way, so that no receipt comes."`
 	Reason     string                 `json:"reason,omitempty" doc:"Why it was refused or rejected; a code."`
 	Received   *time.Time             `json:"received,omitzero" doc:"The addressee's log time."`
 	Expires    *time.Time             `json:"expires,omitzero"`

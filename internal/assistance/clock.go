@@ -34,10 +34,11 @@ type Clock struct {
 }
 
 // Clocks are those that run, in the order of their instants. They are a pure function of both columns: every clock counts from
-// a receipt of the party that owes the word, so both parties have the same instants, however far apart their clocks are.
+// a receipt of the party that owes the word, so both parties have the same instants, however far apart their clocks are. Without a
+// receipt, as at the author of a request on a oneway link, none runs.
 func Clocks(requesting, requested Column, by Terms) ([]Clock, error) {
 	r := requesting.Request
-	if r == nil {
+	if r == nil || r.At == 0 {
 		return nil, nil
 	}
 	cal, err := by.calendar(*r)

@@ -187,15 +187,15 @@ func (table Table) Cited(kind string, peer Column) string {
 	return last.Statement.String()
 }
 
-// Changed is when the latest word of either column was received.
+// Changed is when the latest word of either column was received; one of which no receipt comes counts from its authoring.
 func Changed(columns ...Column) int64 {
 	at := int64(0)
 	for _, c := range columns {
 		if c.Request != nil {
-			at = max(at, c.Request.At)
+			at = max(at, cmp.Or(c.Request.At, c.Request.Authored))
 		}
 		for _, m := range c.Said {
-			at = max(at, m.At)
+			at = max(at, cmp.Or(m.At, m.Authored))
 		}
 	}
 	return at

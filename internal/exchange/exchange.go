@@ -54,6 +54,11 @@ const (
 	Refused  ParcelState = "refused"
 	Rejected ParcelState = "rejected"
 
+	// Ours, of a oneway link, where no receipt comes. Sent left in a file, and is kept to leave in another; of what is gone nothing
+	// is kept to be carried: its time is over, it was erased, or the link carries nothing from us.
+	Sent ParcelState = "sent"
+	Gone ParcelState = "gone"
+
 	// Of a registered statement: its parcel has been receipted, and is held until its grant has its place in the lane, when it is
 	// granted. Its files are withheld, without a place of their own, until then.
 	Held     ParcelState = "held"
@@ -63,6 +68,9 @@ const (
 
 // Ended says that nothing more comes of a parcel.
 func (s ParcelState) Ended() bool { return s == Opened || s == Refused || s == Rejected }
+
+// Unanswered says that a parcel of ours is one of which nobody will ever say that it came.
+func (s ParcelState) Unanswered() bool { return s == Sent || s == Gone }
 
 // Settled says that a parcel's place in its lane waits for nothing: what seen admits. A registered parcel has its receipt, and
 // what it says has another place.
@@ -189,7 +197,7 @@ type Log struct {
 	Epoch        uint32
 	Size         int64
 	LastTime     int64
-	SignedSize   int64 // own: size of the newest checkpoint signed
+	SignedSize   int64 // own, of a oneway link: size of the newest checkpoint that left in a file; nobody says that it came
 	SignedAt     int64
 	CosignedSize int64  // size up to which the other side (own log) or we (mirror) cosigned
 	CosignedNote []byte // the checkpoint with both signatures

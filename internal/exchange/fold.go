@@ -250,6 +250,12 @@ func LaneStatus(ours, theirs LinkColumn, lane statement.Lane) string {
 	return state
 }
 
+// Silent stands for the column of a party that can say nothing, the addressee of a oneway link, as the other sees it: the link is
+// confirmed as far as that has confirmed it.
+func Silent(author LinkColumn) LinkColumn {
+	return LinkColumn{Confirmed: author.Confirmed, Agreed: author.Agreed}
+}
+
 // confirmed is how far the confirming of the link has come.
 func confirmed(ours, theirs LinkColumn) (state string, agreement envelope.Hash) {
 	agreement = InForce(ours, theirs)

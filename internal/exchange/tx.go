@@ -60,7 +60,7 @@ type LaneTx interface {
 	// DueParcels is ParcelsIn(Sending) with NextTry at or before now, Content included.
 	DueParcels(ctx context.Context, link statement.LinkID, author party.ID, now int64, limit int) ([]Parcel, error)
 	// AdvanceParcels writes what receipts change of our parcels: State, Reason, GotIndex, Received and Stale. One that has
-	// come to its end (opened, refused, rejected) loses its Content and its Blob; the blob itself is the caller's to remove.
+	// come to its end (opened, refused, rejected, gone) loses its Content and its Blob; the blob itself is the caller's to remove.
 	AdvanceParcels(ctx context.Context, ps []Parcel) error
 	SetVerdicts(ctx context.Context, ps []Parcel) error // Verdict of each, by ID
 	// NextTry is the lowest NextTry of DueParcels at any time; NotFound if nothing is Sending.
@@ -169,6 +169,7 @@ type LedgerTx interface {
 type Figures struct {
 	OldestUnreceipted                      int64 // Created of our oldest parcel without a received receipt; 0 if none
 	Sending, Reserved, Arriving, Unsettled int64
+	Sent                                   int64 // our parcels of a oneway link that left in a file, and are kept to leave in another
 	Held                                   int64 // our registered parcels that were receipted and whose grant has no place yet
 	Waiting                                int64 // the peer's registered parcels that we receipted and whose grant has not come
 	UncosignedOwn, UncosignedPeer          int64 // leaves beyond the last cosigned head

@@ -3,6 +3,8 @@ package flow
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"entente/envelope"
 	"entente/internal/exchange"
@@ -400,6 +402,10 @@ func (w *accepting) give(kind parcel.ReceiptKind, hd *parcel.Header, hash envelo
 		seqs = append(seqs, seq)
 	}
 	_, r.Gaps = exchange.Arrive(lane.state.Contiguous, seqs)
+	terms, err := w.h.terms(w.l)
+	if err != nil {
+		return nil, err
+	}
 	switch kind {
 	case parcel.Received:
 		r.Stale = stale
@@ -419,7 +425,7 @@ func (w *accepting) give(kind parcel.ReceiptKind, hd *parcel.Header, hash envelo
 		return nil, err
 	}
 	ours := &ourReceipt{receipt: &r, payload: payload, row: exchange.Receipt{Hash: digest, Link: w.l.ID, Author: w.h.self, Kind: string(kind), Header: hash,
-		Parcel: hd.ID, Lane: hd.Lane, Epoch: hd.Epoch, Seq: hd.Seq, ContiguousTo: r.ContiguousTo, At: r.At, Index: pos.index, Log: row.GotIndex, Unsent: w.push}}
+		Parcel: hd.ID, Lane: hd.Lane, Epoch: hd.Epoch, Seq: hd.Seq, ContiguousTo: r.ContiguousTo, At: r.At, Index: pos.index, Log: row.GotIndex, Unsent: w.push && terms.way == bothWays}}
 	w.receipts = append(w.receipts, ours.row)
 	w.documents = append(w.documents, exchange.Document{Hash: digest, Link: w.l.ID, Type: parcel.ReceiptType, Payload: payload})
 	return ours, nil
@@ -475,10 +481,5 @@ func (w *accepting) close(ctx context.Context) error {
 			return err
 		}
 	}
-	for name := range w.lanes {
-		if err := w.h.foldLane(ctx, w.tx, w.l, name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.h.foldLanes(ctx, w.tx, w.l, slices.Collect(maps.Keys(w.lanes)))
 }

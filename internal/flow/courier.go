@@ -34,14 +34,16 @@ const (
 // Pack writes all that is due for a link to w as a courier file: parcels with all of their segments, and our ledger from where
 // the peer cosigned it, with the receipts that it records, and a signed checkpoint. Nothing counts as delivered by that: what
 // has no receipt is packed again, and goes by other ways too; the peer takes each once.
-func (h *House) Pack(ctx context.Context, who actor.Actor, link statement.LinkID, w io.Writer) error {
+//
+// What left by a oneway link is not packed again, as no receipt will tell that it came: with again, all that ever left is.
+func (h *House) Pack(ctx context.Context, who actor.Actor, link statement.LinkID, again bool, w io.Writer) error {
 	if err := who.May(actor.Courier); err != nil {
 		return err
 	}
 	if err := h.Settle(ctx, link); err != nil { // what came in last may ask for a grant
 		h.cfg.Log.Error("settling", "link", link, "err", err)
 	}
-	c := packing{h: h, s: h.link(link), start: h.now(), packed: map[envelope.ID]bool{}}
+	c := packing{h: h, s: h.link(link), start: h.now(), again: again, packed: map[envelope.ID]bool{}}
 	err := h.cfg.Store.Update(ctx, Normal, func(tx Tx) (err error) {
 		if c.l, err = tx.Link(ctx, link); err != nil {
 			return err
@@ -49,6 +51,16 @@ func (h *House) Pack(ctx context.Context, who actor.Actor, link statement.LinkID
 		if h.frozen(c.l) {
 			return frozenFault()
 		}
+		t, err := h.terms(c.l)
+		switch {
+		case err != nil:
+			return err
+		case t.way == inward:
+			return nothingBack()
+		case again && t.way == bothWays:
+			return fault.New(fault.Invalid, "again", "Each file of this link has again what has no receipt yet; pack it without that.")
+		}
+		c.way = t.way
 		if c.log, err = tx.Log(ctx, link, h.self, c.l.OwnEpoch); err != nil {
 			return err
 		}
@@ -66,6 +78,9 @@ func (h *House) Pack(ctx context.Context, who actor.Actor, link statement.LinkID
 			yield(parcel.Frame{}, err)
 		}
 	})
+	if err == nil && c.way == outward {
+		err = c.left(context.WithoutCancel(ctx))
+	}
 	if err != nil {
 		c.putBack(context.WithoutCancel(ctx))
 	}
@@ -79,6 +94,8 @@ type packing struct {
 	l      exchange.Link
 	log    exchange.Log // as it was before the first parcel was read: what comes meanwhile goes with the next file
 	start  int64
+	way    way
+	again  bool // of a oneway link: all that ever left
 	packed map[envelope.ID]bool
 	yield  func(parcel.Frame) bool
 }
@@ -121,6 +138,12 @@ func (c *packing) frames(ctx context.Context) error {
 			return err
 		}
 	}
+	if c.again {
+		if err := c.h.repack(ctx, c); err != nil {
+			return err
+		}
+		return c.onewayLedger(ctx, 0)
+	}
 	for {
 		more, err := c.parcels(ctx)
 		if err != nil {
@@ -129,6 +152,9 @@ func (c *packing) frames(ctx context.Context) error {
 		if !more {
 			break
 		}
+	}
+	if c.way == outward {
+		return c.onewayLedger(ctx, c.log.SignedSize)
 	}
 	return c.ledger(ctx)
 }
@@ -335,19 +361,29 @@ func (h *House) Unpack(ctx context.Context, who actor.Actor, r io.Reader, begin 
 	case h.frozen(l):
 		return frozenFault()
 	}
+	t, err := h.terms(l)
+	if err != nil {
+		return err
+	}
+	if t.way == inward {
+		if err := h.mayTake(ctx, l); err != nil {
+			return err
+		}
+	}
 	w, err := begin()
 	if err != nil {
 		return err
 	}
-	u := unpacking{h: h, l: l, wants: map[envelope.ID]parcel.Frame{}}
+	u := unpacking{h: h, l: l, silent: t.way != bothWays, wants: map[envelope.ID]parcel.Frame{}}
 	return parcel.WriteBundle(w, parcel.Bundle{Link: l.ID, From: h.self, To: l.Peer}, u.answers(ctx, frames))
 }
 
 // unpacking is one courier file that is taken.
 type unpacking struct {
-	h     *House
-	l     exchange.Link
-	wants map[envelope.ID]parcel.Frame // for segments, which mostly come later in the same file
+	h      *House
+	l      exchange.Link
+	silent bool                         // of a oneway link: no answer goes back
+	wants  map[envelope.ID]parcel.Frame // for segments, which mostly come later in the same file
 }
 
 // answers takes frames in batches and yields what answers them.
@@ -383,10 +419,17 @@ func (u *unpacking) take(ctx context.Context, batch []parcel.Frame, yield func(p
 	if len(batch) == 0 {
 		return true
 	}
-	back, err := u.h.Receive(ctx, u.l.ID, batch)
+	l, err := u.h.linkRow(ctx, u.l.ID)
+	var back []parcel.Frame
+	if err == nil {
+		back, err = u.h.receive(ctx, l, batch, func(envelope.ID) {})
+	}
 	if err != nil {
 		yield(parcel.Frame{}, err)
 		return false
+	}
+	if u.silent {
+		return true
 	}
 	for _, f := range back {
 		var w parcel.WantFrame

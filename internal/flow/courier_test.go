@@ -21,7 +21,7 @@ import (
 func (w *world) pack(from *side) []byte {
 	w.t.Helper()
 	var file bytes.Buffer
-	w.must(from.Pack(w.t.Context(), operator, from.link, &file))
+	w.must(from.Pack(w.t.Context(), operator, from.link, false, &file))
 	return file.Bytes()
 }
 
@@ -287,7 +287,7 @@ func TestCourierThatCannotBeWritten(t *testing.T) {
 	w.confirm()
 	c := w.message(w.a, "x", "text", nil)
 	for _, room := range []int{0, 10, 2000} {
-		if err := w.a.Pack(t.Context(), operator, w.a.link, &fullWriter{room}); err == nil {
+		if err := w.a.Pack(t.Context(), operator, w.a.link, false, &fullWriter{room}); err == nil {
 			t.Errorf("with room for %d bytes, a file was written", room)
 		}
 	}

@@ -53,8 +53,13 @@ func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes in
 	s := h.link(link)
 	var l exchange.Link
 	var log exchange.Log
+	var oneway bool // nothing leaves by a network
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
 		if l, err = tx.Link(ctx, link); err != nil || h.frozen(l) {
+			return err
+		}
+		t, err := h.terms(l)
+		if oneway = err == nil && t.way != bothWays; err != nil || oneway {
 			return err
 		}
 		if log, err = tx.Log(ctx, link, h.self, l.OwnEpoch); err != nil {
@@ -65,7 +70,7 @@ func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes in
 		}
 		return h.outgoingParcels(ctx, tx, s, &d, maxBytes)
 	})
-	if err != nil || h.frozen(l) {
+	if err != nil || h.frozen(l) || oneway {
 		return d, err
 	}
 	if err := h.outgoingIdentities(ctx, l, log, s, &d); err != nil {
@@ -456,7 +461,11 @@ func (h *House) Delivered(ctx context.Context, d Delivery, answers []parcel.Fram
 // refused as frames, whose next try is set by the refusal.
 func (h *House) answered(ctx context.Context, link statement.LinkID, answers []parcel.Frame) (map[envelope.ID]bool, error) {
 	done := map[envelope.ID]bool{}
-	back, err := h.receive(ctx, link, answers, func(id envelope.ID) { done[id] = true })
+	l, err := h.linkRow(ctx, link)
+	if err != nil {
+		return nil, err
+	}
+	back, err := h.receive(ctx, l, answers, func(id envelope.ID) { done[id] = true })
 	for _, f := range back {
 		if f.Kind == parcel.FrameRefusal {
 			h.warn(link, "an answer of the peer was refused", "refusal", string(f.Payload))

@@ -117,6 +117,13 @@ func (h *House) eraseOne(ctx context.Context, who actor.Actor, row exchange.Stat
 			}
 			for i := range sealed {
 				sealed[i].Content, sealed[i].Blob = nil, ""
+				if sealed[i].State != exchange.Sent {
+					continue
+				}
+				sealed[i].State = exchange.Gone
+				if err := tx.DropSegments(ctx, sealed[i].ID); err != nil {
+					return err
+				}
 			}
 			if err := tx.UpdateParcels(ctx, sealed...); err != nil {
 				return err
@@ -145,7 +152,7 @@ func ended(ctx context.Context, tx Tx, row exchange.Statement, files []exchange.
 	}
 	var rows []exchange.Parcel
 	for _, p := range found {
-		if !p.State.Ended() {
+		if !p.State.Ended() && !p.State.Unanswered() {
 			return nil, fault.New(fault.Conflict, "on_its_way",
 				"This is still on its way to the other party; erase it when it has arrived, or was refused because it expired (entente receipts STATEMENT).")
 		}
@@ -219,6 +226,9 @@ func (h *House) RetentionLoop(ctx context.Context, every time.Duration) error {
 	for {
 		if _, err := h.EraseAged(ctx); err != nil && ctx.Err() == nil {
 			h.cfg.Log.Error("erasing what is kept no longer", "err", err)
+		}
+		if err := h.Lapse(ctx); err != nil && ctx.Err() == nil {
+			h.cfg.Log.Error("dropping what expired", "err", err)
 		}
 		if _, err := h.EndOverlaps(ctx); err != nil && ctx.Err() == nil {
 			h.cfg.Log.Error("destroying keys whose overlap is over", "err", err)

@@ -223,22 +223,16 @@ func checkThread(ctx context.Context, cs *overlay, t turn, room string, own, pee
 	return "", nil
 }
 
-// editions returns what maps an edition to its kinds on a link: every rule set that the link ever agreed to.
-func (h *House) editions(l exchange.Link) (func(envelope.Hash) (map[string]foldable, bool), error) {
-	a, err := h.terms(l)
-	if err != nil {
-		return nil, err
-	}
-	known, kinds := a.edition, h.kinds[a.Rules.Kinds]
-	return func(edition envelope.Hash) (map[string]foldable, bool) { return kinds, edition == known }, nil
-}
-
 // foldBatch is how many statements of an author are read at once.
 const foldBatch = 256
 
 // foldLane folds everything in a lane that is ready, of both parties, inside the caller's transaction.
 func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane statement.Lane) error {
 	rules, err := h.editions(l)
+	if err != nil {
+		return err
+	}
+	terms, err := h.terms(l)
 	if err != nil {
 		return err
 	}
@@ -252,7 +246,7 @@ func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane state
 		if err != nil {
 			return err
 		}
-		sides[i] = &foldSide{state: state, start: state.Folded}
+		sides[i] = &foldSide{state: state, start: state.Folded, alone: terms.way != bothWays && author == h.self}
 	}
 	for progress := true; progress; {
 		progress = false
@@ -274,12 +268,23 @@ func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane state
 	return h.setClocks(ctx, tx, l, append(sides[0].due, sides[1].due...))
 }
 
+// foldLanes is foldLane of several.
+func (h *House) foldLanes(ctx context.Context, tx Tx, l exchange.Link, lanes []statement.Lane) error {
+	for _, lane := range lanes {
+		if err := h.foldLane(ctx, tx, l, lane); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // foldSide is one author's sequence while a lane is folded.
 type foldSide struct {
 	state exchange.LaneState
 	start uint64
 	run   []exchange.Parcel      // read ahead, from state.Folded+1
 	ended bool                   // run was read to its end
+	alone bool                   // no receipt of what is said can come: it folds as soon as it has its place, at no time
 	due   []statement.Commitment // threads whose clocks are to be set anew
 }
 
@@ -295,13 +300,18 @@ func (h *House) foldReady(ctx context.Context, tx Tx, l exchange.Link, side *fol
 			if err != nil {
 				return folded, err
 			}
+			if side.alone {
+				for i := range run {
+					run[i].State = exchange.Opened
+				}
+			}
 			side.run, side.ended = run, len(run) < foldBatch
 			if len(run) == 0 {
 				return folded, nil
 			}
 		}
 		n := 0
-		for n < len(side.run) && ready(side.run[n], side.state.Folded+uint64(n)+1, other) {
+		for n < len(side.run) && ready(side.run[n], side.state.Folded+uint64(n)+1, other, side.alone) {
 			n++
 		}
 		if n == 0 {
@@ -318,15 +328,15 @@ func (h *House) foldReady(ctx context.Context, tx Tx, l exchange.Link, side *fol
 	}
 }
 
-// ready says whether a parcel's statement can be folded as the next of its author.
-func ready(p exchange.Parcel, next uint64, other exchange.LaneState) bool {
+// ready says whether a parcel's statement can be folded as the next of its author; alone is that of foldSide.
+func ready(p exchange.Parcel, next uint64, other exchange.LaneState, alone bool) bool {
 	switch {
 	case p.Seq != next:
 		return false
 	case p.State.Settled() && p.State != exchange.Opened:
 		return true
 	}
-	return p.State == exchange.Opened && p.Received != 0 && (p.SeenEpoch < other.Epoch || p.SeenSeq <= other.Folded)
+	return p.State == exchange.Opened && (p.Received != 0 || alone) && (p.SeenEpoch < other.Epoch || p.SeenSeq <= other.Folded)
 }
 
 // foldRun folds parcels that are ready, in order, and writes their verdicts. It returns the threads whose clocks changed.

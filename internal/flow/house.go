@@ -222,32 +222,3 @@ func (b *batcher[T]) drain(ctx context.Context, run func(context.Context, []T) [
 		}
 	}
 }
-
-// terms are a link's agreement and the edition of its rules, worked out once; they must not be changed.
-type terms struct {
-	statement.Agreement
-	edition envelope.Hash
-}
-
-// full refuses one statement more in a lane of ours in which as many as are agreed on wait for their receipts.
-func (t *terms) full(own exchange.LaneState) error {
-	if own.Last-own.Folded < uint64(min(t.Limits.Pending, exchange.Window/2)) {
-		return nil
-	}
-	return fault.New(fault.Exhausted, "pending", "Too much is waiting for the peer's receipts in this lane; see \"entente links\" for how old the oldest is.")
-}
-
-func (h *House) terms(l exchange.Link) (*terms, error) {
-	s := h.link(l.ID)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.terms != nil {
-		return s.terms, nil
-	}
-	a, err := statement.DecodeAgreement(l.Agreement)
-	if err != nil {
-		return nil, fmt.Errorf("reading the agreement of link %s: %w", l.Alias, err)
-	}
-	s.terms = &terms{Agreement: *a, edition: a.Rules.Edition()}
-	return s.terms, nil
-}

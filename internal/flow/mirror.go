@@ -392,6 +392,13 @@ func (in *intake) checkpoint(ctx context.Context, f parcel.Frame) error {
 			return err
 		}
 		cosigner = own.Identity
+		terms, err := h.terms(l)
+		if err != nil {
+			return err
+		}
+		if terms.way == inward { // nobody can tell its author what we cosigned: the leaves that we hold prove that it continues these
+			state = ledger.WitnessState{}
+		}
 		judged, err := in.judge(ctx, tx, state, *req, log)
 		if errors.As(err, &refusal) {
 			return in.judged(ctx, tx, refusal, log, reader, f.Payload)
@@ -412,6 +419,9 @@ func (in *intake) checkpoint(ctx context.Context, f parcel.Frame) error {
 			refusal = &ledger.RefusalError{Refusal: ledger.Inconsistent, Signed: judged, Err: ledger.ErrRoot}
 			return in.judged(ctx, tx, refusal, log, reader, f.Payload)
 		}
+		if judged.Size < log.CosignedSize { // a file that was packed earlier
+			return nil
+		}
 		c = judged
 		log.CosignedSize, log.CosignedNote, log.CosignedAt = c.Size, c.Note, h.now()
 		return tx.PutLog(ctx, log)
@@ -427,6 +437,8 @@ func (in *intake) checkpoint(ctx context.Context, f parcel.Frame) error {
 		return nil
 	case answer != nil:
 		return in.answerFrame(parcel.FrameWant, answer)
+	case c == nil:
+		return nil
 	}
 	return in.cosign(ctx, c, cosigner)
 }

@@ -85,12 +85,12 @@ func CheckEndpoint(endpoint string) error {
 	return nil
 }
 
-// carried refuses an agreement on modes that this node does not carry, on either side and before anything is paired: on a oneway link
-// nothing could be acknowledged, and what is said by mail would never leave.
+// carried refuses an agreement on modes that this node does not carry, on either side and before anything is paired: what is said by
+// mail would never leave.
 func carried(a *statement.Agreement) error {
 	for _, mode := range a.Modes {
-		if mode != "https" && mode != "courier" {
-			return fault.New(fault.Invalid, "mode", fmt.Sprintf("This node does not carry the mode %q; agree on https, courier or both.", mode))
+		if mode == "mail" {
+			return fault.New(fault.Invalid, "mode", fmt.Sprintf("This node does not carry the mode %q; agree on https, courier or both, or on oneway.", mode))
 		}
 	}
 	return nil
@@ -285,6 +285,13 @@ func (h *House) openLink(ctx context.Context, tx Tx, l exchange.Link, peer *part
 			return err
 		}
 	}
+	a, err := statement.DecodeAgreement(l.Agreement)
+	if err != nil {
+		return fmt.Errorf("reading an offered agreement: %w", err)
+	}
+	if a.Oneway() { // nothing of it goes over a network
+		l.Endpoint = ""
+	}
 	if err := tx.PutLink(ctx, l); err != nil {
 		return err
 	}
@@ -372,6 +379,11 @@ func (h *House) views(ctx context.Context, who actor.Actor, choose func([]exchan
 			}
 			if view.Figures, err = tx.Figures(ctx, l.ID); err != nil {
 				return err
+			}
+			if t, err := h.terms(l); err != nil {
+				return err
+			} else if t.way != bothWays { // nobody waits for what cannot come
+				view.Figures.OldestUnreceipted, view.Figures.UncosignedOwn = 0, 0
 			}
 			views = append(views, view)
 		}

@@ -209,20 +209,22 @@ func FuzzPairFile(f *testing.F) {
 // Modes that no part of this node carries are refused by both sides, before there is a link.
 func TestPairOnModesThatAreNotCarried(t *testing.T) {
 	w := unpaired(t)
-	for _, mode := range []string{"oneway", "mail"} {
-		offer := statement.DefaultAgreement()
-		offer.Modes = []string{mode}
-		if _, err := w.a.Invite(t.Context(), operator, "kestria", offer, time.Hour); fault.CodeOf(err) != "mode" {
-			t.Errorf("inviting on %s: %v", mode, err)
-		}
-		inv := *w.invited()
-		var err error
-		inv.Offer, err = offer.Encode()
-		w.must(err)
-		data, err := inv.Encode()
-		w.must(err)
-		if _, err := flow.DecodeInvitation(data); fault.CodeOf(err) != "mode" {
-			t.Errorf("an invitation to %s: %v", mode, err)
-		}
+	offer := statement.DefaultAgreement()
+	offer.Modes = []string{"mail"}
+	if _, err := w.a.Invite(t.Context(), operator, "kestria", offer, time.Hour); fault.CodeOf(err) != "mode" {
+		t.Errorf("inviting on mail: %v", err)
+	}
+	inv := *w.invited()
+	var err error
+	inv.Offer, err = offer.Encode()
+	w.must(err)
+	data, err := inv.Encode()
+	w.must(err)
+	if _, err := flow.DecodeInvitation(data); fault.CodeOf(err) != "mode" {
+		t.Errorf("an invitation to mail: %v", err)
+	}
+	offer.Modes = []string{"courier", statement.ModeOneway}
+	if _, err := w.a.Invite(t.Context(), operator, "kestria", offer, time.Hour); fault.CodeOf(err) != "agreement" {
+		t.Errorf("inviting on a link that goes one way and both: %v", err)
 	}
 }

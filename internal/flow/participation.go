@@ -115,6 +115,17 @@ func (h *House) standing(ctx context.Context, tx Tx, l exchange.Link) (s standin
 			}
 		}
 	}
+	t, err := h.terms(l)
+	if err != nil {
+		return s, err
+	}
+	switch t.way {
+	case outward:
+		s.theirs = exchange.Silent(s.ours)
+	case inward: // what we said is not what the other party waits for
+		s.verified = said[0].Confirmed != nil
+		return s, nil
+	}
 	s.verified = exchange.LaneStatus(said[0], said[1], statement.Control) == exchange.LinkActive
 	return s, nil
 }

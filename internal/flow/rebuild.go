@@ -118,7 +118,7 @@ func (f *cutFold) lane(ctx context.Context, lane statement.Lane) error {
 	for progress := true; progress; {
 		progress = false
 		for i := range authors {
-			for len(queues[i]) > 0 && ready(queues[i][0], done[i].Folded+1, done[1-i]) {
+			for len(queues[i]) > 0 && ready(queues[i][0], done[i].Folded+1, done[1-i], false) {
 				if err := f.one(ctx, queues[i][0], authors[1-i]); err != nil {
 					return err
 				}

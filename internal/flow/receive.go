@@ -19,19 +19,26 @@ import (
 // answers acknowledge is durable. A frame that cannot be taken is answered by a refusal frame and counted; it never
 // spoils the others. An error means that nothing of the batch may be taken as acknowledged.
 func (h *House) Receive(ctx context.Context, link statement.LinkID, frames []parcel.Frame) ([]parcel.Frame, error) {
-	return h.receive(ctx, link, frames, func(envelope.ID) {})
-}
-
-// receive is Receive; ended hears of each parcel of ours that a receipt or a refusal was taken for.
-func (h *House) receive(ctx context.Context, link statement.LinkID, frames []parcel.Frame, ended func(envelope.ID)) ([]parcel.Frame, error) {
 	l, err := h.linkRow(ctx, link)
 	if err != nil {
 		return nil, err
 	}
+	t, err := h.terms(l)
+	if err != nil {
+		return nil, err
+	}
+	if t.way != bothWays { // an answer would go the other way
+		return nil, fault.New(fault.Forbidden, onewayCode, "This link goes one way, in files: nothing is taken over a network.")
+	}
+	return h.receive(ctx, l, frames, func(envelope.ID) {})
+}
+
+// receive is Receive, by whatever way the frames came; ended hears of each parcel of ours that a receipt or a refusal was taken for.
+func (h *House) receive(ctx context.Context, l exchange.Link, frames []parcel.Frame, ended func(envelope.ID)) ([]parcel.Frame, error) {
 	if h.frozen(l) {
 		return nil, fault.New(fault.Unavailable, LinkRestored, "The other node was restored from a backup and only reads this link; its operator pairs anew.")
 	}
-	in := &intake{h: h, l: l, state: h.link(link), looked: map[look]bool{}, ended: ended}
+	in := &intake{h: h, l: l, state: h.link(l.ID), looked: map[look]bool{}, ended: ended}
 	if err := in.take(ctx, frames); err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"entente/envelope"
@@ -21,7 +20,7 @@ import (
 // for a second trip. Nor is anything on a link on which no receipt comes back.
 func checkRegistered(a *terms, lane statement.Lane) error {
 	switch {
-	case slices.Contains(a.Modes, "oneway"):
+	case a.Oneway():
 		return fault.New(fault.Invalid, "registered", "Nothing can be acknowledged on a link that goes one way, so nothing can be registered; send it without.")
 	case lane == statement.Control:
 		return fault.New(fault.Invalid, "registered", "What is said in the control lane binds as it comes, and cannot be registered; send it without.")

@@ -298,6 +298,9 @@ func (h *House) clock(ctx context.Context, tx Tx, l exchange.Link, thread statem
 	}
 	row.Number, row.Kind, row.Urgency, row.Received, row.Quiet = r.Number, r.Kind, r.Urgency, r.At, r.Quiet
 	row.Status, row.Changed = assistance.StatusOf(requesting, requested), assistance.Changed(requesting, requested)
+	if row.Received == 0 && row.Status == assistance.Delivered {
+		row.Status = Sent // on a oneway link
+	}
 	dues := make([]assistance.Due, len(clocks))
 	for i, c := range clocks {
 		dues[i] = assistance.Due{Link: l.ID, Thread: thread, Step: c.Step, By: row.Requested, Desk: r.ToDesk, Urgency: r.Urgency, From: c.From, At: c.At, Escalate: c.Escalate}

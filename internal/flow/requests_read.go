@@ -13,7 +13,7 @@ import (
 	"entente/statement"
 )
 
-// Sent is the status of a request of ours that the other party has not receipted, or that is not folded yet.
+// Sent is the status of a request of ours that the other party has not receipted, or cannot, or that is not folded yet.
 const Sent assistance.Status = "sent"
 
 // RequestView is a request as it is listed.
@@ -71,9 +71,6 @@ func (h *House) Requests(ctx context.Context, who actor.Actor, f assistance.Filt
 			if views, err = h.underWay(ctx, tx, f.Link, names); err != nil {
 				return err
 			}
-		}
-		if f.Status == Sent {
-			return nil
 		}
 		rows, err := tx.Requests(ctx, f)
 		if err != nil {

@@ -569,12 +569,14 @@ func (w *world) copyOf(s *side, peer *party.Chain) *side {
 	store, err := sqlstore.OpenSQLite(ctx, filepath.Join(w.t.TempDir(), "entente.db"), 1)
 	w.must(err)
 	w.t.Cleanup(func() { store.Close() })
+	agreement, err := statement.DefaultAgreement().Encode()
+	w.must(err)
 	c := *s
 	c.store = store
 	c.update(w.t, func(tx flow.Tx) error {
 		return errors.Join(
 			tx.PutIdentity(ctx, s.Self().ID, 1, s.Self().Envelopes[0]), tx.PutIdentity(ctx, peer.ID, 1, peer.Envelopes[0]),
-			tx.PutLink(ctx, exchange.Link{ID: s.link, Alias: "kestria", Peer: peer.ID, Agreement: []byte("{}"), Created: 1, OwnEpoch: 1, PeerEpoch: 1}))
+			tx.PutLink(ctx, exchange.Link{ID: s.link, Alias: "kestria", Peer: peer.ID, Agreement: agreement, Created: 1, OwnEpoch: 1, PeerEpoch: 1}))
 	})
 	c.House = c.open(w.t, s.Self())
 	return &c

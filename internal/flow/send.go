@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"slices"
 
 	"entente/envelope"
@@ -213,34 +214,14 @@ func orElse(s, fallback string) string {
 	return s
 }
 
-// editionFor is the rule set that a statement obeys: its thread's, or that of the agreement for a new thread.
-func (h *House) editionFor(ctx context.Context, tx Tx, l exchange.Link, thread *statement.Commitment) (envelope.Hash, error) {
-	if thread != nil && *thread != l.ID {
-		first, err := tx.Statement(ctx, *thread)
-		if notFound(err) {
-			return envelope.Hash{}, fault.New(fault.NotFound, "thread", "The thread to answer in is not known here.")
-		}
-		if err != nil {
-			return envelope.Hash{}, err
-		}
-		text, err := statement.DecodeText(first.Text)
-		if err != nil {
-			return envelope.Hash{}, fmt.Errorf("reading the first statement of a thread: %w", err)
-		}
-		return text.Edition, nil
-	}
-	a, err := h.terms(l)
-	if err != nil {
-		return envelope.Hash{}, err
-	}
-	return a.edition, nil
-}
-
 // allowed applies the kind's table, who takes part, and the marking policy before anything is sealed.
 func allowed(d Draft, a *terms, stand standing) error {
 	kind, ok := statement.LookUp(a.Rules.Kinds, d.Kind)
 	if !ok {
 		return fault.New(fault.Invalid, "unknown_kind", fmt.Sprintf("There is no kind of statement %q in the edition that this link agreed to.", d.Kind))
+	}
+	if a.way == inward && d.Kind != "link.confirm" {
+		return nothingBack()
 	}
 	if err := stand.allow(d.Lane); err != nil {
 		return err
@@ -256,7 +237,10 @@ func allowed(d Draft, a *terms, stand standing) error {
 			"This link is not confirmed by both sides yet: compare the short code with the other party and confirm it (entente confirm).")
 	}
 	channel, encrypted, own := handling.ChannelHTTPS, true, "own"
-	if !slices.Contains(a.Modes, channel) {
+	switch {
+	case a.Oneway():
+		channel = handling.ChannelOneway
+	case !slices.Contains(a.Modes, channel):
 		channel = handling.ChannelCourier
 	}
 	files := len(d.Files) > 0
@@ -654,6 +638,9 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 			if err := h.place(b, own, seen[lane], l, out); err != nil {
 				return err
 			}
+			if terms.way == inward {
+				out.row.State, out.row.Content = exchange.Gone, nil
+			}
 			parcels = append(parcels, out.row)
 			documents = append(documents, exchange.Document{Hash: out.row.Header, Link: l.ID, Type: parcel.HeaderType, Payload: out.payload})
 			if out.file != nil {
@@ -702,7 +689,10 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 			}
 		}
 	}
-	return nil
+	if terms.way == bothWays {
+		return nil
+	}
+	return h.foldLanes(ctx, tx, l, slices.Collect(maps.Keys(lanes)))
 }
 
 // place fixes one parcel's header: a statement takes the next sequence of its lane, a file none.

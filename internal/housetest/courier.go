@@ -13,7 +13,7 @@ import (
 func (w *world) courier(n *node) {
 	l := n.anyLink()
 	var file bytes.Buffer
-	err := n.act("pack", func(h *flow.House) error { return h.Pack(context.Background(), member(), l.id, &file) })
+	err := n.act("pack", func(h *flow.House) error { return h.Pack(context.Background(), member(), l.id, false, &file) })
 	w.note("%s on %s packs a courier file: %s", n.name, l.name, brief(err))
 	if err != nil {
 		n.tolerate("pack", err)

@@ -70,6 +70,9 @@ const (
 	ReachPolled  = flow.ReachPolled
 	ReachPolling = flow.ReachPolling
 	ReachCourier = flow.ReachCourier
+
+	ReachOnewayOut = flow.ReachOnewayOut
+	ReachOnewayIn  = flow.ReachOnewayIn
 )
 
 // maxAnswer bounds a JSON answer of a node: a page of the longest statements.
@@ -136,9 +139,15 @@ func (c *Client) CancelRecovery(ctx context.Context) (Keys, error) {
 	return post[Keys](ctx, c, "/keys/recoveries/cancellations", nil)
 }
 
-// Invite makes an invitation that is valid for so many seconds.
-func (c *Client) Invite(ctx context.Context, alias string, valid int64) (Invitation, error) {
-	return post[Invitation](ctx, c, "/invitations", api.InvitationRequest{Alias: alias, Valid: valid})
+// Invite makes an invitation that is valid for so many seconds, to an agreement on these ways; on the usual ones without any.
+func (c *Client) Invite(ctx context.Context, alias string, valid int64, modes ...string) (Invitation, error) {
+	in := api.InvitationRequest{Alias: alias, Valid: valid}
+	if len(modes) > 0 {
+		offer := statement.DefaultAgreement()
+		offer.Modes = modes
+		in.Agreement = &offer
+	}
+	return post[Invitation](ctx, c, "/invitations", in)
 }
 
 // Accept accepts an encoded invitation.
@@ -319,8 +328,12 @@ func (c *Client) Proof(ctx context.Context, name string, body bool, w io.Writer)
 }
 
 // Pack writes all that is due for a link to w as a courier file. p hears of the bytes; how many there will be is not known.
-func (c *Client) Pack(ctx context.Context, link string, w io.Writer, p Progress) error {
-	resp, err := c.do(ctx, http.MethodPost, "http://node"+api.Prefix+"/links/"+url.PathEscape(link)+"/courier", "", "", nil)
+func (c *Client) Pack(ctx context.Context, link string, again bool, w io.Writer, p Progress) error {
+	query := ""
+	if again {
+		query = "?again=true"
+	}
+	resp, err := c.do(ctx, http.MethodPost, "http://node"+api.Prefix+"/links/"+url.PathEscape(link)+"/courier"+query, "", "", nil)
 	if err != nil {
 		return err
 	}
@@ -330,11 +343,11 @@ func (c *Client) Pack(ctx context.Context, link string, w io.Writer, p Progress)
 
 // PackParts is Pack into parts of at most max bytes, each of which is a courier file by itself. next gives the writer of each part,
 // counted from 1. It returns how many there are.
-func (c *Client) PackParts(ctx context.Context, link string, max int64, next func(part int) (io.Writer, error), p Progress) (int, error) {
+func (c *Client) PackParts(ctx context.Context, link string, again bool, max int64, next func(part int) (io.Writer, error), p Progress) (int, error) {
 	r, w := io.Pipe()
 	packed := make(chan error, 1)
 	go func() {
-		err := c.Pack(ctx, link, w, p)
+		err := c.Pack(ctx, link, again, w, p)
 		w.CloseWithError(err)
 		packed <- err
 	}()

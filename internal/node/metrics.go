@@ -83,6 +83,8 @@ func describeGauges() []gauge {
 			return age(max(v.Figures.CosignedAt, v.Created), now)
 		}),
 		count("sending_parcels", "Our parcels without a receipt.", func(v flow.LinkView) int64 { return v.Figures.Sending }),
+		count("sent_parcels", "Our parcels that left by a one-way link: they cannot be acknowledged, and nobody waits for that. Those that are kept to leave again.",
+			func(v flow.LinkView) int64 { return v.Figures.Sent }),
 		count("reserved_parcels", "Our parcels that are not published yet.", func(v flow.LinkView) int64 { return v.Figures.Reserved }),
 		count("arriving_parcels", "Parcels of the peer of which segments are missing.", func(v flow.LinkView) int64 { return v.Figures.Arriving }),
 		count("unsettled_parcels", "Parcels of the peer that are not opened yet.", func(v flow.LinkView) int64 { return v.Figures.Unsettled }),

@@ -182,6 +182,16 @@ func (o operator) checkRecovery() api.Check {
 func checkLink(l flow.LinkView, now time.Time) api.Check {
 	c := api.Check{Name: "link " + l.Alias, OK: true, Detail: "state " + l.State}
 	f := l.Figures
+	switch l.Reach(true) {
+	case flow.ReachOnewayOut:
+		c.Detail += fmt.Sprintf("; it goes one way: %d parcels were sent and cannot be acknowledged, %d wait to be packed", f.Sent, f.Sending)
+	case flow.ReachOnewayIn:
+		c.Detail += "; it goes one way, to us"
+		if f.Gaps > 0 {
+			c.OK, c.Detail = false, fmt.Sprintf("%d holes are in what came by this one-way link: a file of it got lost", f.Gaps)
+			c.Advice = "Ask the other party to pack again all that it sent: entente courier pack LINK FILE --again"
+		}
+	}
 	if l.PeerContested {
 		c.OK, c.Detail = false, "two versions contest which follows the peer's identity: somebody else may hold its keys, and nothing is said or taken"
 		c.Advice = "Call the other party on a number that you know: it must sign with its recovery keys (entente keys recover)."

@@ -58,6 +58,8 @@ func (t *tx) Figures(ctx context.Context, link statement.LinkID) (exchange.Figur
 			if f.OldestUnreceipted == 0 || oldest < f.OldestUnreceipted {
 				f.OldestUnreceipted = oldest
 			}
+		case ours && s == exchange.Sent:
+			f.Sent = n
 		case ours && s == exchange.Held:
 			f.Held = n
 		case !ours && s == exchange.Held:

@@ -70,7 +70,7 @@ func rank(l statement.Lane) int64 {
 // ended says that nothing more will happen to a parcel: its sealed content is no longer needed, and must not
 // stay, since it could outlive the erasure of what was opened from it.
 func ended(s exchange.ParcelState) bool {
-	return s.Ended() || s == exchange.Granted
+	return s.Ended() || s == exchange.Granted || s == exchange.Gone
 }
 
 const parcelColumns = `id, link, author, epoch, lane, seq, file, header, text, state, reason, sent_index, got_index,

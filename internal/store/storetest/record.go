@@ -593,6 +593,8 @@ func figures(b *bench) {
 	add(8, kestria(), exchange.Arriving)
 	add(10, kestria(), exchange.Received)
 	add(11, arvenia(), exchange.Held)
+	add(13, arvenia(), exchange.Sent)
+	add(14, arvenia(), exchange.Gone)
 	add(12, kestria(), exchange.Held)
 	b.update(func(ctx context.Context, tx flow.Tx) error {
 		for _, l := range []exchange.Log{
@@ -610,6 +612,6 @@ func figures(b *bench) {
 		}
 		return tx.PutParcels(ctx, ps...)
 	})
-	same(b, "figures", read(b, get), exchange.Figures{OldestUnreceipted: 102, Sending: 2, Reserved: 1, Arriving: 1, Unsettled: 2, Held: 1, Waiting: 1,
+	same(b, "figures", read(b, get), exchange.Figures{OldestUnreceipted: 102, Sending: 2, Reserved: 1, Arriving: 1, Unsettled: 2, Sent: 1, Held: 1, Waiting: 1,
 		UncosignedOwn: 6, UncosignedPeer: 0, CosignedAt: 33, Gaps: 4})
 }

@@ -49,22 +49,24 @@ func someParcel(n int) exchange.Parcel {
 
 // advanceParcels: one that has come to its end keeps neither content nor blob; another keeps both.
 func advanceParcels(b *bench) {
-	p, q := someParcel(1), someParcel(2)
-	p.Blob, q.Blob = "b1", "b2"
-	b.update(putParcels(p, q))
+	p, q, sent, gone := someParcel(1), someParcel(2), someParcel(3), someParcel(4)
+	p.Blob, q.Blob, sent.Blob, gone.Blob = "b1", "b2", "b3", "b4"
+	b.update(putParcels(p, q, sent, gone))
+	sent.State, gone.State = exchange.Sent, exchange.Gone
 	b.update(func(ctx context.Context, tx flow.Tx) error {
 		ended, going := p, q
 		ended.State, going.State = exchange.Opened, exchange.Received
 		ended.Received, going.Received = 77, 78
-		return tx.AdvanceParcels(ctx, []exchange.Parcel{ended, going})
+		return tx.AdvanceParcels(ctx, []exchange.Parcel{ended, going, sent, gone})
 	})
 	p.State, p.Received, p.Content, p.Blob = exchange.Opened, 77, nil, ""
 	q.State, q.Received = exchange.Received, 78
-	for _, want := range []exchange.Parcel{p, q} {
+	gone.Content, gone.Blob = nil, ""
+	for _, want := range []exchange.Parcel{p, q, sent, gone} {
 		got := read(b, func(ctx context.Context, tx flow.Tx) (exchange.Parcel, error) { return tx.Parcel(ctx, want.ID) })
 		same(b, "advanced parcel", got, want)
 	}
-	for blob, want := range map[string]bool{"b1": false, "b2": true, "": false} {
+	for blob, want := range map[string]bool{"b1": false, "b2": true, "b3": true, "b4": false, "": false} {
 		named := read(b, func(ctx context.Context, tx flow.Tx) (bool, error) { return tx.BlobNamed(ctx, blob) })
 		same(b, "a row names "+blob, named, want)
 	}
