@@ -82,7 +82,7 @@ func TestLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.P50 <= 0 || r.P99 < r.P50 || r.Small <= 0 || r.Large <= 0 {
+	if r.P50 <= 0 || r.P99 < r.P50 || r.Leaves.Small <= 0 || r.Rows.Large <= 0 {
 		t.Errorf("figures do not fit each other: %+v", r)
 	}
 }

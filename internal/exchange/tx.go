@@ -84,6 +84,8 @@ type LaneTx interface {
 	ReceiptsOfMany(ctx context.Context, headers []envelope.Hash) (map[envelope.Hash][]Receipt, error)
 	UnsentReceipts(ctx context.Context, link statement.LinkID, author party.ID, limit int) ([]Receipt, error)
 	MarkReceiptsSent(ctx context.Context, hashes []envelope.Hash) error
+	// PlaceReceipts sets the Index of receipts of which it was not known, from the leaves that record them. Others are left alone.
+	PlaceReceipts(ctx context.Context, author party.ID, leaves []LeafRow) error
 	// ReceiptAbove finds author's received or refused receipt in a lane with ContiguousTo above seen and Log below index, lowest
 	// Log first. (What opened or rejected says of the lane may be of a later time than the leaf that it names.)
 	ReceiptAbove(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seen uint64, index int64) (Receipt, error)
@@ -143,7 +145,12 @@ type LedgerTx interface {
 	Logs(ctx context.Context, link statement.LinkID) ([]Log, error) // all parties and epochs
 	AppendLeaves(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, rows []LeafRow) error
 	Leaves(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, from int64, limit int) ([]LeafRow, error) // without Hashes
-	LeafOfDoc(ctx context.Context, link statement.LinkID, p party.ID, kind string, doc envelope.Hash) (epoch uint32, row LeafRow, err error)
+	// LeafAt is the leaf with this index that records a document, of the first epoch in which there is one. Nothing finds a leaf by
+	// its document alone: parcels and receipts know their places, and an index by hash would cost each leaf a page of its own.
+	LeafAt(ctx context.Context, link statement.LinkID, p party.ID, index int64, kind string, doc envelope.Hash) (epoch uint32, row LeafRow, err error)
+	// IdentityLeaf is the leaf that records a version of the party's identity, of the first epoch in which there is one. Such leaves
+	// are few, and are found by their document.
+	IdentityLeaf(ctx context.Context, link statement.LinkID, p party.ID, doc envelope.Hash) (epoch uint32, row LeafRow, err error)
 	// HashReader reads tree hashes by stored-hash index (ledger.HashPlace), many in one query.
 	HashReader(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) tlog.HashReader
 

@@ -291,11 +291,11 @@ func (h *House) forgetKin(p party.ID) {
 }
 
 // signedBy finds the version that signed a document of the peer, if it may have.
-type signedBy func(version int, doc envelope.Hash) (*party.Identity, *fault.Error)
+type signedBy func(version int, payload []byte) (*party.Identity, *fault.Error)
 
 // known is signedBy for documents that leaves record: any version that stands, as the leaf is checked against the version in
 // force at its place.
-func (in *intake) known(version int, _ envelope.Hash) (*party.Identity, *fault.Error) {
+func (in *intake) known(version int, _ []byte) (*party.Identity, *fault.Error) {
 	i, ok := in.kin.stands.At(version)
 	switch {
 	case ok:
@@ -309,13 +309,17 @@ func (in *intake) known(version int, _ envelope.Hash) (*party.Identity, *fault.E
 // signer is signedBy for documents that come by themselves: the newest version may have signed anything; an older one only what
 // our mirror holds, which is below its successor's leaf; and where two contest which is the newest, no more than that either.
 func (in *intake) signer(ctx context.Context, kind ledger.Kind) signedBy {
-	return func(version int, doc envelope.Hash) (*party.Identity, *fault.Error) {
-		i, broken := in.known(version, doc)
+	return func(version int, payload []byte) (*party.Identity, *fault.Error) {
+		i, broken := in.known(version, payload)
 		if broken != nil || in.newest(version) {
 			return i, broken
 		}
 		err := in.h.cfg.Store.View(ctx, func(tx Tx) error {
-			_, _, err := tx.LeafOfDoc(ctx, in.l.ID, in.l.Peer, string(kind), doc)
+			index, err := placeOf(ctx, tx, kind, payload)
+			if err != nil {
+				return err
+			}
+			_, _, err = tx.LeafAt(ctx, in.l.ID, in.l.Peer, index, string(kind), envelope.Sum(payload))
 			return err
 		})
 		switch {

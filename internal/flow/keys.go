@@ -305,7 +305,7 @@ func (h *House) unshown(ctx context.Context, l exchange.Link, log exchange.Log, 
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
 		frames = nil
 		for n := len(chain.Versions); n > 1; n-- {
-			epoch, leaf, err := tx.LeafOfDoc(ctx, l.ID, h.self, string(ledger.IdentityLeaf), chain.Hash(n))
+			epoch, leaf, err := tx.IdentityLeaf(ctx, l.ID, h.self, chain.Hash(n))
 			if err != nil && !notFound(err) {
 				return err
 			}

@@ -114,7 +114,7 @@ func (in *intake) headerDocument(data []byte) (*envelope.Envelope, *fault.Error)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, "header", "The header is malformed: "+plain(err)+".", err)
 	}
-	signer, broken := in.known(hd.Identity, envelope.Hash{})
+	signer, broken := in.known(hd.Identity, env.Payload)
 	if broken != nil {
 		return nil, broken
 	}
@@ -200,7 +200,17 @@ func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[en
 			return err
 		}
 	}
-	return b.close(ctx, m.tx)
+	return errors.Join(m.tx.PlaceReceipts(ctx, l.Peer, receiptsOut(b.rows)), b.close(ctx, m.tx))
+}
+
+// receiptsOut are the leaves that record receipts which their log's party gave.
+func receiptsOut(rows []exchange.LeafRow) (out []exchange.LeafRow) {
+	for _, r := range rows {
+		if r.Kind == string(ledger.ReceiptOut) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // firstWrong is the leaf for which a run is not taken.
@@ -341,14 +351,14 @@ func (m *mirroring) placed(ctx context.Context, leaf *ledger.Leaf, known map[env
 	if i >= 0 {
 		got = before[i]
 	} else {
-		_, row, err := m.tx.LeafOfDoc(ctx, m.in.l.ID, m.in.l.Peer, string(ledger.Got), r.Header)
-		if notFound(err) {
-			return "its receipt is of what never came in", nil
-		}
+		rows, err := m.tx.Leaves(ctx, m.in.l.ID, m.in.l.Peer, r.Log.Epoch, r.Log.Index, 1)
 		if err != nil {
 			return "", err
 		}
-		if got, err = ledger.DecodeLeaf(row.Leaf); err != nil {
+		if len(rows) == 0 || rows[0].Index != r.Log.Index || rows[0].Kind != string(ledger.Got) || rows[0].Doc != r.Header {
+			return "its receipt names a place where its parcel did not come in", nil
+		}
+		if got, err = ledger.DecodeLeaf(rows[0].Leaf); err != nil {
 			return "", fmt.Errorf("reading a stored leaf: %w", err)
 		}
 	}
@@ -463,7 +473,7 @@ func (in *intake) judge(ctx context.Context, tx Tx, state ledger.WitnessState, r
 	}
 	if !in.newest(version) {
 		reach := log.Size // what an older version may sign: the leaves before its successor's
-		_, leaf, err := tx.LeafOfDoc(ctx, log.Link, log.Party, string(ledger.IdentityLeaf), chain.Hash(version+1))
+		_, leaf, err := tx.IdentityLeaf(ctx, log.Link, log.Party, chain.Hash(version+1))
 		if err == nil {
 			reach = leaf.Index
 		} else if !notFound(err) {

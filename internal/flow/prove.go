@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"entente/envelope"
@@ -15,8 +16,6 @@ import (
 	"entente/party"
 	"entente/proof"
 	"entente/statement"
-
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // LedgerEntry is a leaf's exact bytes and its place.
@@ -388,8 +387,45 @@ func (h *House) proveRecord(ctx context.Context, tx Tx, l exchange.Link, author 
 	if r.Envelope, err = h.signedDocument(ctx, tx, doc); err != nil {
 		return r, err
 	}
-	r.Entry, err = h.entry(ctx, tx, l, author, string(kind), doc)
+	stored, err := tx.Document(ctx, doc)
+	if err != nil {
+		return r, err
+	}
+	index, err := placeOf(ctx, tx, kind, stored.Payload)
+	if err != nil {
+		return r, err
+	}
+	r.Entry, err = h.entry(ctx, tx, l.ID, author, kind, index, doc)
 	return r, err
+}
+
+// placeOf is the place of a document in its author's log: headers and grants name it, and of a receipt its row has it; -1 if the
+// row does not have it yet.
+func placeOf(ctx context.Context, tx Tx, kind ledger.Kind, payload []byte) (int64, error) {
+	switch kind {
+	case ledger.GrantLeaf:
+		g, err := parcel.DecodeGrant(payload)
+		if err != nil {
+			return 0, fmt.Errorf("reading a grant: %w", err)
+		}
+		return g.Index, nil
+	case ledger.ReceiptOut:
+		r, err := parcel.DecodeReceipt(payload)
+		if err != nil {
+			return 0, fmt.Errorf("reading a receipt: %w", err)
+		}
+		rows, err := tx.ReceiptsOf(ctx, r.Header)
+		hash := envelope.Sum(payload)
+		if i := slices.IndexFunc(rows, func(row exchange.Receipt) bool { return row.Hash == hash }); i >= 0 {
+			return rows[i].Index, err
+		}
+		return -1, err
+	}
+	hd, err := parcel.DecodeHeader(payload)
+	if err != nil {
+		return 0, fmt.Errorf("reading a header: %w", err)
+	}
+	return hd.Index, nil
 }
 
 // proveReceipts adds the receipts of a header, or of a grant.
@@ -403,11 +439,11 @@ func (h *House) proveReceipts(ctx context.Context, tx Tx, l exchange.Link, addre
 		if a.Envelope, err = h.signedDocument(ctx, tx, r.Hash); err != nil {
 			return err
 		}
-		if a.Out, err = h.entry(ctx, tx, l, addressee, string(ledger.ReceiptOut), r.Hash); err != nil {
+		if a.Out, err = h.entry(ctx, tx, l.ID, addressee, ledger.ReceiptOut, r.Index, r.Hash); err != nil {
 			return err
 		}
 		if r.Kind == string(parcel.Received) || r.Kind == string(parcel.Refused) {
-			got, err := h.entry(ctx, tx, l, addressee, string(ledger.Got), header)
+			got, err := h.entry(ctx, tx, l.ID, addressee, ledger.Got, r.Log, header)
 			if err != nil {
 				return err
 			}
@@ -430,29 +466,38 @@ func (h *House) signedDocument(ctx context.Context, tx Tx, hash envelope.Hash) (
 	return env.Encode()
 }
 
-// Entry is the leaf that records a document in a party's log of a link, with its path to the newest cosigned checkpoint.
-func (h *House) Entry(ctx context.Context, who actor.Actor, link statement.LinkID, p party.ID, kind ledger.Kind, doc envelope.Hash) (proof.Entry, error) {
+// ReceiptEntry is the leaf in which a party entered the first receipt that it gave for a parcel, by the parcel's header, with its
+// path to the newest cosigned checkpoint.
+func (h *House) ReceiptEntry(ctx context.Context, who actor.Actor, p party.ID, header envelope.Hash) (e proof.Entry, err error) {
 	if err := who.May(actor.ReadLedger); err != nil {
-		return proof.Entry{}, err
+		return e, err
 	}
-	var e proof.Entry
-	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		e, err = h.entry(ctx, tx, exchange.Link{ID: link}, p, string(kind), doc)
+	err = h.cfg.Store.View(ctx, func(tx Tx) error {
+		receipts, err := tx.ReceiptsOf(ctx, header)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(receipts, func(r exchange.Receipt) bool { return r.Author == p })
+		if i < 0 {
+			return notCosigned()
+		}
+		e, err = h.entry(ctx, tx, receipts[i].Link, p, ledger.ReceiptOut, receipts[i].Index, receipts[i].Hash)
 		return err
 	})
 	return e, err
 }
 
-// entry is a leaf with its path to a cosigned checkpoint of its log: one that third parties have cosigned too, or the newest.
-func (h *House) entry(ctx context.Context, tx Tx, l exchange.Link, p party.ID, kind string, doc envelope.Hash) (proof.Entry, error) {
-	epoch, row, err := tx.LeafOfDoc(ctx, l.ID, p, kind, doc)
+// entry is the leaf at a place that records a document, with its path to a cosigned checkpoint of its log: one
+// that third parties have cosigned too, or the newest.
+func (h *House) entry(ctx context.Context, tx Tx, link statement.LinkID, p party.ID, kind ledger.Kind, index int64, doc envelope.Hash) (proof.Entry, error) {
+	epoch, row, err := tx.LeafAt(ctx, link, p, index, string(kind), doc)
 	if notFound(err) {
 		return proof.Entry{}, notCosigned()
 	}
 	if err != nil {
 		return proof.Entry{}, err
 	}
-	log, err := tx.Log(ctx, l.ID, p, epoch)
+	log, err := tx.Log(ctx, link, p, epoch)
 	if err != nil {
 		return proof.Entry{}, err
 	}
@@ -460,12 +505,12 @@ func (h *House) entry(ctx context.Context, tx Tx, l exchange.Link, p party.ID, k
 		return proof.Entry{}, notCosigned()
 	}
 	if p == h.self {
-		if e, ok, err := witnessedEntry(ctx, tx, l, log, row); ok || err != nil {
+		if e, ok, err := witnessedEntry(ctx, tx, link, log, row); ok || err != nil {
 			return e, err
 		}
 	}
-	var path []tlog.Hash
-	if path, err = ledger.ProveInclusion(log.CosignedSize, row.Index, tx.HashReader(ctx, l.ID, p, epoch)); err != nil {
+	path, err := ledger.ProveInclusion(log.CosignedSize, row.Index, tx.HashReader(ctx, link, p, epoch))
+	if err != nil {
 		return proof.Entry{}, err
 	}
 	return proof.NewEntry(row.Leaf, path, &ledger.Checkpoint{Size: log.CosignedSize, Note: log.CosignedNote}), nil

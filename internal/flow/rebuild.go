@@ -12,7 +12,6 @@ import (
 	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/fault"
-	"entente/ledger"
 	"entente/parcel"
 	"entente/party"
 	"entente/statement"
@@ -171,11 +170,7 @@ func (f *cutFold) under(ctx context.Context, author party.ID, lane statement.Lan
 			return nil, err
 		}
 		for _, p := range run {
-			inside, err := f.inside(ctx, p, addressee, receipts[p.Header])
-			if err != nil {
-				return nil, err
-			}
-			if !inside || p.Seq != after+1 {
+			if p.Seq != after+1 || !f.inside(p, addressee, receipts[p.Header]) {
 				return queue, nil
 			}
 			queue = append(queue, p)
@@ -188,28 +183,17 @@ func (f *cutFold) under(ctx context.Context, author party.ID, lane statement.Lan
 }
 
 // inside says whether a parcel's sent leaf and the receipt that resolves it lie under the cut.
-func (f *cutFold) inside(ctx context.Context, p exchange.Parcel, addressee party.ID, receipts []exchange.Receipt) (bool, error) {
+func (f *cutFold) inside(p exchange.Parcel, addressee party.ID, receipts []exchange.Receipt) bool {
 	if p.SentIndex >= f.cut.Sizes[p.Author] {
-		return false, nil
+		return false
 	}
 	for _, r := range receipts {
 		if r.Author != addressee || r.Kind == string(parcel.Received) && p.File != exchange.OfRegistered {
 			continue
 		}
-		index := r.Index
-		if index < 0 {
-			_, row, err := f.tx.LeafOfDoc(ctx, f.l.ID, addressee, string(ledger.ReceiptOut), r.Hash)
-			if notFound(err) {
-				return false, nil
-			}
-			if err != nil {
-				return false, err
-			}
-			index = row.Index
-		}
-		return index < f.cut.Sizes[addressee], nil
+		return r.Index >= 0 && r.Index < f.cut.Sizes[addressee]
 	}
-	return false, nil
+	return false
 }
 
 // hash is over the newest version of every column and every verdict, in an order that both sides share.

@@ -292,7 +292,7 @@ func (h *House) openReceipt(l exchange.Link, signed signedBy, data []byte) (*env
 	if err != nil {
 		return nil, nil, fault.Wrap(fault.Invalid, "receipt", "The receipt is malformed: "+plain(err)+".", err)
 	}
-	signer, broken := signed(r.Identity, envelope.Sum(env.Payload))
+	signer, broken := signed(r.Identity, env.Payload)
 	if broken != nil {
 		return nil, nil, broken
 	}

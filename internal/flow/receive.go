@@ -386,7 +386,7 @@ func (in *intake) examine(ctx context.Context, a *arrival) {
 		refuse(fault.Invalid, "header", "The header is malformed: "+plain(err)+".", err)
 		return
 	}
-	signer, broken := in.signer(ctx, ledger.Sent)(hd.Identity, envelope.Sum(a.env.Payload))
+	signer, broken := in.signer(ctx, ledger.Sent)(hd.Identity, a.env.Payload)
 	if broken != nil {
 		a.header, a.broken = hd, broken
 		return

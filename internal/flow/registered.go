@@ -382,7 +382,7 @@ func (in *intake) openGrant(signed signedBy, data []byte) (*envelope.Envelope, *
 	if err != nil {
 		return nil, nil, fault.Wrap(fault.Invalid, "grant", "The grant is malformed: "+plain(err)+".", err)
 	}
-	signer, broken := signed(g.Identity, envelope.Sum(env.Payload))
+	signer, broken := signed(g.Identity, env.Payload)
 	if broken != nil {
 		return nil, nil, broken
 	}

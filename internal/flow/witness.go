@@ -127,8 +127,8 @@ func (h *House) Witnesses(ctx context.Context, who actor.Actor, link statement.L
 
 // witnessedEntry is a leaf of our own ledger with its path to the head that the most third parties have cosigned, of those that
 // have the leaf; of several such the newest. ok is false if there is none.
-func witnessedEntry(ctx context.Context, tx Tx, l exchange.Link, log exchange.Log, row exchange.LeafRow) (e proof.Entry, ok bool, err error) {
-	held, err := tx.Witnessed(ctx, l.ID, log.Epoch)
+func witnessedEntry(ctx context.Context, tx Tx, link statement.LinkID, log exchange.Log, row exchange.LeafRow) (e proof.Entry, ok bool, err error) {
+	held, err := tx.Witnessed(ctx, link, log.Epoch)
 	if err != nil {
 		return e, false, err
 	}
@@ -151,7 +151,7 @@ func witnessedEntry(ctx context.Context, tx Tx, l exchange.Link, log exchange.Lo
 	if best == 0 {
 		return e, false, nil
 	}
-	path, err := ledger.ProveInclusion(best, row.Index, tx.HashReader(ctx, l.ID, log.Party, log.Epoch))
+	path, err := ledger.ProveInclusion(best, row.Index, tx.HashReader(ctx, link, log.Party, log.Epoch))
 	if err != nil {
 		return e, false, err
 	}

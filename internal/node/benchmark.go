@@ -206,23 +206,38 @@ func OpenSampleLedger(ctx context.Context, data string) (*SampleLedger, error) {
 // Close lets go of the data directory.
 func (s *SampleLedger) Close() error { return s.node.Close() }
 
-func (s *SampleLedger) doc(i int) envelope.Hash {
-	return envelope.Sum(fmt.Appendf(nil, "document %d", i))
+// names are the hashes of a receipt and of the header that it is for: of random bytes, as all hashes are.
+func (s *SampleLedger) names(i int) (receipt, header envelope.Hash) {
+	return envelope.Sum(fmt.Appendf(nil, "receipt %d", i)), envelope.Sum(fmt.Appendf(nil, "header %d", i))
 }
 
-// Append enters count leaves in one durable act.
-func (s *SampleLedger) Append(ctx context.Context, count int) error {
+// Append enters count leaves in one durable act, each of which records a receipt; withRows also writes what a node keeps of a
+// receipt that it gives, the row that knows the leaf's place and the document.
+func (s *SampleLedger) Append(ctx context.Context, count int, withRows bool) error {
 	entries := make([]flow.Entry, count)
+	var receipts []exchange.Receipt
+	var documents []exchange.Document
+	now := s.node.now().UnixMicro()
 	for i := range entries {
-		if s.size+i == 0 { // every log begins so
+		index := s.size + i
+		if index == 0 { // every log begins so
 			entries[i] = flow.Entry{Kind: ledger.EpochLeaf, Doc: s.link}
 			continue
 		}
-		entries[i] = flow.Entry{Kind: ledger.Sent, Lane: statement.Network, Seq: uint64(s.size + i + 1), Doc: s.doc(s.size + i)}
+		receipt, header := s.names(index)
+		seq := uint64(index + 1)
+		entries[i] = flow.Entry{Kind: ledger.ReceiptOut, Lane: statement.Network, Seq: seq, Doc: receipt}
+		if !withRows {
+			continue
+		}
+		receipts = append(receipts, exchange.Receipt{Hash: receipt, Link: s.link, Author: s.node.house.Self().ID, Kind: string(parcel.Received),
+			Header: header, Parcel: envelope.ID(header[:16]), Lane: statement.Network, Epoch: ledger.FirstEpoch, Seq: seq, ContiguousTo: seq,
+			At: now, Index: int64(index), Log: int64(index) - 1})
+		documents = append(documents, exchange.Document{Hash: receipt, Link: s.link, Type: parcel.ReceiptType, Payload: make([]byte, fillerSize)})
 	}
 	err := s.node.store.Update(ctx, flow.Normal, func(tx flow.Tx) error {
-		_, err := flow.Enter(ctx, tx, s.link, s.node.house.Self().ID, ledger.FirstEpoch, s.node.now().UnixMicro(), entries)
-		return err
+		_, err := flow.Enter(ctx, tx, s.link, s.node.house.Self().ID, ledger.FirstEpoch, now, entries)
+		return errors.Join(err, tx.PutReceipts(ctx, receipts...), tx.PutDocuments(ctx, documents...))
 	})
 	if err == nil {
 		s.size += count
@@ -235,9 +250,11 @@ func (s *SampleLedger) Checkpoint(ctx context.Context) error {
 	return s.node.cosignAll(ctx, s.link, s.node.house.Self().ID, ledger.FirstEpoch)
 }
 
-// Prove reads an entry with its inclusion proof and the checkpoint that this is for.
+// Prove reads an entry that was appended with its rows, found by the header that its receipt is for, with its inclusion proof and
+// the checkpoint that this is for.
 func (s *SampleLedger) Prove(ctx context.Context, i int) (proof.Entry, error) {
-	return s.node.house.Entry(ctx, actor.System(), s.link, s.node.house.Self().ID, ledger.Sent, s.doc(i))
+	_, header := s.names(i)
+	return s.node.house.ReceiptEntry(ctx, actor.System(), s.node.house.Self().ID, header)
 }
 
 // Size is how many entries were appended.

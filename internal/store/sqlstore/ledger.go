@@ -99,12 +99,23 @@ func (t *tx) Leaves(ctx context.Context, link statement.LinkID, p party.ID, epoc
 		link[:], p[:], int64(epoch), from, int64(limit))
 }
 
-// LeafOfDoc implements exchange.LedgerTx; of several epochs the first that recorded the document counts.
-func (t *tx) LeafOfDoc(ctx context.Context, link statement.LinkID, p party.ID, kind string, doc envelope.Hash) (epoch uint32, row exchange.LeafRow, err error) {
+// LeafAt implements exchange.LedgerTx.
+func (t *tx) LeafAt(ctx context.Context, link statement.LinkID, p party.ID, index int64, kind string, doc envelope.Hash) (epoch uint32, row exchange.LeafRow, err error) {
+	return t.leaf(ctx, `SELECT l.epoch, l.idx, l.leaf, l.doc, l.kind FROM logs g
+		JOIN leaves l ON l.link = g.link AND l.party = g.party AND l.epoch = g.epoch AND l.idx = $3
+		WHERE g.link = $1 AND g.party = $2 AND l.kind = $4 AND l.doc = $5 ORDER BY l.epoch LIMIT 1`, link[:], p[:], index, kind, doc[:])
+}
+
+// IdentityLeaf implements exchange.LedgerTx.
+func (t *tx) IdentityLeaf(ctx context.Context, link statement.LinkID, p party.ID, doc envelope.Hash) (epoch uint32, row exchange.LeafRow, err error) {
+	return t.leaf(ctx, `SELECT epoch, idx, leaf, doc, kind FROM leaves
+		WHERE link = $1 AND party = $2 AND doc = $3 AND kind = 'identity' ORDER BY epoch, idx LIMIT 1`, link[:], p[:], doc[:])
+}
+
+func (t *tx) leaf(ctx context.Context, query string, args ...any) (epoch uint32, row exchange.LeafRow, err error) {
 	row, err = one(ctx, t, "leaf", func(r rows, l *exchange.LeafRow) error {
 		return r.Scan(&epoch, &l.Index, loose{&l.Leaf}, fixed{l.Doc[:]}, &l.Kind)
-	}, `SELECT epoch, idx, leaf, doc, kind FROM leaves
-		WHERE doc = $1 AND link = $2 AND party = $3 AND kind = $4 ORDER BY epoch, idx LIMIT 1`, doc[:], link[:], p[:], kind)
+	}, query, args...)
 	return epoch, row, err
 }
 

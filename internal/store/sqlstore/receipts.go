@@ -58,6 +58,17 @@ func (t *tx) MarkReceiptsSent(ctx context.Context, hashes []envelope.Hash) error
 	return in(ctx, t, hashArg, hashes, nil, `UPDATE receipts SET unsent = 0 WHERE unsent = 1 AND hash IN `)
 }
 
+// PlaceReceipts implements exchange.LaneTx.
+func (t *tx) PlaceReceipts(ctx context.Context, author party.ID, leaves []exchange.LeafRow) error {
+	for i := range leaves {
+		err := t.write(ctx, `UPDATE receipts SET idx = $3 WHERE hash = $1 AND author = $2 AND idx < 0`, leaves[i].Doc[:], author[:], leaves[i].Index)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ReceiptAbove implements exchange.LaneTx.
 func (t *tx) ReceiptAbove(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seen uint64, index int64) (exchange.Receipt, error) {
 	return one(ctx, t, "receipt", scanReceipt, `SELECT `+receiptColumns+` FROM receipts

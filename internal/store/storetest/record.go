@@ -437,16 +437,37 @@ func leaves(b *bench) {
 		Epoch uint32
 		Index int64
 	}
-	of := func(kind string, doc int) func(context.Context, flow.Tx) (found, error) {
+	at := func(index int64, kind string, doc int) func(context.Context, flow.Tx) (found, error) {
 		return func(ctx context.Context, tx flow.Tx) (found, error) {
-			epoch, row, err := tx.LeafOfDoc(ctx, theLink(), arvenia(), kind, hash(doc))
+			epoch, row, err := tx.LeafAt(ctx, theLink(), arvenia(), index, kind, hash(doc))
 			return found{epoch, row.Index}, err
 		}
 	}
-	same(b, "leaf of a document", read(b, of("sent", 1)), found{1, 1})
-	same(b, "leaf of another kind", read(b, of("got", 1)), found{2, 1})
-	absent(b, of("sent", 4))
-	absent(b, of("grant", 1))
+	absent(b, at(1, "sent", 1)) // of no log that is known
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		return errors.Join(tx.PutLog(ctx, exchange.Log{Link: theLink(), Party: arvenia(), Epoch: 1, Size: 4}),
+			tx.PutLog(ctx, exchange.Log{Link: theLink(), Party: arvenia(), Epoch: 2, Size: 2}))
+	})
+	same(b, "leaf of a document", read(b, at(1, "sent", 1)), found{1, 1})
+	same(b, "leaf of another kind, in another epoch", read(b, at(1, "got", 1)), found{2, 1})
+	absent(b, at(2, "sent", 1))
+	absent(b, at(4, "sent", 4))
+	absent(b, at(-1, "sent", 1))
+	absent(b, at(1, "grant", 1))
+
+	identity := func(doc int) func(context.Context, flow.Tx) (found, error) {
+		return func(ctx context.Context, tx flow.Tx) (found, error) {
+			epoch, row, err := tx.IdentityLeaf(ctx, theLink(), arvenia(), hash(doc))
+			return found{epoch, row.Index}, err
+		}
+	}
+	later, repeated := someLeaf(5), someLeaf(5)
+	later.Kind, repeated.Kind, repeated.Index = "identity", "identity", 6
+	b.update(put(2, later, repeated))
+	b.update(put(3, later))
+	same(b, "leaf of an identity", read(b, identity(5)), found{2, 5})
+	absent(b, identity(1)) // recorded, but no identity
+	absent(b, identity(7))
 }
 
 // hashReader compares the tree hashes that a store keeps, and what is proved with them, with those of tlog in memory.

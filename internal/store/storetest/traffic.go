@@ -347,6 +347,17 @@ func receipts(b *bench) {
 	})
 	b.update(put) // idempotent: a receipt that was sent stays sent
 	same(b, "unsent", unsent(10), []exchange.Receipt{q})
+
+	later, other := someReceipt(7), someReceipt(8)
+	later.Index, later.Header, other.Index, other.Header, other.Author = -1, hash(503), -1, hash(504), kestria()
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutReceipts(ctx, later, other) })
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		return tx.PlaceReceipts(ctx, arvenia(), []exchange.LeafRow{{Doc: later.Hash, Index: 40}, {Doc: other.Hash, Index: 41}, {Doc: p.Hash, Index: 42}, {Doc: hash(99), Index: 43}})
+	})
+	later.Index, p.Unsent = 40, false
+	same(b, "a receipt that got its place", of(503), []exchange.Receipt{later})
+	same(b, "a receipt of another's, without its place", of(504), []exchange.Receipt{other})
+	same(b, "a receipt with its first place", of(500), []exchange.Receipt{p, r})
 }
 
 func receiptAbove(b *bench) {
