@@ -9,9 +9,10 @@ import (
 	"entente/statement"
 )
 
-// Crashes plays one short story without weather: a conversation of two nodes with files, long texts, a desk, a suspension and an
-// erasure. If crash is not 0, the power of the node concerned goes at that boundary: before or after a transaction, or at a place
-// where the disk makes bytes durable. It returns how many boundaries it came by, and fails t if a promise is broken.
+// Crashes plays one short story without weather: a conversation of two nodes with files, long texts, a registered statement, a
+// suspension and an erasure. If crash is not 0, the power of the node concerned goes at that boundary: before or after a
+// transaction, or at a place where the disk makes bytes durable. It returns how many boundaries it came by, and fails t if a
+// promise is broken, or, without a crash, if a step of the story comes by none.
 func Crashes(t testing.TB, cast *Cast, crash int) int {
 	t.Helper()
 	w := &world{t: t, seed: uint64(crash), r: rand.New(rand.NewPCG(1, 1)), storyOnly: true, crashAt: crash,
@@ -53,10 +54,16 @@ func (w *world) story() {
 			}
 		},
 		func() { say(b, nil, "large", w.bytes(2<<20)) },
+		func() {
+			d := draft(l, lane, "message", nil, statement.MessageFace{}, statement.MessageBody{Subject: "s", Language: "en", Text: "registered"})
+			d.Registered = true
+			w.say(a, l, "message", nil, d)
+		},
 		func() { w.takePart(a, l) },
 		func() { w.erase(a, l) },
 	}
 	for _, step := range steps {
+		before := w.boundaries
 		step()
 		w.step++
 		for range 4 {
@@ -67,6 +74,9 @@ func (w *world) story() {
 		}
 		for _, n := range w.nodes {
 			n.tolerate("rounds", n.startRounds())
+		}
+		if passed := w.boundaries - before; w.crashAt == 0 && passed < 2 {
+			w.t.Errorf("step %d of the story came by %d boundaries only", w.step, passed)
 		}
 	}
 }
