@@ -148,6 +148,9 @@ type LedgerTx interface {
 	// LeafAt is the leaf with this index that records a document, of the first epoch in which there is one. Nothing finds a leaf by
 	// its document alone: parcels and receipts know their places, and an index by hash would cost each leaf a page of its own.
 	LeafAt(ctx context.Context, link statement.LinkID, p party.ID, index int64, kind string, doc envelope.Hash) (epoch uint32, row LeafRow, err error)
+	// LeafFrom is the first leaf of an epoch at an index or above it that records a document. It reads every leaf on its way: it is for
+	// what came in another order than usual.
+	LeafFrom(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, from int64, kind string, doc envelope.Hash) (LeafRow, error)
 	// IdentityLeaf is the leaf that records a version of the party's identity, of the first epoch in which there is one. Such leaves
 	// are few, and are found by their document.
 	IdentityLeaf(ctx context.Context, link statement.LinkID, p party.ID, doc envelope.Hash) (epoch uint32, row LeafRow, err error)

@@ -399,8 +399,8 @@ func (h *House) proveRecord(ctx context.Context, tx Tx, l exchange.Link, author 
 	return r, err
 }
 
-// placeOf is the place of a document in its author's log: headers and grants name it, and of a receipt its row has it; -1 if the
-// row does not have it yet.
+// placeOf is the place of a document in its author's log, as far as that was shown: headers and grants name it, and of a receipt
+// its row has it, if it was taken; -1 if it is not known.
 func placeOf(ctx context.Context, tx Tx, kind ledger.Kind, payload []byte) (int64, error) {
 	switch kind {
 	case ledger.GrantLeaf:
@@ -416,16 +416,33 @@ func placeOf(ctx context.Context, tx Tx, kind ledger.Kind, payload []byte) (int6
 		}
 		rows, err := tx.ReceiptsOf(ctx, r.Header)
 		hash := envelope.Sum(payload)
-		if i := slices.IndexFunc(rows, func(row exchange.Receipt) bool { return row.Hash == hash }); i >= 0 {
-			return rows[i].Index, err
+		if err != nil {
+			return 0, err
 		}
-		return -1, err
+		if i := slices.IndexFunc(rows, func(row exchange.Receipt) bool { return row.Hash == hash }); i >= 0 {
+			return rows[i].Index, nil
+		}
+		shown, err := tx.Documents(ctx, []envelope.Hash{hash})
+		if err != nil || len(shown) == 0 {
+			return -1, err
+		}
+		return shownPlace(ctx, tx, r, hash)
 	}
 	hd, err := parcel.DecodeHeader(payload)
 	if err != nil {
 		return 0, fmt.Errorf("reading a header: %w", err)
 	}
 	return hd.Index, nil
+}
+
+// shownPlace is the place of a receipt that is entered after its leaf was mirrored, and its document with it: as when it was signed
+// with keys that were replaced, or could not be taken before. -1 if there is no such leaf.
+func shownPlace(ctx context.Context, tx Tx, r *parcel.Receipt, hash envelope.Hash) (int64, error) {
+	row, err := tx.LeafFrom(ctx, r.Link, r.From, r.Log.Epoch, r.Log.Index, string(ledger.ReceiptOut), hash)
+	if notFound(err) {
+		return -1, nil
+	}
+	return row.Index, err
 }
 
 // proveReceipts adds the receipts of a header, or of a grant.

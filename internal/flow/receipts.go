@@ -90,9 +90,9 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 		return nil, err
 	}
 	ids := make([]envelope.ID, len(batch))
-	headers := make([]envelope.Hash, len(batch))
+	headers, hashes := make([]envelope.Hash, len(batch)), make([]envelope.Hash, len(batch))
 	for i, a := range batch {
-		ids[i], headers[i] = a.receipt.Parcel, a.receipt.Header
+		ids[i], headers[i], hashes[i] = a.receipt.Parcel, a.receipt.Header, a.hash
 	}
 	parcels, err := tx.ParcelsByID(ctx, ids)
 	if err != nil {
@@ -103,6 +103,10 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 		return nil, err
 	}
 	said, err := h.docs.papers(ctx, tx, headers)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := tx.Documents(ctx, hashes) // of these the leaf came first
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +160,11 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 		}
 		row := exchange.Receipt{Hash: a.hash, Link: l.ID, Author: l.Peer, Kind: string(r.Kind), Header: r.Header, Parcel: r.Parcel, Lane: r.Lane,
 			Epoch: r.Epoch, Seq: r.Seq, ContiguousTo: r.ContiguousTo, At: r.At, Index: -1, Log: r.Log.Index}
+		if _, ok := shown[a.hash]; ok {
+			if row.Index, err = shownPlace(ctx, tx, r, a.hash); err != nil {
+				return nil, err
+			}
+		}
 		a.stored = true
 		before[r.Header] = append(before[r.Header], row)
 		rows = append(rows, row)

@@ -153,6 +153,44 @@ func (w *world) later() {
 
 func (w *world) clock() *clock { return w.a.clock }
 
+// A receipt that was signed with keys since replaced is taken once the ledger shows its place, and knows that place from then on.
+func TestReceiptOfReplacedKeys(t *testing.T) {
+	w := confirmed(t)
+	ctx := t.Context()
+	said := w.message(w.a, "before the keys change", "text", nil)
+	w.lose(w.a, w.b) // the receipts do not come back
+	w.must(w.b.Settle(ctx, w.b.link))
+	w.must(w.b.Rotate(ctx, operator, flow.Renewal{}))
+	w.receive(w.a, parcel.Frame{Kind: parcel.FrameIdentity, Payload: w.b.Self().Envelopes[1]}) // before the ledger shows it
+	w.later()
+	w.whole()
+	w.said(w.b, said)
+	w.said(w.a, said)
+	got, err := w.a.Show(ctx, operator, said.String())
+	w.must(err)
+	w.a.view(t, func(tx flow.Tx) error {
+		rows, err := tx.ReceiptsOf(ctx, got.Parcel.Header)
+		w.must(err)
+		signed := 0
+		for _, r := range rows {
+			if _, row, err := tx.LeafAt(ctx, w.a.link, w.b.Self().ID, r.Index, string(ledger.ReceiptOut), r.Hash); err != nil || row.Index != r.Index {
+				t.Errorf("%s receipt: place %d: %v", r.Kind, r.Index, err)
+			}
+			doc, err := tx.Document(ctx, r.Hash)
+			w.must(err)
+			given, err := parcel.DecodeReceipt(doc.Payload)
+			w.must(err)
+			if given.Identity == 1 {
+				signed++
+			}
+		}
+		if len(rows) != 2 || signed == 0 {
+			t.Errorf("%d receipts, %d of the old keys", len(rows), signed)
+		}
+		return nil
+	})
+}
+
 // Wherever a rotation is cut off, the old version is in force or the new one, and of its number there is one for ever.
 func TestRotationCrash(t *testing.T) {
 	for left := 0; ; left++ {

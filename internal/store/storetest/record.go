@@ -455,6 +455,18 @@ func leaves(b *bench) {
 	absent(b, at(-1, "sent", 1))
 	absent(b, at(1, "grant", 1))
 
+	from := func(epoch uint32, index int64, kind string, doc int) func(context.Context, flow.Tx) (found, error) {
+		return func(ctx context.Context, tx flow.Tx) (found, error) {
+			row, err := tx.LeafFrom(ctx, theLink(), arvenia(), epoch, index, kind, hash(doc))
+			return found{epoch, row.Index}, err
+		}
+	}
+	same(b, "leaf of a document, from the first on", read(b, from(1, 0, "sent", 1)), found{1, 1})
+	same(b, "leaf of a document, from its own place on", read(b, from(1, 1, "sent", 1)), found{1, 1})
+	absent(b, from(1, 2, "sent", 1))
+	absent(b, from(2, 0, "sent", 1))
+	absent(b, from(1, 0, "got", 1))
+
 	identity := func(doc int) func(context.Context, flow.Tx) (found, error) {
 		return func(ctx context.Context, tx flow.Tx) (found, error) {
 			epoch, row, err := tx.IdentityLeaf(ctx, theLink(), arvenia(), hash(doc))
