@@ -23,7 +23,7 @@ func actsOf() map[string]actor.Act {
 		"Links": actor.ReadLinks, "FindLink": actor.ReadLinks, "LinkID": actor.ReadLinks, "Desks": actor.ReadLinks, "Witnesses": actor.ReadLinks,
 		"List": actor.ReadStatements, "Awaited": actor.ReadStatements, "Show": actor.ReadStatements, "WriteFile": actor.ReadFiles,
 		"Requests": actor.ReadRequests, "Request": actor.ReadRequests, "Dues": actor.ReadRequests,
-		"Ledger": actor.ReadLedger, "VerifyLedger": actor.ReadLedger, "Entry": actor.ReadLedger, "Proof": actor.Prove,
+		"Ledger": actor.ReadLedger, "VerifyLedger": actor.ReadLedger, "ReceiptEntry": actor.ReadLedger, "Proof": actor.Prove,
 		"Send": actor.Say, "Ask": actor.Ask, "Reply": actor.Say,
 		"Invite": actor.Govern, "PairComplete": actor.Govern, "PairByFile": actor.Govern, "PairOn": actor.Govern, "Confirm": actor.Govern,
 		"SuspendLanes": actor.Govern, "ResumeLanes": actor.Govern, "Withdraw": actor.Govern,

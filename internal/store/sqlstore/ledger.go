@@ -99,11 +99,12 @@ func (t *tx) Leaves(ctx context.Context, link statement.LinkID, p party.ID, epoc
 		link[:], p[:], int64(epoch), from, int64(limit))
 }
 
-// LeafAt implements exchange.LedgerTx.
+// LeafAt implements exchange.LedgerTx. CROSS JOIN has SQLite go by the logs, of which there are few: by the order of epochs it would read
+// all leaves.
 func (t *tx) LeafAt(ctx context.Context, link statement.LinkID, p party.ID, index int64, kind string, doc envelope.Hash) (epoch uint32, row exchange.LeafRow, err error) {
-	return t.leaf(ctx, `SELECT l.epoch, l.idx, l.leaf, l.doc, l.kind FROM logs g
-		JOIN leaves l ON l.link = g.link AND l.party = g.party AND l.epoch = g.epoch AND l.idx = $3
-		WHERE g.link = $1 AND g.party = $2 AND l.kind = $4 AND l.doc = $5 ORDER BY l.epoch LIMIT 1`, link[:], p[:], index, kind, doc[:])
+	return t.leaf(ctx, `SELECT g.epoch, l.idx, l.leaf, l.doc, l.kind FROM logs g CROSS JOIN leaves l
+		WHERE g.link = $1 AND g.party = $2 AND l.link = g.link AND l.party = g.party AND l.epoch = g.epoch AND l.idx = $3
+			AND l.kind = $4 AND l.doc = $5 ORDER BY g.epoch LIMIT 1`, link[:], p[:], index, kind, doc[:])
 }
 
 // LeafFrom implements exchange.LedgerTx.

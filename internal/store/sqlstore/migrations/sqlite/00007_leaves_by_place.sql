@@ -13,4 +13,4 @@ UPDATE receipts SET idx = (
 DROP INDEX leaves_doc;
 
 -- Identity leaves are few, and are asked for by their document.
-CREATE INDEX leaves_identity ON leaves (link, party, doc) WHERE kind = 'identity';
+CREATE INDEX leaves_identity ON leaves (doc) WHERE kind = 'identity';
