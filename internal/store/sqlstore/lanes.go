@@ -211,7 +211,7 @@ func (t *tx) ParcelsByID(ctx context.Context, ids []envelope.ID) (map[envelope.I
 // FilesIn implements exchange.LaneTx.
 func (t *tx) FilesIn(ctx context.Context, link statement.LinkID, author party.ID, state exchange.ParcelState) (int, error) {
 	count := func(r rows, n *int) error { return r.Scan(n) }
-	return one(ctx, t, "count", count, `SELECT COUNT(*) FROM parcels WHERE link = $1 AND author = $2 AND state = $3 AND live = 1 AND file >= 0`,
+	return one(ctx, t, "count", count, `SELECT COUNT(*) FROM parcels WHERE link = $1 AND author = $2 AND state = CAST($3 AS TEXT) AND live = 1 AND file >= 0`,
 		link[:], author[:], string(state))
 }
 
@@ -242,12 +242,13 @@ func (t *tx) ParcelRun(ctx context.Context, link statement.LinkID, author party.
 }
 
 // ParcelsIn implements exchange.LaneTx. Only parcels that have not ended are indexed by state, since those alone are
-// asked for again and again; to list ended ones reads all parcels.
+// asked for again and again; to list ended ones reads all parcels. CAST keeps SQLite from looking whether the value would fit a
+// partial index by state, for which it would prepare the query anew each time.
 func (t *tx) ParcelsIn(ctx context.Context, link statement.LinkID, author party.ID, state exchange.ParcelState, after exchange.Parcel, limit int) ([]exchange.Parcel, error) {
-	query := `SELECT ` + parcelColumns + ` FROM parcels WHERE link = $1 AND author = $2 AND state = $3 AND live = 1
+	query := `SELECT ` + parcelColumns + ` FROM parcels WHERE link = $1 AND author = $2 AND state = CAST($3 AS TEXT) AND live = 1
 		AND (lane_rank, sent_index, id) > ($4, $5, $6) ORDER BY lane_rank, sent_index, id LIMIT $7`
 	if ended(state) {
-		query = `SELECT ` + parcelColumns + ` FROM parcels WHERE link = $1 AND author = $2 AND state = $3 AND live = 0
+		query = `SELECT ` + parcelColumns + ` FROM parcels WHERE link = $1 AND author = $2 AND state = CAST($3 AS TEXT) AND live = 0
 			AND (lane_rank, sent_index, id) > ($4, $5, $6) ORDER BY lane_rank, sent_index, id LIMIT $7`
 	}
 	from := int64(-1)

@@ -104,13 +104,13 @@ func (t *tx) Leaves(ctx context.Context, link statement.LinkID, p party.ID, epoc
 func (t *tx) LeafAt(ctx context.Context, link statement.LinkID, p party.ID, index int64, kind string, doc envelope.Hash) (epoch uint32, row exchange.LeafRow, err error) {
 	return t.leaf(ctx, `SELECT g.epoch, l.idx, l.leaf, l.doc, l.kind FROM logs g CROSS JOIN leaves l
 		WHERE g.link = $1 AND g.party = $2 AND l.link = g.link AND l.party = g.party AND l.epoch = g.epoch AND l.idx = $3
-			AND l.kind = $4 AND l.doc = $5 ORDER BY g.epoch LIMIT 1`, link[:], p[:], index, kind, doc[:])
+			AND l.kind = CAST($4 AS TEXT) AND l.doc = $5 ORDER BY g.epoch LIMIT 1`, link[:], p[:], index, kind, doc[:])
 }
 
 // LeafFrom implements exchange.LedgerTx.
 func (t *tx) LeafFrom(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, from int64, kind string, doc envelope.Hash) (exchange.LeafRow, error) {
 	_, row, err := t.leaf(ctx, `SELECT epoch, idx, leaf, doc, kind FROM leaves
-		WHERE link = $1 AND party = $2 AND epoch = $3 AND idx >= $4 AND kind = $5 AND doc = $6 ORDER BY idx LIMIT 1`,
+		WHERE link = $1 AND party = $2 AND epoch = $3 AND idx >= $4 AND kind = CAST($5 AS TEXT) AND doc = $6 ORDER BY idx LIMIT 1`,
 		link[:], p[:], int64(epoch), from, kind, doc[:])
 	return row, err
 }
