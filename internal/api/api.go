@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"entente/envelope"
+	"entente/internal/accord"
 	"entente/internal/actor"
 	"entente/internal/exchange"
 	"entente/internal/flow"
@@ -68,6 +69,7 @@ type Keeper interface {
 	VerifyLedger(ctx context.Context, who actor.Actor, link statement.LinkID, p flow.Progress) (*flow.LedgerReport, error)
 	CommonCut(ctx context.Context, link statement.LinkID) (flow.Cut, error)
 	FoldHash(ctx context.Context, link statement.LinkID, c flow.Cut) (envelope.Hash, int, error)
+	StatusReport(ctx context.Context, who actor.Actor, link statement.LinkID, period accord.Period, cut *flow.Cut) (accord.Report, error)
 	Evidence(ctx context.Context, who actor.Actor, link *statement.LinkID, limit int) ([]exchange.Evidence, error)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"entente/envelope"
 	"entente/handling"
+	"entente/internal/accord"
 	"entente/internal/actor"
 	"entente/internal/api"
 	"entente/internal/assistance"
@@ -249,6 +250,16 @@ func (f *fake) VerifyLedger(_ context.Context, _ actor.Actor, _ statement.LinkID
 
 func (f *fake) CommonCut(context.Context, statement.LinkID) (flow.Cut, error) {
 	return flow.Cut{Sizes: map[party.ID]int64{arvenia: 3, kestria: 4}}, f.fail
+}
+
+func (f *fake) StatusReport(_ context.Context, _ actor.Actor, of statement.LinkID, period accord.Period, cut *flow.Cut) (accord.Report, error) {
+	frame := accord.Frame{Link: of, Period: period}
+	if cut != nil {
+		for p, size := range cut.Sizes {
+			frame.Cut = append(frame.Cut, accord.Head{Party: p, Size: size})
+		}
+	}
+	return accord.NewCounting(frame).Report(), f.fail
 }
 
 func (f *fake) FoldHash(_ context.Context, _ statement.LinkID, c flow.Cut) (envelope.Hash, int, error) {

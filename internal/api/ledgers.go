@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"entente/envelope"
+	"entente/internal/accord"
 	"entente/internal/actor"
 	"entente/internal/fault"
 	"entente/internal/flow"
@@ -124,6 +125,29 @@ func (d *Door) fold(ctx context.Context, who actor.Actor, in foldIn) (Fold, erro
 	}
 	h, columns, err := d.house.FoldHash(ctx, link.ID, flow.Cut{Sizes: sizes})
 	return Fold{Sizes: sizes, Hash: h, Columns: columns}, err
+}
+
+type reportIn struct {
+	Link  string    `path:"link" doc:"Alias, id, or a prefix of the id."`
+	From  time.Time `query:"from" need:"yes" doc:"Requests received at or after this instant."`
+	To    time.Time `query:"to" need:"yes" doc:"Requests received before this instant."`
+	Sizes string    `query:"sizes" doc:"The cut: party:size for both parties, with a comma between. The newest common cut without it."`
+}
+
+func (d *Door) report(ctx context.Context, who actor.Actor, in reportIn) (accord.Report, error) {
+	link, err := d.house.FindLink(ctx, who, in.Link)
+	if err != nil {
+		return accord.Report{}, err
+	}
+	var cut *flow.Cut
+	if in.Sizes != "" {
+		sizes, err := parseSizes(in.Sizes, d.house.Self().ID, link.Peer)
+		if err != nil {
+			return accord.Report{}, err
+		}
+		cut = &flow.Cut{Sizes: sizes}
+	}
+	return d.house.StatusReport(ctx, who, link.ID, accord.Period{From: in.From.UnixMicro(), To: in.To.UnixMicro()}, cut)
 }
 
 // parseSizes reads the cut of a link between two parties: both must be there, and nobody else.

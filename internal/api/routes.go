@@ -48,6 +48,7 @@ func table() []operation {
 		read("/links/{link}/witnesses", "witnesses", "Show what third parties cosigned of our ledger", (*Door).witnesses),
 		read("/links/{link}/cut", "cut", "Name the newest common cut", (*Door).cut),
 		read("/links/{link}/fold", "fold", "Hash what lies under a cut", (*Door).fold),
+		read("/links/{link}/report", "report", "Count the requests of a period, for both parties alike", (*Door).report),
 
 		read("/desks", "desks", "List the desks of both parties", (*Door).desks),
 		act("/desks", "proposeDesk", "Propose a desk", (*Door).proposeDesk),

@@ -1,6 +1,9 @@
 package api
 
 import (
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -411,6 +414,16 @@ type Difference struct {
 // Cut is a pair of cosigned sizes.
 type Cut struct {
 	Sizes map[party.ID]int64 `json:"sizes" doc:"Size of each party's ledger, by party id."`
+}
+
+// String names the cut as a query does: party:size,party:size, in the order of the ids.
+func (c Cut) String() string {
+	sizes := make([]string, 0, len(c.Sizes))
+	for p, size := range c.Sizes {
+		sizes = append(sizes, p.String()+":"+strconv.FormatInt(size, 10))
+	}
+	slices.Sort(sizes)
+	return strings.Join(sizes, ",")
 }
 
 // Fold is the hash of what lies under a cut.

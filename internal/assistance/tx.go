@@ -20,6 +20,7 @@ type Row struct {
 	Received   int64
 	Changed    int64 // the latest word's receipt
 	Quiet      bool
+	Tally      Tally
 }
 
 // Due is one clock that runs, as the table of what is due holds it.
@@ -45,6 +46,16 @@ type Filter struct {
 	Limit      int
 }
 
+// Span narrows the requests that a report counts: those of a link, received within a time without its end, that come after
+// the row given, by time and thread.
+type Span struct {
+	Link          statement.LinkID
+	From, To      int64
+	AfterReceived int64
+	AfterThread   statement.Commitment
+	Limit         int
+}
+
 // DueFilter narrows what is due; zero members mean all.
 type DueFilter struct {
 	Thread *statement.Commitment
@@ -62,8 +73,9 @@ type Tx interface {
 	// Request finds the row of a thread; RequestsByNumber those that bear a number, which two parties may have given to two.
 	Request(ctx context.Context, thread statement.Commitment) (Row, error)
 	RequestsByNumber(ctx context.Context, number string) ([]Row, error)
-	Requests(ctx context.Context, f Filter) ([]Row, error) // newest received first
-	Dues(ctx context.Context, f DueFilter) ([]Due, error)  // earliest first
+	Requests(ctx context.Context, f Filter) ([]Row, error)     // newest received first
+	RequestsWithin(ctx context.Context, s Span) ([]Row, error) // oldest received first
+	Dues(ctx context.Context, f DueFilter) ([]Due, error)      // earliest first
 	// LastNumber is the last number taken of a series, 0 if none; TakeNumber takes the next, and fails with a fault of kind
 	// Conflict, code number_taken, if that is not n.
 	LastNumber(ctx context.Context, series string) (int64, error)

@@ -52,6 +52,8 @@ type Figures struct {
 	Leaves     int64         `json:"leaves"` // of both ledgers
 	Fold       envelope.Hash `json:"fold"`   // the same at both nodes
 	Columns    int           `json:"columns"`
+	Requests   int           `json:"requests"` // in the status report
+	Report     envelope.Hash `json:"report"`   // of its bytes, the same at both nodes
 	ProofBytes int           `json:"proof_bytes"`
 	Facts      int           `json:"facts"` // that the proof shows
 }

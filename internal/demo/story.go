@@ -53,6 +53,7 @@ func (s *story) steps(running context.Context) []named {
 	return append(append(told, s.requested()...),
 		named{"both ledgers are cosigned to the end", s.cosigned},
 		named{"both nodes fold the record to the same hash", s.fold},
+		named{"both nodes compute the same status report", s.report},
 		named{"both nodes verify both ledgers", s.verify},
 		named{"a proof of the message is verified offline", s.prove},
 	)
@@ -289,6 +290,37 @@ func (s *story) fold(ctx context.Context) error {
 	list, err := s.arvenia.client.Statements(ctx, node.Filter{})
 	s.result.Figures.Statements = len(list.Items)
 	return err
+}
+
+// report compares what both nodes count of all requests of the story, byte by byte.
+func (s *story) report(ctx context.Context) error {
+	cut, err := s.arvenia.client.Cut(ctx, s.kestria.alias)
+	if err != nil {
+		return err
+	}
+	var reports [][]byte
+	now := s.o.Now()
+	err = s.either(func(own, peer *side) error {
+		r, err := own.client.Report(ctx, peer.alias, now.Add(-24*time.Hour), now.Add(24*time.Hour), &cut)
+		if err != nil {
+			return err
+		}
+		data, err := r.Encode()
+		reports = append(reports, data)
+		for _, f := range r.Figures {
+			s.result.Figures.Requests += f.Received
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(reports[0], reports[1]) || s.result.Figures.Requests == 0 {
+		return fmt.Errorf("at the same cut, Arvenia reports\n%s\nand Kestria\n%s", reports[0], reports[1])
+	}
+	s.result.Figures.Requests /= 2 // each was counted by both
+	s.result.Figures.Report = envelope.Sum(reports[0])
+	return nil
 }
 
 func (s *story) verify(ctx context.Context) error {

@@ -49,6 +49,9 @@ type LaneTx interface {
 	ParcelAt(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seq uint64) (Parcel, error)
 	// ParcelRun lists statements' parcels of an author's lane with seq > after, in sequence, without Content.
 	ParcelRun(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, after uint64, limit int) ([]Parcel, error)
+	// LastSeen is the last of an author's sequence, up to the given one, whose leaf lies below an index and which has seen no more
+	// of the other party's epoch than a sequence; 0 if there is none. It looks from the last one back.
+	LastSeen(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, upto uint64, sentBelow int64, seenEpoch uint32, seen uint64) (uint64, error)
 	// ParcelsIn lists an author's parcels on a link in a state, most urgent lane first, then as its author's ledger has them,
 	// without Content: those after the given one (zero: all).
 	ParcelsIn(ctx context.Context, link statement.LinkID, author party.ID, state ParcelState, after Parcel, limit int) ([]Parcel, error)
@@ -154,6 +157,8 @@ type LedgerTx interface {
 	// IdentityLeaf is the leaf that records a version of the party's identity, of the first epoch in which there is one. Such leaves
 	// are few, and are found by their document.
 	IdentityLeaf(ctx context.Context, link statement.LinkID, p party.ID, doc envelope.Hash) (epoch uint32, row LeafRow, err error)
+	// LeavesAt are the exact bytes of leaves by index; those that are not there are left out.
+	LeavesAt(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, indexes []int64) (map[int64][]byte, error)
 	// HashReader reads tree hashes by stored-hash index (ledger.HashPlace), many in one query.
 	HashReader(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) tlog.HashReader
 

@@ -248,10 +248,11 @@ func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane state
 		}
 		sides[i] = &foldSide{state: state, start: state.Folded, alone: terms.way != bothWays && author == h.self}
 	}
+	folded := tallies{}
 	for progress := true; progress; {
 		progress = false
 		for i, side := range sides {
-			n, err := h.foldReady(ctx, tx, l, side, sides[1-i].state, rules)
+			n, err := h.foldReady(ctx, tx, l, side, sides[1-i].state, rules, folded)
 			if err != nil {
 				return err
 			}
@@ -265,7 +266,7 @@ func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane state
 			}
 		}
 	}
-	return h.setClocks(ctx, tx, l, append(sides[0].due, sides[1].due...))
+	return h.setClocks(ctx, tx, l, folded)
 }
 
 // foldLanes is foldLane of several.
@@ -282,14 +283,16 @@ func (h *House) foldLanes(ctx context.Context, tx Tx, l exchange.Link, lanes []s
 type foldSide struct {
 	state exchange.LaneState
 	start uint64
-	run   []exchange.Parcel      // read ahead, from state.Folded+1
-	ended bool                   // run was read to its end
-	alone bool                   // no receipt of what is said can come: it folds as soon as it has its place, at no time
-	due   []statement.Commitment // threads whose clocks are to be set anew
+	run   []exchange.Parcel // read ahead, from state.Folded+1
+	ended bool              // run was read to its end
+	alone bool              // no receipt of what is said can come: it folds as soon as it has its place, at no time
 }
 
+// tallies are the requests of which words were folded, and these words' places.
+type tallies map[statement.Commitment]assistance.Tally
+
 // foldReady folds one author's statements until one is not resolved yet, or has seen more than was folded of the other's.
-func (h *House) foldReady(ctx context.Context, tx Tx, l exchange.Link, side *foldSide, other exchange.LaneState, rules func(envelope.Hash) (map[string]foldable, bool)) (int, error) {
+func (h *House) foldReady(ctx context.Context, tx Tx, l exchange.Link, side *foldSide, other exchange.LaneState, rules func(envelope.Hash) (map[string]foldable, bool), said tallies) (int, error) {
 	folded := 0
 	for {
 		if len(side.run) == 0 {
@@ -317,11 +320,9 @@ func (h *House) foldReady(ctx context.Context, tx Tx, l exchange.Link, side *fol
 		if n == 0 {
 			return folded, nil
 		}
-		due, err := h.foldRun(ctx, tx, l, side.run[:n], other.Author, rules)
-		if err != nil {
+		if err := h.foldRun(ctx, tx, l, side.run[:n], other.Author, rules, said); err != nil {
 			return folded, err
 		}
-		side.due = append(side.due, due...)
 		side.state.Folded += uint64(n)
 		side.run = side.run[n:]
 		folded += n
@@ -339,38 +340,39 @@ func ready(p exchange.Parcel, next uint64, other exchange.LaneState, alone bool)
 	return p.State == exchange.Opened && (p.Received != 0 || alone) && (p.SeenEpoch < other.Epoch || p.SeenSeq <= other.Folded)
 }
 
-// foldRun folds parcels that are ready, in order, and writes their verdicts. It returns the threads whose clocks changed.
-func (h *House) foldRun(ctx context.Context, tx Tx, l exchange.Link, run []exchange.Parcel, peer party.ID, rules func(envelope.Hash) (map[string]foldable, bool)) (due []statement.Commitment, err error) {
+// foldRun folds parcels that are ready, in order, and writes their verdicts. It adds to the requests whose words it folded.
+func (h *House) foldRun(ctx context.Context, tx Tx, l exchange.Link, run []exchange.Parcel, peer party.ID, rules func(envelope.Hash) (map[string]foldable, bool), requests tallies) error {
 	ids := make([]envelope.ID, len(run))
 	for i, p := range run {
 		ids[i] = p.ID
 	}
 	said, err := tx.StatementsByParcel(ctx, ids)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	ahead := over(tx) // so that columns are written together, after the last
 	for i, p := range run {
 		t, err := turnOf(p, said[p.ID], peer, rules)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		verdict, effects, err := foldOne(ctx, ahead, t)
 		if err != nil {
-			return nil, fmt.Errorf("folding %s %d: %w", p.Lane, p.Seq, err)
+			return fmt.Errorf("folding %s %d: %w", p.Lane, p.Seq, err)
 		}
 		run[i].Verdict = verdict
 		for _, e := range effects {
 			h.cfg.Log.Debug("effect", "link", l.Alias, "kind", e.Kind, "code", e.Code, "ref", e.Ref)
-			if e.Kind == "due" {
-				due = append(due, said[p.ID].Thread)
+			if s := said[p.ID]; e.Kind == "due" {
+				requests[s.Thread] = h.requests.Say(requests[s.Thread], s.Kind, assistance.Place{Epoch: p.Epoch, Seq: p.Seq, Sent: p.SentIndex,
+					Got: p.Received, SeenEpoch: p.SeenEpoch, SeenSeq: p.SeenSeq})
 			}
 		}
 	}
 	if err := tx.PutColumns(ctx, ahead.written...); err != nil {
-		return nil, err
+		return err
 	}
-	return due, tx.SetVerdicts(ctx, run)
+	return tx.SetVerdicts(ctx, run)
 }
 
 func turnOf(p exchange.Parcel, s exchange.Statement, peer party.ID, rules func(envelope.Hash) (map[string]foldable, bool)) (turn, error) {

@@ -259,14 +259,9 @@ func requestColumns(ctx context.Context, tx Tx, r assistance.Row) (requesting, r
 }
 
 // setClocks sets the clocks of requests anew, each once.
-func (h *House) setClocks(ctx context.Context, tx Tx, l exchange.Link, threads []statement.Commitment) error {
-	done := map[statement.Commitment]bool{}
-	for _, thread := range threads {
-		if done[thread] {
-			continue
-		}
-		done[thread] = true
-		if err := h.clock(ctx, tx, l, thread); err != nil {
+func (h *House) setClocks(ctx context.Context, tx Tx, l exchange.Link, folded tallies) error {
+	for thread, words := range folded {
+		if err := h.clock(ctx, tx, l, thread, words); err != nil {
 			return fmt.Errorf("setting the clocks of request %s: %w", thread, err)
 		}
 	}
@@ -274,7 +269,7 @@ func (h *House) setClocks(ctx context.Context, tx Tx, l exchange.Link, threads [
 }
 
 // clock makes a request's row and its clocks anew of both columns, after one of them changed.
-func (h *House) clock(ctx context.Context, tx Tx, l exchange.Link, thread statement.Commitment) error {
+func (h *House) clock(ctx context.Context, tx Tx, l exchange.Link, thread statement.Commitment, words assistance.Tally) error {
 	row := assistance.Row{Link: l.ID, Thread: thread, Requesting: h.self, Requested: l.Peer}
 	requesting, requested, err := requestColumns(ctx, tx, row)
 	if err != nil {
@@ -292,8 +287,12 @@ func (h *House) clock(ctx context.Context, tx Tx, l exchange.Link, thread statem
 	if err != nil {
 		return err
 	}
-	clocks, err := assistance.Clocks(requesting, requested, assistance.Terms{Rules: a.Rules, Requested: row.Requested, Zone: h.zone})
+	by := assistance.Terms{Rules: a.Rules, Requested: row.Requested, Zone: h.zone}
+	clocks, err := assistance.Clocks(requesting, requested, by)
 	if err != nil {
+		return err
+	}
+	if row.Tally, err = h.tally(ctx, tx, row, words, requesting, requested, by); err != nil {
 		return err
 	}
 	row.Number, row.Kind, row.Urgency, row.Received, row.Quiet = r.Number, r.Kind, r.Urgency, r.At, r.Quiet

@@ -16,9 +16,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
+	"time"
 
 	"entente/envelope"
+	"entente/internal/accord"
 	"entente/internal/api"
 	"entente/internal/fault"
 	"entente/internal/flow"
@@ -52,6 +53,9 @@ type (
 	Witnessing     = api.Witnessing
 	Cut            = api.Cut
 	Fold           = api.Fold
+	StatusReport   = accord.Report
+	Timed          = accord.Timed
+	CodeCount      = accord.Count
 	Audit          = api.Audit
 	Evidence       = api.Evidence
 	Check          = api.Check
@@ -436,11 +440,16 @@ func (c *Client) Cut(ctx context.Context, link string) (Cut, error) {
 
 // Fold hashes what lies under a cut.
 func (c *Client) Fold(ctx context.Context, link string, cut Cut) (Fold, error) {
-	var sizes []string
-	for id, size := range cut.Sizes {
-		sizes = append(sizes, id.String()+":"+strconv.FormatInt(size, 10))
+	return get[Fold](ctx, c, "/links/"+url.PathEscape(link)+"/fold", query("sizes", cut.String()))
+}
+
+// Report counts the requests of a link that were received in a period, by the newest common cut, or by another.
+func (c *Client) Report(ctx context.Context, link string, from, to time.Time, cut *Cut) (StatusReport, error) {
+	q := query("from", from.UTC().Format(time.RFC3339Nano), "to", to.UTC().Format(time.RFC3339Nano))
+	if cut != nil {
+		q.Set("sizes", cut.String())
 	}
-	return get[Fold](ctx, c, "/links/"+url.PathEscape(link)+"/fold", query("sizes", strings.Join(sizes, ",")))
+	return get[StatusReport](ctx, c, "/links/"+url.PathEscape(link)+"/report", q)
 }
 
 // Figures reads the gauges of every link.

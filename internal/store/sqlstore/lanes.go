@@ -241,6 +241,16 @@ func (t *tx) ParcelRun(ctx context.Context, link statement.LinkID, author party.
 		link[:], author[:], int64(epoch), string(lane), count(after), int64(limit))
 }
 
+// LastSeen implements exchange.LaneTx.
+func (t *tx) LastSeen(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, upto uint64, sentBelow int64, seenEpoch uint32, seen uint64) (uint64, error) {
+	var last uint64
+	err := each(ctx, t, func(r rows) error { return r.Scan(&last) }, `SELECT seq FROM parcels
+		WHERE link = $1 AND author = $2 AND epoch = $3 AND lane = $4 AND seq <= $5 AND file < 0 AND sent_index < $6
+			AND (seen_epoch < $7 OR seen_seq <= $8) ORDER BY seq DESC LIMIT 1`,
+		link[:], author[:], int64(epoch), string(lane), count(upto), sentBelow, int64(seenEpoch), count(seen))
+	return last, err
+}
+
 // ParcelsIn implements exchange.LaneTx. Only parcels that have not ended are indexed by state, since those alone are
 // asked for again and again; to list ended ones reads all parcels. CAST keeps SQLite from looking whether the value would fit a
 // partial index by state, for which it would prepare the query anew each time.

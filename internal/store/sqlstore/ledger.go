@@ -128,6 +128,22 @@ func (t *tx) leaf(ctx context.Context, query string, args ...any) (epoch uint32,
 	return epoch, row, err
 }
 
+// LeavesAt implements exchange.LedgerTx.
+func (t *tx) LeavesAt(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, indexes []int64) (map[int64][]byte, error) {
+	found := make(map[int64][]byte, len(indexes))
+	err := many(indexes, 3, func(n *int64) any { return *n }, func(in string, args []any) error {
+		return each(ctx, t, func(r rows) error {
+			var index int64
+			var leaf []byte
+			err := r.Scan(&index, loose{&leaf})
+			found[index] = leaf
+			return err
+		}, `SELECT idx, leaf FROM leaves WHERE link = $1 AND party = $2 AND epoch = $3 AND idx IN `+in,
+			append([]any{link[:], p[:], int64(epoch)}, args...)...)
+	})
+	return found, err
+}
+
 // HashReader implements exchange.LedgerTx.
 func (t *tx) HashReader(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) tlog.HashReader {
 	return storedHashes(func(places []int64, found func(row int64, hashes []byte)) error {

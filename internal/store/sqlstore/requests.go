@@ -5,18 +5,24 @@ import (
 	"fmt"
 	"strings"
 
+	"entente/envelope"
 	"entente/internal/assistance"
 	"entente/statement"
 )
 
 const (
-	requestColumns = `thread, link, number, kind, requesting, requested, urgency, status, received, changed, quiet`
+	requestColumns = `thread, link, number, kind, requesting, requested, urgency, status, received, changed, quiet, tally`
 	dueColumns     = `thread, step, link, owes, desk, urgency, since, at, escalate`
 )
 
 func scanRequest(r rows, q *assistance.Row) error {
-	return r.Scan(fixed{q.Thread[:]}, fixed{q.Link[:]}, &q.Number, &q.Kind, fixed{q.Requesting[:]}, fixed{q.Requested[:]}, &q.Urgency,
-		(*string)(&q.Status), &q.Received, &q.Changed, flag{&q.Quiet})
+	var counted []byte
+	err := r.Scan(fixed{q.Thread[:]}, fixed{q.Link[:]}, &q.Number, &q.Kind, fixed{q.Requesting[:]}, fixed{q.Requested[:]}, &q.Urgency,
+		(*string)(&q.Status), &q.Received, &q.Changed, flag{&q.Quiet}, loose{&counted})
+	if err != nil || len(counted) == 0 { // a row that was folded before there were reports has none
+		return err
+	}
+	return envelope.Unmarshal(counted, &q.Tally)
 }
 
 func scanDue(r rows, d *assistance.Due) error {
@@ -25,11 +31,15 @@ func scanDue(r rows, d *assistance.Due) error {
 
 // PutRequest implements assistance.Tx.
 func (t *tx) PutRequest(ctx context.Context, r assistance.Row, clocks []assistance.Due) error {
-	err := t.write(ctx, `INSERT INTO requests (`+requestColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+	counted, err := envelope.Marshal(r.Tally)
+	if err != nil {
+		return err
+	}
+	err = t.write(ctx, `INSERT INTO requests (`+requestColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		ON CONFLICT (thread) DO UPDATE SET link = excluded.link, number = excluded.number, kind = excluded.kind,
 			requesting = excluded.requesting, requested = excluded.requested, urgency = excluded.urgency, status = excluded.status,
-			received = excluded.received, changed = excluded.changed, quiet = excluded.quiet`,
-		r.Thread[:], r.Link[:], r.Number, r.Kind, r.Requesting[:], r.Requested[:], r.Urgency, string(r.Status), r.Received, r.Changed, bit(r.Quiet))
+			received = excluded.received, changed = excluded.changed, quiet = excluded.quiet, tally = excluded.tally`,
+		r.Thread[:], r.Link[:], r.Number, r.Kind, r.Requesting[:], r.Requested[:], r.Urgency, string(r.Status), r.Received, r.Changed, bit(r.Quiet), counted)
 	if err != nil {
 		return err
 	}
@@ -98,6 +108,13 @@ func (t *tx) Requests(ctx context.Context, f assistance.Filter) ([]assistance.Ro
 	}
 	query := c.query(`SELECT `+requestColumns+` FROM requests`, ` ORDER BY received DESC, thread DESC`, f.Limit)
 	return list(ctx, t, scanRequest, query, c.args...)
+}
+
+// RequestsWithin implements assistance.Tx.
+func (t *tx) RequestsWithin(ctx context.Context, s assistance.Span) ([]assistance.Row, error) {
+	return list(ctx, t, scanRequest, `SELECT `+requestColumns+` FROM requests
+		WHERE link = $1 AND received >= $2 AND received < $3 AND (received, thread) > ($4, $5) ORDER BY received, thread LIMIT $6`,
+		s.Link[:], s.From, s.To, s.AfterReceived, s.AfterThread[:], int64(s.Limit))
 }
 
 // Dues implements assistance.Tx.

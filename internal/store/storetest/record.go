@@ -433,6 +433,9 @@ func leaves(b *bench) {
 		})
 		same(b, "leaves", got, want)
 	}
+	same(b, "leaves at places", read(b, func(ctx context.Context, tx flow.Tx) (map[int64][]byte, error) {
+		return tx.LeavesAt(ctx, theLink(), arvenia(), 1, []int64{3, 0, 9, 3})
+	}), map[int64][]byte{0: someLeaf(0).Leaf, 3: someLeaf(3).Leaf})
 	type found struct {
 		Epoch uint32
 		Index int64

@@ -9,7 +9,8 @@ import (
 )
 
 func someRequest(n int) assistance.Row {
-	return assistance.Row{Link: theLink(), Thread: hash(n), Number: assistance.Number("ARV-PR-2026", int64(n)), Kind: "preservation.request",
+	tally := assistance.Tally{Asked: &assistance.Place{Epoch: 1, Seq: uint64(n), Sent: 7, Got: 9}, AcknowledgeBy: 8, Ground: "sovereignty"}
+	return assistance.Row{Tally: tally, Link: theLink(), Thread: hash(n), Number: assistance.Number("ARV-PR-2026", int64(n)), Kind: "preservation.request",
 		Requesting: arvenia(), Requested: kestria(), Urgency: "routine", Status: assistance.Delivered, Received: int64(n) * 100, Changed: int64(n) * 100}
 }
 
@@ -67,6 +68,29 @@ func requests(b *bench) {
 		}
 		var got []int
 		for _, r := range read(b, func(ctx context.Context, tx flow.Tx) ([]assistance.Row, error) { return tx.Requests(ctx, c.filter) }) {
+			got = append(got, int(r.Thread[2]))
+		}
+		same(b, "requests, "+c.name, got, c.want)
+	}
+	for _, c := range []struct {
+		name string
+		span assistance.Span
+		want []int
+	}{
+		{"all of the link, oldest first", assistance.Span{From: 0, To: 1000}, []int{1, 3, 4, 5}},
+		{"within a time without its end", assistance.Span{From: 100, To: 400}, []int{1, 3}},
+		{"after one of the same time", assistance.Span{From: 0, To: 1000, AfterReceived: 400, AfterThread: hash(4)}, []int{5}},
+		{"with a limit", assistance.Span{From: 0, To: 1000, Limit: 2}, []int{1, 3}},
+	} {
+		c.span.Link = theLink()
+		if c.span.Limit == 0 {
+			c.span.Limit = 10
+		}
+		if c.span.AfterReceived == 0 {
+			c.span.AfterReceived = -1
+		}
+		var got []int
+		for _, r := range read(b, func(ctx context.Context, tx flow.Tx) ([]assistance.Row, error) { return tx.RequestsWithin(ctx, c.span) }) {
 			got = append(got, int(r.Thread[2]))
 		}
 		same(b, "requests, "+c.name, got, c.want)

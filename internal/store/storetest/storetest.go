@@ -26,7 +26,7 @@ func Conformance(t *testing.T, open func(t *testing.T) flow.Store) {
 		run  func(*bench)
 	}{
 		{"Identities", identities}, {"Links", links}, {"Invitations", invitations}, {"Meta", meta},
-		{"Lanes", lanes}, {"Parcels", parcels}, {"AdvanceParcels", advanceParcels}, {"ParcelContent", parcelContent}, {"ParcelLists", parcelLists},
+		{"Lanes", lanes}, {"Parcels", parcels}, {"AdvanceParcels", advanceParcels}, {"ParcelContent", parcelContent}, {"ParcelLists", parcelLists}, {"LastSeen", lastSeen},
 		{"Due", due}, {"Registered", registered}, {"Segments", segments}, {"Receipts", receipts}, {"ReceiptAbove", receiptAbove},
 		{"Statements", statements}, {"StatementLists", statementLists}, {"Bodies", bodies}, {"Files", files}, {"Aged", aged}, {"ErasingFiles", erasingFiles},
 		{"Columns", columns}, {"ColumnsInOrder", columnsInOrder}, {"DropFolded", dropFolded},

@@ -199,6 +199,29 @@ func parcelLists(b *bench) {
 	same(b, "a run after the highest number", run(math.MaxUint64, 10), nil)
 }
 
+func lastSeen(b *bench) {
+	for i, p := range []struct{ sent, epoch, seen int64 }{{10, 1, 90}, {20, 2, 1}, {30, 2, 4}, {40, 2, 7}} { // of sequence 1 to 4
+		x := someParcel(i + 1)
+		x.Seq, x.SentIndex, x.SeenEpoch, x.SeenSeq = uint64(i+1), p.sent, uint32(p.epoch), uint64(p.seen)
+		b.update(putParcels(x))
+	}
+	for _, c := range []struct {
+		name            string
+		upto            uint64
+		below           int64
+		epoch           uint32
+		seen, wantAtEnd uint64
+	}{
+		{"all", 9, 99, 2, 9, 4}, {"up to one", 3, 99, 2, 9, 3}, {"below a leaf", 9, 30, 2, 9, 2}, {"that have seen little", 9, 99, 2, 4, 3},
+		{"that have seen a former epoch", 9, 99, 2, 0, 1}, {"none", 9, 5, 2, 9, 0},
+	} {
+		got := read(b, func(ctx context.Context, tx flow.Tx) (uint64, error) {
+			return tx.LastSeen(ctx, theLink(), arvenia(), 3, statement.Assistance, c.upto, c.below, c.epoch, c.seen)
+		})
+		same(b, "last of "+c.name, got, c.wantAtEnd)
+	}
+}
+
 func due(b *bench) {
 	at := func(now int64, limit int) []exchange.Parcel {
 		b.Helper()
