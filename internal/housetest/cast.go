@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"entente/envelope"
+	"entente/internal/flow"
 	"entente/internal/keyring"
 	"entente/internal/store/sqlstore"
 	"entente/party"
@@ -146,22 +148,25 @@ func (w *world) pairAll(confirmed bool) {
 func (w *world) newParty(name, dir string, real bool) (*keys, *party.Chain) {
 	lock := filepath.Join(dir, "key")
 	w.must(keyring.WriteKeyFile(lock, cryptorand.Reader))
-	ring, _, err := keyring.Create(filepath.Join(dir, "keyring.json"), keyring.KeyFile(lock), cryptorand.Reader)
+	ring, shares, err := keyring.Create(filepath.Join(dir, "keyring.json"), keyring.KeyFile(lock), cryptorand.Reader)
 	w.must(err)
-	k := &keys{Keyring: ring, signers: ring.Signers(), logs: map[string][]note.Signer{}}
-	identity := ring.Identity(map[string]string{"en": name}, name+" Cyber Authority", w.now.Add(-72*time.Hour), 10*365*24*time.Hour)
-	if !real {
-		k.signers = nil
-		identity.Suites[0].Sign = nil
-		for _, scheme := range quick().Schemes {
-			signer, err := scheme.FromSeed([]byte(name))
-			w.must(err)
-			k.signers = append(k.signers, signer)
-			identity.Suites[0].Sign = append(identity.Suites[0].Sign, signer.Public())
-		}
+	k := &keys{Keyring: ring, name: name, registry: w.registry, quick: !real, shares: shares, logs: map[string][]note.Signer{}}
+	for i, file := range ringFiles() {
+		k.files[i], err = os.ReadFile(filepath.Join(dir, file))
+		w.must(err)
 	}
-	env, err := party.Create(identity, k.signers...)
+	identity := ring.Identity(map[string]string{"en": name}, name+" Cyber Authority", w.now.Add(-72*time.Hour), 10*365*24*time.Hour)
+	env, err := party.Create(identity, ring.Signers()...)
 	w.must(err)
+	k.first, err = env.Encode()
+	w.must(err)
+	if !real {
+		identity.Version = 1
+		quick, signers, err := hasten(name, identity)
+		w.must(err)
+		env, err = party.Create(quick, signers...)
+		w.must(err)
+	}
 	encoded, err := env.Encode()
 	w.must(err)
 	chain, err := party.Verify(w.registry, [][]byte{encoded})
@@ -181,28 +186,38 @@ func (n *node) opened(s *sqlstore.Store) {
 	n.sql = s
 	n.w.t.Cleanup(func() { s.Close() })
 	n.store = &store{Store: n.sql, n: n}
+	n.w.must(s.Update(context.Background(), flow.Normal, func(tx flow.Tx) error {
+		return tx.PutIdentity(context.Background(), n.chain.ID, 1, n.chain.Envelopes[0])
+	}))
 	n.blobs = newBlobs(n)
 }
 
-// keys are a party's, with its signers in place of the keyring's, and the keys of its logs made once.
+// keys are a party's, with quick signers in place of the keyring's unless signatures are real, and the keys of its logs made once.
 type keys struct {
 	*keyring.Keyring
-	signers []envelope.Signer
+	name     string
+	registry envelope.Registry
+	quick    bool
+	files    [2][]byte
+	first    []byte // the first version of the identity as the keyring signs it
+	shares   []keyring.Share
+
+	truth    *party.Chain   // the identity as the keyring knows it; nil where keys do not turn
+	decided  map[int][]byte // with quick signatures, by version
+	prepared []byte         // likewise, for the recovery quorum
 
 	mu   sync.Mutex
-	logs map[string][]note.Signer // by origin; guarded by mu
+	logs map[string][]note.Signer // by version and origin; guarded by mu
 }
-
-// SignersOf implements flow.Keys.
-func (k *keys) SignersOf(int) ([]envelope.Signer, error) { return k.signers, nil }
 
 // LogSigners implements flow.Keys.
 func (k *keys) LogSigners(version int, origin string) (made []note.Signer, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if made = k.logs[origin]; made == nil {
+	name := fmt.Sprint(version, " ", origin)
+	if made = k.logs[name]; made == nil {
 		made, err = k.Keyring.LogSigners(version, origin)
-		k.logs[origin] = made
+		k.logs[name] = made
 	}
 	return made, err
 }

@@ -1,6 +1,7 @@
 package housetest
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -10,13 +11,14 @@ import (
 )
 
 // Crashes plays one short story without weather: a conversation of two nodes with files, long texts, a registered statement, a
-// suspension and an erasure. If crash is not 0, the power of the node concerned goes at that boundary: before or after a
+// suspension and an erasure, and keys that are replaced and recovered. If crash is not 0, the power of the node concerned goes at that boundary: before or after a
 // transaction, or at a place where the disk makes bytes durable. It returns how many boundaries it came by, and fails t if a
 // promise is broken, or, without a crash, if a step of the story comes by none.
 func Crashes(t testing.TB, cast *Cast, crash int) int {
 	t.Helper()
 	w := &world{t: t, seed: uint64(crash), r: rand.New(rand.NewPCG(1, 1)), storyOnly: true, crashAt: crash,
 		again: fmt.Sprintf("go test ./internal/housetest -run TestCrashAtEachBoundary -args -crash %d", crash)}
+	w.sky.turn = true
 	w.play(cast, scene{nodes: 2, confirmed: true}, w.story)
 	return w.boundaries
 }
@@ -61,6 +63,17 @@ func (w *world) story() {
 		},
 		func() { w.takePart(a, l) },
 		func() { w.erase(a, l) },
+		func() {
+			say(b, nil, "sealed for the keys before")
+			w.turned(a, "replaces its keys", func(h *flow.House) error { return h.Rotate(context.Background(), member(), flow.Renewal{}) })
+			say(a, nil, "under the new keys")
+		},
+		func() {
+			say(a, nil, "under keys that are stolen")
+			w.prepare(a)
+			w.recover(a)
+			say(a, nil, "under keys of the quorum")
+		},
 	}
 	for _, step := range steps {
 		before := w.boundaries

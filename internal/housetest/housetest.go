@@ -45,6 +45,8 @@ type Outcome struct {
 
 	Registered int // of those said, with the key withheld until it was acknowledged
 	Carried    int // courier files that were taken
+	Turns      int // keys that were replaced
+	Recovered  int // of these, by the recovery quorum
 	Crashes    int
 	Faults     int // requests that did not go well
 	Refused    int // tries that were refused, as they must be
@@ -158,6 +160,7 @@ func (w *world) cast(o Options) scene {
 		s.nodes = 3 // the third shows that its links go on
 	}
 	w.sky = forecast(w.r)
+	w.sky.turn = w.sky.turn && w.lie == Honesty // who lies does so with the keys of its first version
 	return s
 }
 
@@ -243,6 +246,8 @@ func (w *world) stormy() {
 	switch k := w.r.IntN(100); {
 	case k < 4 && w.sky.courier && w.lie == Honesty:
 		w.courier(n)
+	case k < 7 && w.sky.turn:
+		w.turn(n)
 	case k < 34:
 		w.deed(n)
 	case k < 39:

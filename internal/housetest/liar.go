@@ -275,7 +275,7 @@ func (w *world) forgedHeader(l *link) (parcel.Frame, bool) {
 	}
 	payload, err := hd.Encode()
 	w.must(err)
-	env, err := envelope.Sign(parcel.HeaderType, payload, w.liar.keys.signers...)
+	env, err := envelope.Sign(parcel.HeaderType, payload, w.liar.signers()...)
 	w.must(err)
 	data, err := env.Encode()
 	w.must(err)
@@ -324,7 +324,7 @@ func (w *world) forgedReceipt(l *link) (parcel.Frame, bool) {
 	}
 	payload, err := r.Encode()
 	w.must(err)
-	env, err := envelope.Sign(parcel.ReceiptType, payload, w.liar.keys.signers...)
+	env, err := envelope.Sign(parcel.ReceiptType, payload, w.liar.signers()...)
 	w.must(err)
 	data, err := env.Encode()
 	w.must(err)
@@ -348,4 +348,11 @@ func (w *world) headersOf(l *link) (hashes []envelope.Hash) {
 		hashes = append(hashes, p.Header)
 	}
 	return hashes
+}
+
+// signers are those of the version in force.
+func (n *node) signers() []envelope.Signer {
+	signers, err := n.keys.SignersOf(n.keys.Version())
+	n.w.must(err)
+	return signers
 }

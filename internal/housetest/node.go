@@ -24,7 +24,7 @@ type node struct {
 	w     *world
 	name  string
 	keys  *keys
-	chain *party.Chain
+	chain *party.Chain // its first version
 	sql   *sqlstore.Store
 	store *store
 	blobs *blobs
@@ -67,6 +67,9 @@ func member() actor.Actor {
 // newNode makes a node of a party at the opening.
 func (w *world) newNode(i int, p castParty) *node {
 	n := &node{w: w, name: names()[i], keys: p.keys, chain: p.chain}
+	if w.sky.turn {
+		n.keys = w.turning(p.keys)
+	}
 	if w.open != nil {
 		n.opened(w.open(n.name))
 		n.build()
@@ -98,7 +101,7 @@ func (n *node) build() {
 	if os.Getenv("ENTENTE_HOUSETEST_LOG") != "" {
 		out = os.Stderr
 	}
-	h, err := flow.New(flow.Config{Store: n.store, Blobs: n.blobs, Keys: n.keys, Registry: n.w.registry, Self: n.chain, Now: n.now,
+	h, err := flow.New(flow.Config{Store: n.store, Blobs: n.blobs, Keys: n.keys, Registry: n.w.registry, Self: n.stored(), Now: n.now,
 		Log: slog.New(slog.NewTextHandler(out, nil)).With("node", n.name), Endpoint: "https://" + n.name + ".localhost:7443", Count: &count{}})
 	n.w.must(err)
 	n.house, n.life = h, n.life+1

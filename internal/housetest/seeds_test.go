@@ -60,13 +60,14 @@ func TestSeeds(t *testing.T) {
 			sum.Said, sum.Files, sum.Crashes, sum.Faults = sum.Said+out.Said, sum.Files+out.Files, sum.Crashes+out.Crashes, sum.Faults+out.Faults
 			sum.Refused, sum.Void, sum.Left = sum.Refused+out.Refused, sum.Void+out.Void, sum.Left+out.Left
 			sum.Registered, sum.Carried = sum.Registered+out.Registered, sum.Carried+out.Carried
+			sum.Turns, sum.Recovered = sum.Turns+out.Turns, sum.Recovered+out.Recovered
 			if *trace {
 				t.Log(strings.Join(out.Trace, "\n"))
 			}
 		})
 	}
-	t.Logf("%d seeds: %d statements (%d void after a month, %d registered) with %d files, %d faults of the network, %d power cuts, %d tries refused, %d courier files, %d blobs left",
-		n, sum.Said, sum.Void, sum.Registered, sum.Files, sum.Faults, sum.Crashes, sum.Refused, sum.Carried, sum.Left)
+	t.Logf("%d seeds: %d statements (%d void after a month, %d registered) with %d files, %d faults of the network, %d power cuts, %d tries refused, %d courier files, %d keys replaced (%d recovered), %d blobs left",
+		n, sum.Said, sum.Void, sum.Registered, sum.Files, sum.Faults, sum.Crashes, sum.Refused, sum.Carried, sum.Turns, sum.Recovered, sum.Left)
 }
 
 // worthAProcess is how many seeds a process is started for.

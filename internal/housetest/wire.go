@@ -67,7 +67,8 @@ func kinds(frames []parcel.Frame) string {
 		}
 		fmt.Fprintf(&b, " %d×%s", n-i, map[parcel.FrameKind]string{parcel.FrameParcel: "parcel", parcel.FrameSegment: "segment",
 			parcel.FrameReceipt: "receipt", parcel.FrameLeaves: "leaves", parcel.FrameCheckpoint: "checkpoint", parcel.FrameWant: "want",
-			parcel.FrameCosignature: "cosignature", parcel.FrameRefusal: "refusal", parcel.FrameSegmentHashes: "hashes"}[frames[i].Kind])
+			parcel.FrameCosignature: "cosignature", parcel.FrameRefusal: "refusal", parcel.FrameSegmentHashes: "hashes",
+			parcel.FrameGrant: "grant", parcel.FrameIdentity: "identity"}[frames[i].Kind])
 		i = n
 	}
 	return b.String()
@@ -334,7 +335,7 @@ func (w *world) damage(data []byte) []byte {
 	var may []int
 	for i, f := range frames {
 		switch f.Kind {
-		case parcel.FrameParcel, parcel.FrameReceipt, parcel.FrameSegment, parcel.FrameSegmentHashes, parcel.FrameCosignature:
+		case parcel.FrameParcel, parcel.FrameReceipt, parcel.FrameSegment, parcel.FrameSegmentHashes, parcel.FrameCosignature, parcel.FrameIdentity:
 			may = append(may, i)
 		}
 	}
@@ -383,10 +384,10 @@ func (w *world) meanwhile(n *node) {
 	}
 }
 
-// inPieces says whether a request has segments: these wait for each other, as one goroutine cannot.
+// inPieces says whether a request has segments, or an identity: these wait for each other, as one goroutine cannot.
 func (w *world) inPieces(data []byte) bool {
 	frames, _ := decode(data)
 	return slices.ContainsFunc(frames, func(f parcel.Frame) bool {
-		return f.Kind == parcel.FrameSegment || f.Kind == parcel.FrameSegmentHashes || f.Kind == parcel.FrameParcel
+		return f.Kind == parcel.FrameSegment || f.Kind == parcel.FrameSegmentHashes || f.Kind == parcel.FrameParcel || f.Kind == parcel.FrameIdentity
 	})
 }
