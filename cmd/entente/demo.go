@@ -15,12 +15,13 @@ import (
 
 func (a *app) demoCommand() *cobra.Command {
 	var once bool
-	var input string
+	var input, database string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Play a whole exchange between two parties on this machine",
 		Long: `Start two real nodes on loopback ports, those of Arvenia and Kestria, and play a whole exchange between them: pairing, desks, a
-message with a file, an answer, cosigned ledgers, equal records, a proof that is verified offline. Then the nodes stay for
+message with a file, an answer, requests for assistance that are granted, refused and withdrawn, cosigned ledgers, equal
+records, equal status reports, a proof that is verified offline. Then the nodes stay for
 you to drive them, until you interrupt the command; with --once they are stopped. Everything that was made is removed.`,
 		Example: "  entente demo\n  entente demo --once --json --input report.pdf",
 		Args:    cobra.NoArgs,
@@ -34,7 +35,7 @@ you to drive them, until you interrupt the command; with --once they are stopped
 					return reading(input, err)
 				}
 			}
-			o := demo.Options{Program: program, Input: input, Stay: !once, Tell: a.stderr, Now: a.now}
+			o := demo.Options{Program: program, Input: input, Database: database, Stay: !once, Tell: a.stderr, Now: a.now}
 			if !a.json {
 				o.Show = a.showStep
 				o.Tell = a.stdout
@@ -56,6 +57,7 @@ you to drive them, until you interrupt the command; with --once they are stopped
 		}),
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "stop after the last step")
+	cmd.Flags().StringVar(&database, "database", "", "keep both records on this PostgreSQL server, whose user may create databases")
 	cmd.Flags().StringVar(&input, "input", "", "send this file instead of the sample")
 	return cmd
 }

@@ -24,12 +24,13 @@ var sample []byte
 
 // Options say how the demonstration is played.
 type Options struct {
-	Program string           // the entente binary that the nodes run
-	Input   string           // a file to send instead of the sample
-	Stay    bool             // keep the nodes running after the last step, until the context ends
-	Show    func(Step)       // called after each step; may be nil
-	Tell    io.Writer        // where to write how the nodes are reached; used with Stay
-	Now     func() time.Time // required
+	Program  string           // the entente binary that the nodes run
+	Input    string           // a file to send instead of the sample
+	Database string           // the URL of a PostgreSQL server whose user may create databases; empty: SQLite
+	Stay     bool             // keep the nodes running after the last step, until the context ends
+	Show     func(Step)       // called after each step; may be nil
+	Tell     io.Writer        // where to write how the nodes are reached; used with Stay
+	Now      func() time.Time // required
 }
 
 // Step is one step that was played.
@@ -77,12 +78,12 @@ func Play(ctx context.Context, o Options) (result Result, err error) {
 	running, stop := context.WithCancel(ctx)
 	s := &story{
 		o: o, dir: dir, result: &result,
-		arvenia: newSide("arvenia", map[string]string{"en": "Arvenia", "zh": "阿文尼亚"}, dir),
-		kestria: newSide("kestria", map[string]string{"en": "Kestria", "zh": "凯斯特里亚"}, dir),
+		arvenia: newSide("arvenia", map[string]string{"en": "Arvenia", "zh": "阿文尼亚"}, dir, o.Database),
+		kestria: newSide("kestria", map[string]string{"en": "Kestria", "zh": "凯斯特里亚"}, dir, o.Database),
 	}
 	defer func() {
 		stop()
-		err = errors.Join(err, s.arvenia.wait(), s.kestria.wait(), os.RemoveAll(dir))
+		err = errors.Join(err, s.arvenia.wait(), s.kestria.wait(), s.arvenia.forget(), s.kestria.forget(), os.RemoveAll(dir))
 		result.OK = err == nil
 	}()
 	for _, step := range s.steps(running) {

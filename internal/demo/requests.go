@@ -19,7 +19,7 @@ import (
 
 // requested are the steps of the story in which Arvenia asks for assistance.
 func (s *story) requested() []named {
-	return []named{
+	steps := []named{
 		{"Arvenia asks Kestria to preserve data", s.preserve},
 		{"Kestria acknowledges and asks; Arvenia answers", s.clarify},
 		{"the data are preserved, and then for longer", s.extend},
@@ -28,6 +28,15 @@ func (s *story) requested() []named {
 		{"a withdrawal crosses a decision; both stand", s.cross},
 		{"both show the same requests and the same clocks", s.clocks},
 	}
+	for i, step := range steps { // at each common cut on the way, both fold alike
+		steps[i].do = func(ctx context.Context) error {
+			if err := step.do(ctx); err != nil {
+				return err
+			}
+			return s.fold(ctx)
+		}
+	}
+	return steps
 }
 
 // object is a face or a body.

@@ -31,13 +31,15 @@ type side struct {
 	data     string
 	endpoint string
 	client   *node.Client
-	ended    chan error // holds the end of the node's process, once it has ended; nil before its start
+	server   string                      // where its database is made; empty: SQLite
+	drop     func(context.Context) error // removes that; nil if there is none
+	ended    chan error                  // holds the end of the node's process, once it has ended; nil before its start
 	log      string
 }
 
-func newSide(alias string, names map[string]string, dir string) *side {
+func newSide(alias string, names map[string]string, dir, server string) *side {
 	data := filepath.Join(dir, alias)
-	return &side{alias: alias, names: names, data: data, client: node.Dial(data), log: filepath.Join(dir, alias+".log")}
+	return &side{alias: alias, server: server, names: names, data: data, client: node.Dial(data), log: filepath.Join(dir, alias+".log")}
 }
 
 // found makes the node, at a loopback port that is free now.
@@ -51,11 +53,25 @@ func (s *side) found(ctx context.Context, now time.Time) (node.Founded, error) {
 		return node.Founded{}, err
 	}
 	s.endpoint = fmt.Sprintf("https://%s.localhost:%d", s.alias, address.Port)
+	settings := map[string]string{"listen": address.String(), "endpoint": s.endpoint, "checkpoint": "1s"}
+	if s.server != "" {
+		if settings["database"], s.drop, err = node.CreateDatabase(ctx, s.server); err != nil {
+			return node.Founded{}, err
+		}
+	}
 	return node.Found(ctx, node.Founding{
 		Data: s.data, Names: s.names, Authority: "Contact point of the demonstration", KeyFile: s.data + ".key",
 		Recovery: s.data + ".recovery", Now: now, Validity: validity,
-		Settings: map[string]string{"listen": address.String(), "endpoint": s.endpoint, "checkpoint": "1s"},
+		Settings: settings,
 	})
+}
+
+// forget removes what the node had on a database server.
+func (s *side) forget() error {
+	if s.drop == nil {
+		return nil
+	}
+	return s.drop(context.Background())
 }
 
 // start runs the node in a process of its own, until ctx ends.

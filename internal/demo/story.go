@@ -271,6 +271,7 @@ func (s *story) fold(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.result.Figures.Leaves = 0
 	for _, size := range cut.Sizes {
 		s.result.Figures.Leaves += size
 	}
