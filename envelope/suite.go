@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strconv"
 
-	"filippo.io/mldsa"
+	"github.com/cloudflare/circl/sign/mldsa/mldsa65"
 )
 
 // Scheme is one signature algorithm.
@@ -170,25 +170,28 @@ func schemeEd25519() Scheme {
 	}
 }
 
+// schemeMLDSA65 is by a module that uses the processor's vectors, because ML-DSA sets the pace of small statements (ADR 0011).
 func schemeMLDSA65() Scheme {
 	return Scheme{
 		Alg:           AlgMLDSA65,
-		PublicKeySize: mldsa.MLDSA65PublicKeySize,
-		SignatureSize: mldsa.MLDSA65SignatureSize,
+		PublicKeySize: mldsa65.PublicKeySize,
+		SignatureSize: mldsa65.SignatureSize,
 		Verify: func(public, message, sig []byte) bool {
-			key, err := mldsa.NewPublicKey(mldsa.MLDSA65(), public)
-			return err == nil && mldsa.Verify(key, message, sig, nil) == nil
+			var key mldsa65.PublicKey
+			return key.UnmarshalBinary(public) == nil && mldsa65.Verify(&key, message, nil, sig)
 		},
 		FromSeed: func(seed []byte) (Signer, error) {
 			if len(seed) != SeedSize {
 				return nil, &FormatError{What: "seed of the wrong length"}
 			}
-			key, err := mldsa.NewPrivateKey(mldsa.MLDSA65(), seed)
-			if err != nil {
-				return nil, fmt.Errorf("making an ML-DSA-65 key: %w", err)
-			}
-			public := PublicKey{Alg: AlgMLDSA65, Key: key.PublicKey().Bytes()}
-			return NewSigner(public, func(message []byte) ([]byte, error) { return key.SignDeterministic(message, nil) }), nil
+			public, private := mldsa65.NewKeyFromSeed((*[SeedSize]byte)(seed))
+			return NewSigner(PublicKey{Alg: AlgMLDSA65, Key: public.Bytes()}, func(message []byte) ([]byte, error) {
+				sig := make([]byte, mldsa65.SignatureSize)
+				if err := mldsa65.SignTo(private, message, nil, false, sig); err != nil {
+					return nil, fmt.Errorf("signing with ML-DSA-65: %w", err)
+				}
+				return sig, nil
+			}), nil
 		},
 	}
 }
