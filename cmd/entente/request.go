@@ -75,6 +75,8 @@ type markings struct {
 	tlp, pap, purpose string
 	handling          []string
 	conditions        []string
+	originator        string
+	agrees            bool
 }
 
 func (m *markings) flags(cmd *cobra.Command) {
@@ -84,6 +86,20 @@ func (m *markings) flags(cmd *cobra.Command) {
 	f.StringVar(&m.purpose, "purpose", "", "a code for what it may be used for")
 	f.StringArrayVar(&m.handling, "handling", nil, "a handling code: H0, H1, H2 or H3; repeat for each")
 	f.StringArrayVar(&m.conditions, "mark-condition", nil, "a code for a condition of use; repeat for each")
+	m.originators(cmd)
+}
+
+// originators are the flags that say whose information it is.
+func (m *markings) originators(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&m.originator, "originator", handling.OriginatorOwn, "whose information it is: own, or a party's id")
+	cmd.Flags().BoolVar(&m.agrees, "originator-agrees", false, "whether the originator agrees that it is passed on")
+}
+
+// originate says in a draft whose information it is. Silence about the consent is a missing fact, not a no.
+func (m *markings) originate(cmd *cobra.Command, d *node.Draft) {
+	if d.Originator = m.originator; cmd.Flags().Changed("originator-agrees") {
+		d.Consent = &m.agrees
+	}
 }
 
 func (m markings) marking() handling.Marking {
@@ -100,45 +116,46 @@ func (a *app) newRequestCommand() *cobra.Command {
 with --explain says what belongs into each field. The number, and the zone and hours of the desk that is asked, are filled in.`,
 		Example: "  entente request form preservation.request > draft.json\n  entente request new preservation.request kestria --form draft.json logs.txt",
 		Args:    cobra.MinimumNArgs(2),
-		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
-			d, err := a.readForm(form)
-			if err != nil {
-				return err
-			}
-			for name, desk := range map[string]string{"to_desk": toDesk, "from_desk": fromDesk} {
-				if desk == "" {
-					continue
-				}
-				if d.Face[name], err = envelope.Marshal(desk); err != nil {
-					return usage("Name --%s by all 64 digits of its first statement.", strings.ReplaceAll(name, "_", "-"))
-				}
-			}
-			draft := node.Draft{Link: args[1], Lane: statement.Assistance, Kind: args[0], Zone: zone, Urgency: urgency, Marking: m.marking(), Body: d.Body}
-			if draft.Face, err = envelope.Marshal(d.Face); err != nil {
-				return err
-			}
-			if draft.ReplyBy, err = parseTime("reply-by", replyBy); err != nil {
-				return err
-			}
-			files, done, err := open(args[2:])
-			if err != nil {
-				return err
-			}
-			defer done()
-			show, end := a.progress("sealing")
-			asked, err := c.Ask(ctx, draft, files, show)
-			end()
-			if err != nil {
-				return err
-			}
-			return a.print(asked, func(w io.Writer) {
-				fmt.Fprintf(w, "Sent as %s: statement %s\n", line(asked.Number), asked.Statement)
-				for _, warning := range asked.Warnings {
-					fmt.Fprintln(w, "Note:", line(warning))
-				}
-			})
-		}),
 	}
+	cmd.RunE = a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+		d, err := a.readForm(form)
+		if err != nil {
+			return err
+		}
+		for name, desk := range map[string]string{"to_desk": toDesk, "from_desk": fromDesk} {
+			if desk == "" {
+				continue
+			}
+			if d.Face[name], err = envelope.Marshal(desk); err != nil {
+				return usage("Name --%s by all 64 digits of its first statement.", strings.ReplaceAll(name, "_", "-"))
+			}
+		}
+		draft := node.Draft{Link: args[1], Lane: statement.Assistance, Kind: args[0], Zone: zone, Urgency: urgency, Marking: m.marking(), Body: d.Body}
+		m.originate(cmd, &draft)
+		if draft.Face, err = envelope.Marshal(d.Face); err != nil {
+			return err
+		}
+		if draft.ReplyBy, err = parseTime("reply-by", replyBy); err != nil {
+			return err
+		}
+		files, done, err := open(args[2:])
+		if err != nil {
+			return err
+		}
+		defer done()
+		show, end := a.progress("sealing")
+		asked, err := c.Ask(ctx, draft, files, show)
+		end()
+		if err != nil {
+			return err
+		}
+		return a.print(asked, func(w io.Writer) {
+			fmt.Fprintf(w, "Sent as %s: statement %s\n", line(asked.Number), asked.Statement)
+			for _, warning := range asked.Warnings {
+				fmt.Fprintln(w, "Note:", line(warning))
+			}
+		})
+	})
 	f := cmd.Flags()
 	f.StringVar(&form, "form", "", "the draft, as JSON, from this file, or from standard input (-)")
 	f.StringVar(&toDesk, "to-desk", "", "the desk that is asked; without it, the other party's for requests")

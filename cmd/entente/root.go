@@ -87,7 +87,7 @@ through its socket, but for init, restore, rebuild, verify and demo, which need 
 	group(root, "link", "Link with another party:", a.inviteCommand(), a.acceptCommand(), a.pairCommand(), a.confirmCommand(), a.linksCommand(), a.desksCommand(),
 		a.suspendCommand(), a.resumeCommand(), a.withdrawLinkCommand())
 	group(root, "say", "Say and read:", a.sendCommand(), a.inboxCommand(), a.showCommand(), a.receiptsCommand(), a.courierCommand(), a.eraseCommand())
-	group(root, "assist", "Ask for assistance and answer:", a.requestCommand(), a.answerCommand(), a.decideCommand(), a.dueCommand(), a.reportCommand())
+	group(root, "assist", "Ask for assistance and answer:", a.requestCommand(), a.answerCommand(), a.decideCommand(), a.releaseCommand(), a.dueCommand(), a.reportCommand())
 	group(root, "prove", "Check and prove:", a.ledgerCommand(), a.verifyCommand(), a.evidenceCommand(), a.auditCommand())
 	group(root, "operate", "Look after the node:", a.doctorCommand(), a.membersCommand(), a.keysCommand(), a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.benchCommand())
 	root.AddCommand(a.docsCommand(), a.versionCommand())
@@ -167,7 +167,7 @@ var errNotHeld = errors.New("what was checked does not hold")
 
 // status is the exit status for an error.
 func (a *app) status(err error) int {
-	if err == nil {
+	if err == nil || fault.CodeOf(err) == heldCode {
 		return statusOK
 	}
 	if _, ok := errors.AsType[usageError](err); ok || !a.began {
@@ -187,6 +187,9 @@ func (a *app) status(err error) int {
 	return statusFailed
 }
 
+// heldCode is the code of what was kept as a draft until a second person releases it.
+const heldCode = "held"
+
 // failure is an error as --json shows it.
 type failure struct {
 	Error  string `json:"error"`
@@ -197,6 +200,10 @@ type failure struct {
 // report tells of an error, on standard error. The operator sees the cause too: it is his node.
 func (a *app) report(called *cobra.Command, err error, status int) {
 	if errors.Is(err, errNotHeld) {
+		return
+	}
+	if fault.CodeOf(err) == heldCode { // done as the rules ask: it waits for a second person
+		a.print(map[string]string{"held": fault.Public(err)}, func(w io.Writer) { fmt.Fprintln(w, text(fault.Public(err))) })
 		return
 	}
 	sentence, code := text(err.Error()), fault.CodeOf(err)

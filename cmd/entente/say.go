@@ -42,26 +42,27 @@ func (a *app) sayCommand(verb string, kind statement.FormKind) *cobra.Command {
 		Long: fmt.Sprintf(`Say %s in the thread of a request: %s / %s. What belongs into each field: entente request form %s --explain.`,
 			kind.Name, kind.Label.EN, kind.Label.ZH, kind.Name),
 		Args: cobra.MinimumNArgs(1),
-		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
-			draft, err := a.wordOf(kind, form, given)
-			if err != nil {
-				return err
-			}
-			draft.Marking = m.marking()
-			files, done, err := open(args[1:])
-			if err != nil {
-				return err
-			}
-			defer done()
-			show, end := a.progress("sealing")
-			said, err := c.Reply(ctx, args[0], draft, files, show)
-			end()
-			if err != nil {
-				return err
-			}
-			return a.printSaid(said)
-		}),
 	}
+	cmd.RunE = a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+		draft, err := a.wordOf(kind, form, given)
+		if err != nil {
+			return err
+		}
+		draft.Marking = m.marking()
+		m.originate(cmd, &draft)
+		files, done, err := open(args[1:])
+		if err != nil {
+			return err
+		}
+		defer done()
+		show, end := a.progress("sealing")
+		said, err := c.Reply(ctx, args[0], draft, files, show)
+		end()
+		if err != nil {
+			return err
+		}
+		return a.printSaid(said)
+	})
 	f := cmd.Flags()
 	f.StringVar(&form, "form", "", "face and body as JSON, from this file, or from standard input (-)")
 	m.flags(cmd)

@@ -29,6 +29,7 @@ type sending struct {
 	tlp, pap, purpose         string
 	handlingCodes, conditions []string
 	registered                bool
+	whose                     markings // of which the originator alone is used
 }
 
 func (a *app) sendCommand() *cobra.Command {
@@ -48,25 +49,26 @@ Other kinds take their face and body as JSON: --kind test --lane control --face 
   entente send kestria --lane assistance --registered --subject "Request 17" --text-file request.txt
   entente send kestria --lane hotline --urgency emergency --subject "Call us" --text-file -`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
-			draft, err := a.draft(args[0], s)
-			if err != nil {
-				return err
-			}
-			files, closeFiles, err := open(args[1:])
-			if err != nil {
-				return err
-			}
-			defer closeFiles()
-			show, end := a.progress("sealing")
-			said, err := c.Send(ctx, draft, files, show)
-			end()
-			if err != nil {
-				return err
-			}
-			return a.printSaid(said)
-		}),
 	}
+	cmd.RunE = a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+		draft, err := a.draft(args[0], s)
+		if err != nil {
+			return err
+		}
+		s.whose.originate(cmd, &draft)
+		files, closeFiles, err := open(args[1:])
+		if err != nil {
+			return err
+		}
+		defer closeFiles()
+		show, end := a.progress("sealing")
+		said, err := c.Send(ctx, draft, files, show)
+		end()
+		if err != nil {
+			return err
+		}
+		return a.printSaid(said)
+	})
 	f := cmd.Flags()
 	f.StringVar(&s.lane, "lane", string(statement.Network), "control, hotline, assistance, network, accord or dialogue")
 	f.StringVar(&s.kind, "kind", "message", "the kind of statement")
@@ -87,6 +89,7 @@ Other kinds take their face and body as JSON: --kind test --lane control --face 
 	f.StringVar(&s.pap, "pap", "", "CLEAR, GREEN, AMBER or RED")
 	f.StringVar(&s.purpose, "purpose", "", "a code for what it may be used for")
 	f.StringArrayVar(&s.handlingCodes, "handling", nil, "a handling code: H0, H1, H2 or H3; repeat for each")
+	s.whose.originators(cmd)
 	f.StringArrayVar(&s.conditions, "condition", nil, "a code for a condition of use; repeat for each")
 	return cmd
 }

@@ -14,10 +14,15 @@ const (
 	ReadLedger     Act = "ledger.read"
 	Prove          Act = "proof.export"
 
-	Say      Act = "statement.say" // what is neither of the acts below nor said for the party as a whole
-	Ask      Act = "request.ask"
-	Reply    Act = "request.reply"  // a word in the thread of a request that decides nothing
-	Decide   Act = "request.decide" // a decision on a request, and what was done on it
+	Say        Act = "statement.say" // what is neither of the acts below nor said for the party as a whole
+	Ask        Act = "request.ask"
+	Reply      Act = "request.reply"  // a word in the thread of a request that decides nothing
+	Decide     Act = "request.decide" // a decision on a request, and what was done on it
+	ReadDrafts Act = "drafts.read"
+	Review     Act = "drafts.review"
+	Release    Act = "drafts.release" // and countersign what left on one person's word
+	BreakGlass Act = "drafts.break_glass"
+
 	Desks    Act = "desks.change"
 	Erase    Act = "statement.erase"
 	Govern   Act = "links.govern" // pair, confirm, suspend, resume, withdraw
@@ -42,6 +47,7 @@ type Scope string
 const (
 	ScopeRead    Scope = "read"
 	ScopeSay     Scope = "say"
+	ScopeRelease Scope = "release"
 	ScopeOperate Scope = "operate"
 	ScopeAudit   Scope = "audit"
 	ScopeMembers Scope = "members"
@@ -49,7 +55,7 @@ const (
 
 // Scopes are all scopes.
 func Scopes() []Scope {
-	return []Scope{ScopeRead, ScopeSay, ScopeOperate, ScopeAudit, ScopeMembers}
+	return []Scope{ScopeRead, ScopeSay, ScopeRelease, ScopeOperate, ScopeAudit, ScopeMembers}
 }
 
 // Rule is one row of the table: who may do an act, and with which token.
@@ -79,6 +85,11 @@ func Table() []Rule {
 		{Ask, speakers, ScopeSay},
 		{Reply, speakers, ScopeSay},
 		{Decide, deciders, ScopeSay},
+		{ReadDrafts, append(slices.Clone(speakers), LegalReviewer, ReleasingOfficer, Auditor), ScopeRead},
+		{Review, []Role{LegalReviewer, ReleasingOfficer, CentralAuthority}, ScopeRelease},
+		{Release, []Role{ReleasingOfficer, CentralAuthority, HeadOfDelegation}, ScopeRelease},
+		{BreakGlass, []Role{DutyOfficer, ReleasingOfficer, CentralAuthority}, ScopeRelease},
+
 		{Desks, append(slices.Clone(deciders), Operator), ScopeOperate},
 		{Erase, []Role{Operator, DPO}, ScopeOperate},
 		{Govern, operator, ScopeOperate},

@@ -94,6 +94,7 @@ type House interface {
 	Carrier
 	Requester
 	Registrar
+	Releaser
 	Linker
 	Speaker
 	Keeper

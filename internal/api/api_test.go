@@ -89,6 +89,9 @@ func calls(t *testing.T) map[string]request {
 		return request{method: "POST", path: api.Prefix + path, body: body}
 	}
 	get := func(path string) request { return request{method: "GET", path: api.Prefix + path} }
+	matching := func(method, path, body string) request {
+		return request{method: method, path: api.Prefix + path, body: body, header: http.Header{"If-Match": {`"` + said.String() + `"`}}}
+	}
 	body, header := form(t, draft, "notes.txt", "some notes")
 	send := post("/statements", body)
 	send.header = header
@@ -166,6 +169,15 @@ func calls(t *testing.T) map[string]request {
 		"audit":           get("/audit?before=9&limit=1"),
 		"exportAudit":     get("/audit/export"),
 
+		"drafts":           get("/drafts?state=waiting&limit=1"),
+		"draft":            get("/drafts/01000000"),
+		"editDraft":        matching("PATCH", "/drafts/01000000", `{"urgency":"emergency"}`),
+		"discardDraft":     matching("DELETE", "/drafts/01000000", ""),
+		"reviewDraft":      matching("POST", "/drafts/01000000/reviews", `{"good":false,"note":"No ground."}`),
+		"submitDraft":      matching("POST", "/drafts/01000000/submissions", ""),
+		"releaseDraft":     matching("POST", "/drafts/01000000/releases", `{"passphrase":"abcd-efgh"}`),
+		"breakGlass":       matching("POST", "/drafts/01000000/emergencies", `{"passphrase":"abcd-efgh","note":"A life."}`),
+		"countersignDraft": post("/drafts/01000000/countersignatures", `{"passphrase":"abcd-efgh"}`),
 		"me":               get("/me"),
 		"changePassphrase": post("/me/passphrase", `{"old":"abcd-efgh","new":"a longer passphrase"}`),
 		"members":          get("/members?after=a&limit=1"),

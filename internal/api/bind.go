@@ -27,7 +27,8 @@ func fields(t reflect.Type) iter.Seq[reflect.StructField] {
 }
 
 // bind fills a request type from a request. Fields tagged path or query come from the URL, where absent means
-// zero and a parameter that the type does not name is refused; the field tagged body comes from the body. A query field
+// zero and a parameter that the type does not name is refused; fields tagged header, which must be there, come from the headers,
+// and the field tagged body comes from the body. A query field
 // tagged need:"yes" must be there.
 func bind(w http.ResponseWriter, r *http.Request, in any) error {
 	v := reflect.ValueOf(in).Elem()
@@ -48,6 +49,14 @@ func bind(w http.ResponseWriter, r *http.Request, in any) error {
 			name := f.Tag.Get("query")
 			known = append(known, name)
 			if err := setQuery(field, f, name, query[name]); err != nil {
+				return err
+			}
+		case f.Tag.Get("header") != "":
+			name := f.Tag.Get("header")
+			if r.Header.Get(name) == "" {
+				return fault.New(fault.Invalid, "precondition", "Send "+name+": what you change must be what you saw.")
+			}
+			if err := setText(field, name, r.Header.Get(name)); err != nil {
 				return err
 			}
 		case f.Tag.Get("body") != "":

@@ -5,8 +5,12 @@ import (
 	"io"
 	"time"
 
+	"entente/envelope"
+	"entente/handling"
 	"entente/internal/actor"
+	"entente/internal/flow"
 	"entente/internal/member"
+	"entente/statement"
 )
 
 func (f *fake) Members(context.Context, actor.Actor, string, int) ([]member.Member, error) {
@@ -53,4 +57,51 @@ func (f *fake) ExportAudit(_ context.Context, _ actor.Actor, w io.Writer) error 
 	}
 	_, err := io.WriteString(w, "{}\n")
 	return err
+}
+
+func someDraft() member.Draft {
+	return member.Draft{ID: envelope.ID{1}, Link: link, Kind: "message", Thread: &said, Urgency: "routine", Writers: []string{"anna"}, State: member.Waiting,
+		Need: "second_person", Version: 2, Digest: said, Created: when.UnixMicro(), Changed: when.UnixMicro()}
+}
+
+func (f *fake) Drafts(context.Context, actor.Actor, member.DraftFilter) ([]flow.DraftView, error) {
+	return []flow.DraftView{{Draft: someDraft(), LinkAlias: "kestria"}}, f.fail
+}
+
+func (f *fake) Draft(context.Context, actor.Actor, string) (flow.DraftDetail, error) {
+	at := when.UnixMicro()
+	return flow.DraftDetail{DraftView: flow.DraftView{Draft: someDraft(), LinkAlias: "kestria"}, To: kestria, Peer: map[string]string{"en": "Kestria"},
+		Text:    flow.DraftText{Lane: statement.Network, Zone: "UTC", ReplyBy: &at, Marking: handling.Marking{TLP: "RED"}, Face: []byte("{}"), Body: []byte("{}")},
+		Files:   []flow.DraftFile{{Name: "a", Media: "text/plain", Size: 1, SHA256: said}},
+		Blocked: []handling.Reason{{Code: "c", Sentence: "S."}}, Officer: "role", Notes: []string{"Look."},
+		Faults:  []statement.FieldFault{{Where: "/body/x", What: "is missing"}},
+		Reviews: []member.Review{{Version: 1, Who: "ben", Verdict: member.RefusedIt, Note: "No.", At: at}}}, f.fail
+}
+
+func (f *fake) EditDraft(context.Context, actor.Actor, string, envelope.Hash, flow.DraftEdit) (member.Draft, error) {
+	return someDraft(), f.fail
+}
+
+func (f *fake) DiscardDraft(context.Context, actor.Actor, string, envelope.Hash) (member.Draft, error) {
+	return someDraft(), f.fail
+}
+
+func (f *fake) ReviewDraft(context.Context, actor.Actor, string, envelope.Hash, bool, string) (member.Draft, error) {
+	return someDraft(), f.fail
+}
+
+func (f *fake) SubmitDraft(context.Context, actor.Actor, string, envelope.Hash, flow.Progress) (flow.Asked, error) {
+	return flow.Asked{Statement: said}, f.fail
+}
+
+func (f *fake) Release(context.Context, actor.Actor, string, envelope.Hash, string, flow.Progress) (flow.Asked, error) {
+	return flow.Asked{Statement: said, Number: "ARV-PR-2026-0001"}, f.fail
+}
+
+func (f *fake) BreakGlass(context.Context, actor.Actor, string, envelope.Hash, string, string, flow.Progress) (flow.Asked, error) {
+	return flow.Asked{Statement: said}, f.fail
+}
+
+func (f *fake) Countersign(context.Context, actor.Actor, string, string, string) (member.Draft, error) {
+	return someDraft(), f.fail
 }

@@ -121,6 +121,13 @@ func describe(o operation, s *schemas) *item {
 			it.Parameters = append(it.Parameters, parameter{
 				Name: f.Tag.Get("query"), In: "query", Description: f.Tag.Get("doc"), Required: f.Tag.Get("need") != "", Schema: s.of(f.Type),
 			})
+		case f.Tag.Get("header") != "":
+			it.Parameters = append(it.Parameters, parameter{
+				Name: f.Tag.Get("header"), In: "header", Description: f.Tag.Get("doc"), Required: true, Schema: s.of(f.Type),
+			})
+			for _, status := range []int{http.StatusPreconditionFailed, http.StatusPreconditionRequired} {
+				it.Responses[strconv.Itoa(status)] = &response{Ref: "#/components/responses/" + string(fault.Conflict)}
+			}
 		case f.Tag.Get("body") != "":
 			it.RequestBody = &requestBody{Required: true, Content: map[string]media{o.request: {s.of(f.Type)}}}
 		}

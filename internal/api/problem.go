@@ -11,6 +11,7 @@ import (
 	"entente/envelope"
 	"entente/internal/assistance"
 	"entente/internal/fault"
+	"entente/internal/flow"
 	"entente/statement"
 )
 
@@ -29,6 +30,7 @@ type Problem struct {
 	Code   string `json:"code" doc:"Stable; counted by cause."`
 
 	Faults []FieldFault `json:"faults,omitempty" doc:"Each fault of a draft that was not sent."`
+	Draft  *envelope.ID `json:"draft,omitzero" doc:"Where the code is held: the draft as which it is kept until it is released."`
 }
 
 // Fault turns a problem that a client received back into a fault.
@@ -74,6 +76,10 @@ func special(code string) (int, bool) {
 		return http.StatusMethodNotAllowed, true
 	case "media_type":
 		return http.StatusUnsupportedMediaType, true
+	case "draft_changed":
+		return http.StatusPreconditionFailed, true
+	case "precondition":
+		return http.StatusPreconditionRequired, true
 	}
 	return 0, false
 }
@@ -103,6 +109,9 @@ func problemOf(err error) Problem {
 	p := Problem{Type: kindPrefix + string(kind), Title: a.title, Status: status, Detail: detail, Code: code}
 	if e, ok := errors.AsType[*assistance.Incomplete](err); ok {
 		p.Faults = faultsOf(e)
+	}
+	if e, ok := errors.AsType[*flow.Held](err); ok {
+		p.Draft = &e.Draft.ID
 	}
 	return p
 }

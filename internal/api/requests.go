@@ -149,7 +149,8 @@ func replyRoute() operation {
 
 // requestDraft takes of a draft what a request has; lane, thread and references follow from it.
 func requestDraft(o outgoing) (flow.RequestDraft, error) {
-	out := flow.RequestDraft{Kind: o.Kind, Zone: o.Zone, Urgency: o.Urgency, Marking: o.Marking, Body: o.Body, Files: o.files, Registered: o.Registered}
+	out := flow.RequestDraft{Kind: o.Kind, Zone: o.Zone, Urgency: o.Urgency, Marking: o.Marking, Body: o.Body, Files: o.files, Registered: o.Registered,
+		Originator: o.Originator, Consent: o.Consent}
 	if o.Thread != nil || len(o.Refs) > 0 || o.Lane != "" && o.Lane != statement.Assistance {
 		return out, fault.New(fault.Invalid, "draft", "Leave out lane, thread and refs: they follow from the request.")
 	}

@@ -121,6 +121,18 @@ func described[In, Out any](method, path, id, summary string, status int) operat
 	return o
 }
 
+// change is a route that changes something.
+func change[In, Out any](method, path, id, summary string, f func(*Door, context.Context, actor.Actor, In) (Out, error)) operation {
+	o := described[In, Out](method, path, id, summary, http.StatusOK)
+	o.serve = func(d *Door, w http.ResponseWriter, r *http.Request, who actor.Actor) error {
+		return plain(d, w, r, who, o.status, f)
+	}
+	return o
+}
+
+// tagged is an answer that has an entity tag (RFC 9110, section 8.8.3).
+type tagged interface{ tag() string }
+
 // plain decodes, calls and answers.
 func plain[In, Out any](d *Door, w http.ResponseWriter, r *http.Request, who actor.Actor, status int, f func(*Door, context.Context, actor.Actor, In) (Out, error)) error {
 	var in In
@@ -130,6 +142,9 @@ func plain[In, Out any](d *Door, w http.ResponseWriter, r *http.Request, who act
 	out, err := f(d, r.Context(), who, in)
 	if err != nil {
 		return err
+	}
+	if t, ok := any(out).(tagged); ok {
+		w.Header().Set("ETag", t.tag())
 	}
 	writeJSON(w, status, mediaJSON, out)
 	return nil

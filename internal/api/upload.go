@@ -61,6 +61,7 @@ func (d *Door) send(ctx context.Context, who actor.Actor, o outgoing, p flow.Pro
 	draft := flow.Draft{
 		Link: link, Lane: o.Lane, Kind: o.Kind, Thread: o.Thread, Refs: o.Refs, Zone: o.Zone, Urgency: o.Urgency,
 		Marking: o.Marking, Face: o.Face, Body: o.Body, Files: o.files, Registered: o.Registered,
+		Originator: o.Originator, Consent: o.Consent,
 	}
 	if draft.Zone == "" {
 		draft.Zone = zoneOf

@@ -216,6 +216,9 @@ type Draft struct {
 	Body    jsontext.Value         `json:"body"`
 
 	Registered bool `json:"registered,omitzero" doc:"Whether the key is withheld until the peer has acknowledged the parcel."`
+
+	Originator string `json:"originator,omitempty" doc:"Whose information it is: own, which is also meant without it, or a party's id. It does not leave."`
+	Consent    *bool  `json:"originator_consent,omitzero" doc:"Whether the originator agrees that it is passed on. It does not leave."`
 }
 
 // Statement is what one party said.

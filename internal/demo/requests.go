@@ -23,7 +23,9 @@ func (s *story) requested() []named {
 		{"Arvenia asks Kestria to preserve data", s.preserve},
 		{"Kestria acknowledges and asks; Arvenia answers", s.clarify},
 		{"the data are preserved, and then for longer", s.extend},
-		{"a request is granted on conditions, and answered with a file", s.condition},
+		{"a request is granted on conditions", s.condition},
+		{"a partial answer with a file, released by two people", s.release},
+		{"the answer is completed, confirmed and closed", s.finish},
 		{"a request is refused on a ground, and contested", s.refuse},
 		{"a withdrawal crosses a decision; both stand", s.cross},
 		{"both show the same requests and the same clocks", s.clocks},
@@ -163,15 +165,55 @@ func (s *story) condition(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	file := node.Upload{Name: "logs.txt", Media: "text/plain", Content: strings.NewReader("2026-03-01T09:12:44Z 192.0.2.7:443\n")}
+	s.granted = n
+	if err := s.say(ctx, s.kestria, n, "decision.condition", object{"conditions": []string{"stated_use_only", "report_use"}}, nil, "conditions"); err != nil {
+		return err
+	}
+	return s.say(ctx, s.arvenia, n, "conditions.agree", nil, nil, "accepted")
+}
+
+// release lets one officer of Kestria write the answer and another release it: the agreement asks for two.
+func (s *story) release(ctx context.Context) error {
+	writer, _, err := s.kestria.enrol(ctx, "lan", "drafter")
+	if err != nil {
+		return err
+	}
+	officer, passphrase, err := s.kestria.enrol(ctx, "mei", "releasing_officer")
+	if err != nil {
+		return err
+	}
+	d, err := form("answer.partial", nil, object{"words": "The first day."})
+	if err != nil {
+		return err
+	}
+	const log = "2026-03-01T09:12:44Z 192.0.2.7:443\n"
+	file := node.Upload{Name: "logs.txt", Media: "text/plain", Content: strings.NewReader(log)}
+	if _, err := writer.Reply(ctx, s.granted, d, []node.Upload{file}, nil); fault.CodeOf(err) != "held" {
+		return fmt.Errorf("one person's word was not kept as a draft: %v", err)
+	}
+	drafts, err := officer.Drafts(ctx, "waiting", "", 1)
+	if err != nil {
+		return err
+	}
+	if len(drafts.Items) != 1 {
+		return fmt.Errorf("%d drafts wait, not one", len(drafts.Items))
+	}
+	seen, err := officer.Draft(ctx, drafts.Items[0].ID.String())
+	if err != nil {
+		return err
+	}
+	if len(seen.Content.Files) != 1 || seen.Content.Files[0].SHA256 != envelope.Sum([]byte(log)) {
+		return fmt.Errorf("the officer is shown other files than were given: %+v", seen.Content.Files)
+	}
+	if _, err := officer.ReleaseDraft(ctx, seen.Draft.ID.String(), seen.Draft.Digest, node.Confirmed{Passphrase: passphrase}, nil); err != nil {
+		return err
+	}
+	return s.stands(ctx, s.granted, "partial")
+}
+
+func (s *story) finish(ctx context.Context) error {
+	n := s.granted
 	for _, step := range []func() error{
-		func() error {
-			return s.say(ctx, s.kestria, n, "decision.condition", object{"conditions": []string{"stated_use_only", "report_use"}}, nil, "conditions")
-		},
-		func() error { return s.say(ctx, s.arvenia, n, "conditions.agree", nil, nil, "accepted") },
-		func() error {
-			return s.say(ctx, s.kestria, n, "answer.partial", nil, object{"words": "The first day."}, "partial", file)
-		},
 		func() error {
 			return s.say(ctx, s.kestria, n, "answer.complete", nil, object{"words": "There were no others."}, "answered")
 		},

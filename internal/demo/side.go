@@ -159,3 +159,13 @@ func until(ctx context.Context, holds func() (bool, error)) error {
 		}
 	}
 }
+
+// enrol makes a member, and a client that acts as him.
+func (s *side) enrol(ctx context.Context, name string, role node.Role) (as *node.Client, passphrase string, err error) {
+	p, err := s.client.AddMember(ctx, node.NewMember{Name: name, Roles: []node.Role{role}})
+	if err != nil {
+		return nil, "", err
+	}
+	t, err := s.client.AddToken(ctx, name, node.NewToken{Scopes: []node.Scope{"read", "say", "release"}, Valid: int64(time.Hour / time.Second)})
+	return s.client.As(t.Secret), p.Passphrase, err
+}

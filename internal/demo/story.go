@@ -32,6 +32,7 @@ type story struct {
 	answer     envelope.Hash
 
 	preservation string // the number of the request
+	granted      string // that of the one that is granted on conditions
 }
 
 // steps are the story, in order. running is the life of the nodes' processes.
@@ -90,12 +91,19 @@ func (s *story) start(ctx, running context.Context) error {
 }
 
 func (s *story) invite(ctx context.Context) error {
-	inv, err := s.arvenia.client.Invite(ctx, s.kestria.alias, int64(time.Hour/time.Second))
+	inv, err := s.arvenia.client.InviteTo(ctx, s.kestria.alias, int64(time.Hour/time.Second), twoPersons())
 	if err != nil {
 		return err
 	}
 	s.invitation, err = inv.Encode()
 	return err
+}
+
+// twoPersons is the default agreement, but that a partial answer leaves on a releasing officer's word only.
+func twoPersons() statement.Agreement {
+	a := statement.DefaultAgreement()
+	a.Rules.Policy.Release = append([]handling.ReleaseRule{{Kinds: []string{"answer.partial"}, Need: handling.ReleaseReleasingOfficer}}, a.Rules.Policy.Release...)
+	return a
 }
 
 func (s *story) accept(ctx context.Context) error {

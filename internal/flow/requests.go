@@ -32,7 +32,9 @@ type RequestDraft struct {
 	Body    jsontext.Value
 	Files   []FileDraft
 
-	Registered bool // see Draft
+	Registered bool // this and those below: see Draft
+	Originator string
+	Consent    *bool
 }
 
 // Asked is a request that was sent.
@@ -46,8 +48,8 @@ type Asked struct {
 const numberTries = 100
 
 // Ask sends a request under the next number of its series. One that would bounce is not sent: every fault is listed in an
-// assistance.Incomplete, nothing is stored, and no number is used up. The number is taken in the transaction that gives the
-// request its place.
+// assistance.Incomplete, no number is used up, and it is kept as a draft. What a second person must release is kept too, and the
+// error is Held.
 func (h *House) Ask(ctx context.Context, who actor.Actor, d RequestDraft, p Progress) (Asked, error) {
 	if err := who.May(actor.Ask); err != nil {
 		return Asked{}, err
@@ -60,9 +62,28 @@ func (h *House) Ask(ctx context.Context, who actor.Actor, d RequestDraft, p Prog
 	if err != nil {
 		return Asked{}, err
 	}
+	delete(face, "number") // which it gets when it leaves
 	d.Face = face
-	code := assistance.PartyCode(h.Self().Latest().Names["en"])
-	series := assistance.Series(code, kind.Series, h.cfg.Now().UTC().Year())
+	draft := d.statement(nil)
+	more, err := h.complete(ctx, who, draft)
+	if err != nil {
+		return Asked{}, err
+	}
+	if err := h.gate(ctx, who, draft); err != nil {
+		return Asked{}, err
+	}
+	asked, err := h.ask(ctx, who, kind, draft, nil, p)
+	asked.Warnings = append(warnings, more...)
+	return asked, err
+}
+
+// ask sends a complete request. Its number is taken in the transaction that gives it its place.
+func (h *House) ask(ctx context.Context, who actor.Actor, kind statement.FormKind, d Draft, also func(context.Context, Tx, statement.Commitment) error, p Progress) (Asked, error) {
+	w, err := wordsOf(d)
+	if err != nil {
+		return Asked{}, err
+	}
+	series := h.series(kind)
 	for range numberTries {
 		var last int64
 		if err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
@@ -71,16 +92,20 @@ func (h *House) Ask(ctx context.Context, who actor.Actor, d RequestDraft, p Prog
 		}); err != nil {
 			return Asked{}, err
 		}
-		d.Face["number"] = assistance.Number(series, last+1)
-		more, err := h.examine(kind, d)
-		if err != nil {
+		number := assistance.Number(series, last+1)
+		if d.Face, err = numbered(w.Face, number); err != nil {
 			return Asked{}, err
 		}
-		c, err := h.send(ctx, who, d.statement(nil), func(ctx context.Context, tx Tx) error { return tx.TakeNumber(ctx, series, last+1) }, p)
+		c, err := h.send(ctx, who, d, func(ctx context.Context, tx Tx, c statement.Commitment) error {
+			if err := tx.TakeNumber(ctx, series, last+1); err != nil || also == nil {
+				return err
+			}
+			return also(ctx, tx, c)
+		}, p)
 		if fault.CodeOf(err) == "number_taken" {
 			continue
 		}
-		return Asked{Statement: c, Number: d.Face["number"].(string), Warnings: append(warnings, more...)}, err
+		return Asked{Statement: c, Number: number}, err
 	}
 	return Asked{}, fault.New(fault.Exhausted, "number_taken", "So many requests are being sent that this one got no number; try again in a moment.")
 }
@@ -88,24 +113,8 @@ func (h *House) Ask(ctx context.Context, who actor.Actor, d RequestDraft, p Prog
 // statement is the draft of a request or of a word in its thread.
 func (d RequestDraft) statement(thread *statement.Commitment) Draft {
 	return Draft{Link: d.Link, Lane: statement.Assistance, Kind: d.Kind, Thread: thread, Zone: d.Zone, Urgency: d.Urgency, ReplyBy: d.ReplyBy,
-		Marking: d.Marking, Face: d.Face, Body: d.Body, Files: d.Files, Registered: d.Registered}
-}
-
-// examine refuses a draft with a list of all its faults.
-func (h *House) examine(kind statement.FormKind, d RequestDraft) (warnings []string, err error) {
-	face, err := envelope.Marshal(d.Face)
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, "face", "The coded part of this statement is not valid.", err)
-	}
-	if len(d.Body) == 0 {
-		d.Body = jsontext.Value("{}")
-	}
-	faults, warnings := assistance.Examine(kind, orElse(d.Urgency, "routine"), face, d.Body, h.now())
-	if len(faults) > 0 {
-		return nil, fault.Wrap(fault.Invalid, "incomplete", fmt.Sprintf("It was not sent, and nothing was stored: %s to be put right.", amount(len(faults), "field is", "fields are")),
-			&assistance.Incomplete{Faults: faults})
-	}
-	return warnings, nil
+		Marking: d.Marking, Face: d.Face, Body: d.Body, Files: d.Files, Registered: d.Registered,
+		Originator: d.Originator, Consent: d.Consent}
 }
 
 func amount(n int, one, more string) string {
@@ -194,10 +203,14 @@ func (h *House) Reply(ctx context.Context, who actor.Actor, name string, d Reque
 		return statement.Commitment{}, err
 	}
 	d.Face = with(d.Face, "", nil)
-	if _, err := h.examine(kind, d); err != nil {
+	draft := d.statement(&thread)
+	if _, err := h.complete(ctx, who, draft); err != nil {
 		return statement.Commitment{}, err
 	}
-	return h.send(ctx, who, d.statement(&thread), nil, p)
+	if err := h.gate(ctx, who, draft); err != nil {
+		return statement.Commitment{}, err
+	}
+	return h.send(ctx, who, draft, nil, p)
 }
 
 // with is a face with one more member, or as it was.

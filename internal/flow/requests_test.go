@@ -14,6 +14,7 @@ import (
 	"entente/internal/assistance"
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/internal/member"
 	"entente/statement"
 )
 
@@ -232,7 +233,7 @@ func dueAt(t *testing.T, s *side, number, step string) int64 {
 	return 0
 }
 
-// What would bounce is not sent: every fault is listed, nothing is stored, no number is used up.
+// What would bounce is not sent: every fault is listed, it is kept as a draft, no number is used up.
 func TestIncompleteIsNotSent(t *testing.T) {
 	w := confirmed(t)
 	w.requestDesks()
@@ -257,6 +258,9 @@ func TestIncompleteIsNotSent(t *testing.T) {
 		if !ok || fault.CodeOf(err) != "incomplete" {
 			t.Errorf("%s: %v", c.name, err)
 			continue
+		}
+		if kept, err := w.a.Drafts(t.Context(), operator, member.DraftFilter{State: member.Incomplete, Limit: 1}); err != nil || len(kept) != 1 || kept[0].Kind != d.Kind {
+			t.Errorf("%s: kept are %+v, %v", c.name, kept, err)
 		}
 		var where []string
 		for _, f := range incomplete.Faults {

@@ -33,25 +33,32 @@ func (h *House) lock(key []byte, c statement.Commitment, content []byte) (sealed
 	return aead.Seal(nonce, nonce, content, c[:]), wrapped, nil
 }
 
-// unlock opens what lock sealed.
+// unlock opens what lock sealed of a statement.
 func (h *House) unlock(sealed, wrapped []byte, c statement.Commitment) (*statement.Content, []byte, error) {
-	key, err := h.cfg.Keys.Unwrap(wrapped, c[:])
+	plain, key, err := h.unlockBytes(sealed, wrapped, c)
 	if err != nil {
-		return nil, nil, fmt.Errorf("unwrapping a statement's key: %w", err)
+		return nil, nil, err
+	}
+	content, _, _, err := statement.DecodeContent(plain)
+	return content, key, err
+}
+
+// unlockBytes opens what lock sealed.
+func (h *House) unlockBytes(sealed, wrapped []byte, c statement.Commitment) (plain, key []byte, err error) {
+	if key, err = h.cfg.Keys.Unwrap(wrapped, c[:]); err != nil {
+		return nil, nil, fmt.Errorf("unwrapping the key of what lies at rest: %w", err)
 	}
 	aead, err := restAEAD(key)
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(sealed) < aead.NonceSize() {
-		return nil, nil, fmt.Errorf("a body at rest is too short")
+		return nil, nil, fmt.Errorf("what lies at rest is too short")
 	}
-	plain, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], c[:])
-	if err != nil {
-		return nil, nil, fmt.Errorf("opening a body at rest: %w", err)
+	if plain, err = aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], c[:]); err != nil {
+		return nil, nil, fmt.Errorf("opening what lies at rest: %w", err)
 	}
-	content, _, _, err := statement.DecodeContent(plain)
-	return content, key, err
+	return plain, key, nil
 }
 
 func restAEAD(key []byte) (cipher.AEAD, error) {

@@ -41,10 +41,14 @@ type Draft struct {
 	Face    any
 	Body    any
 	Files   []FileDraft
-	Release string // "" or what a second person already gave: second_person, releasing_officer
+
+	Originator string // whose information it is: own if empty, or a party's id
+	Consent    *bool  // whether the originator agrees that it is passed on; nil if that is not known
 
 	// Registered withholds the keys until the peer has receipted the parcel: nothing can be read that was not acknowledged.
 	Registered bool
+
+	released *released // by whom it may leave beside its author; set by the acts of release alone
 }
 
 // FileDraft is a file to send; Open gives its plaintext, which is read once, as a stream.
@@ -68,7 +72,7 @@ type reservation struct {
 	body       []byte // sealed at rest
 	wrapped    []byte // statement's key
 	parcels    []*outgoing
-	also       func(ctx context.Context, tx Tx) error // in the reserving transaction; nil for nothing
+	also       func(context.Context, Tx, statement.Commitment) error // in the reserving transaction; nil for nothing
 }
 
 // outgoing is one parcel of a reservation: first the statement's, then its files'.
@@ -83,16 +87,21 @@ type outgoing struct {
 }
 
 // Send checks, seals and queues a statement and returns its commitment. When it returns, the statement is durable and
-// has its place in lane and ledger; delivery goes on by itself.
+// has its place in lane and ledger; delivery goes on by itself. What a second person must release is kept as a draft instead,
+// and the error is Held.
 func (h *House) Send(ctx context.Context, who actor.Actor, d Draft, p Progress) (statement.Commitment, error) {
-	return h.send(ctx, who, d, nil, p)
-}
-
-// send is Send, with something else in the transaction that gives the statement its place: both are done, or neither.
-func (h *House) send(ctx context.Context, who actor.Actor, d Draft, also func(context.Context, Tx) error, p Progress) (statement.Commitment, error) {
 	if err := who.May(h.actOf(d.Kind)); err != nil {
 		return statement.Commitment{}, err
 	}
+	if err := h.gate(ctx, who, d); err != nil {
+		return statement.Commitment{}, err
+	}
+	return h.send(ctx, who, d, nil, p)
+}
+
+// send sends what its caller has authorised, with something else in the transaction that gives the statement its place: both are
+// done, or neither.
+func (h *House) send(ctx context.Context, who actor.Actor, d Draft, also func(context.Context, Tx, statement.Commitment) error, p Progress) (statement.Commitment, error) {
 	r, err := h.compose(ctx, who, d, p)
 	if err != nil {
 		return statement.Commitment{}, err
@@ -236,16 +245,8 @@ func allowed(d Draft, a *terms, stand standing) error {
 		return fault.New(fault.Conflict, "link_unverified",
 			"This link is not confirmed by both sides yet: compare the short code with the other party and confirm it (entente confirm).")
 	}
-	channel, encrypted, own := handling.ChannelHTTPS, true, "own"
-	switch {
-	case a.Oneway():
-		channel = handling.ChannelOneway
-	case !slices.Contains(a.Modes, channel):
-		channel = handling.ChannelCourier
-	}
-	files := len(d.Files) > 0
-	facts := handling.Facts{Kind: d.Kind, Lane: string(d.Lane), Marking: d.Marking, Channel: &channel, LinkState: &state,
-		Encrypted: &encrypted, Exercise: &a.Exercise, LinkExercise: &a.Exercise, Originator: &own, HasFiles: &files}
+	facts := draftFacts(d, len(d.Files) > 0, a)
+	facts.LinkState = &state
 	if kind.Unverified {
 		active := exchange.LinkActive
 		facts.LinkState = &active
@@ -259,11 +260,23 @@ func allowed(d Draft, a *terms, stand standing) error {
 		}
 		return fault.New(fault.Forbidden, code, sentence)
 	}
-	if decision.Release != "" && decision.Release != "none" && d.Release != decision.Release {
-		return fault.New(fault.Forbidden, "release",
-			"This marking needs a second person's release, which cannot be given here yet; mark it TLP:AMBER or below.")
+	if !d.released.covers(decision.Release) {
+		return fault.New(fault.Forbidden, "release", "The rules of this link ask that a second person releases this, and nobody has; see \"entente release list\".")
 	}
 	return nil
+}
+
+// draftFacts is what is known of a draft before it is known whether its link is in use.
+func draftFacts(d Draft, files bool, a *terms) handling.Facts {
+	channel, encrypted, originator := handling.ChannelHTTPS, true, orElse(d.Originator, handling.OriginatorOwn)
+	switch {
+	case a.Oneway():
+		channel = handling.ChannelOneway
+	case !slices.Contains(a.Modes, channel):
+		channel = handling.ChannelCourier
+	}
+	return handling.Facts{Kind: d.Kind, Lane: string(d.Lane), Marking: d.Marking, Channel: &channel, Encrypted: &encrypted, Exercise: &a.Exercise,
+		LinkExercise: &a.Exercise, Originator: &originator, OriginatorConsent: d.Consent, HasFiles: &files}
 }
 
 // sealing turns one draft into parcels and a copy at rest.
@@ -623,7 +636,7 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 			continue
 		}
 		if r.also != nil {
-			if err := r.also(ctx, tx); fault.KindOf(err) == fault.Conflict {
+			if err := r.also(ctx, tx, r.commitment); fault.KindOf(err) == fault.Conflict {
 				errs[i] = err
 				continue
 			} else if err != nil {

@@ -90,6 +90,7 @@ const maxIdle = 64
 type Client struct {
 	socket string
 	token  string // shown with each call; empty: whoever may open the socket
+	match  string // the entity tag of what is changed; empty for none
 	http   *http.Client
 }
 
@@ -145,13 +146,17 @@ func (c *Client) CancelRecovery(ctx context.Context) (Keys, error) {
 
 // Invite makes an invitation that is valid for so many seconds, to an agreement on these ways; on the usual ones without any.
 func (c *Client) Invite(ctx context.Context, alias string, valid int64, modes ...string) (Invitation, error) {
-	in := api.InvitationRequest{Alias: alias, Valid: valid}
-	if len(modes) > 0 {
-		offer := statement.DefaultAgreement()
-		offer.Modes = modes
-		in.Agreement = &offer
+	if len(modes) == 0 {
+		return post[Invitation](ctx, c, "/invitations", api.InvitationRequest{Alias: alias, Valid: valid})
 	}
-	return post[Invitation](ctx, c, "/invitations", in)
+	offer := statement.DefaultAgreement()
+	offer.Modes = modes
+	return c.InviteTo(ctx, alias, valid, offer)
+}
+
+// InviteTo is Invite to an agreement of one's own.
+func (c *Client) InviteTo(ctx context.Context, alias string, valid int64, offer statement.Agreement) (Invitation, error) {
+	return post[Invitation](ctx, c, "/invitations", api.InvitationRequest{Alias: alias, Valid: valid, Agreement: &offer})
 }
 
 // Accept accepts an encoded invitation.
@@ -598,6 +603,9 @@ func (c *Client) do(ctx context.Context, method, address, media, accept string, 
 	req, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, "call", "This cannot be asked of a node.", err)
+	}
+	if c.match != "" {
+		req.Header.Set("If-Match", c.match)
 	}
 	if media != "" {
 		req.Header.Set("Content-Type", media)

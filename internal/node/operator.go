@@ -65,7 +65,7 @@ func (o operator) Doctor(ctx context.Context, who actor.Actor) ([]api.Check, err
 	for _, l := range links {
 		checks = append(checks, checkLink(l, o.now()))
 	}
-	checks = append(checks, o.checkAudit(ctx))
+	checks = append(checks, o.checkAudit(ctx), o.checkReleases(ctx))
 	checks = append(checks, o.checkWitnesses()...)
 	evidence, err := o.house.Evidence(ctx, who, nil, 1)
 	if err != nil {
@@ -141,6 +141,16 @@ func (o operator) checkAudit(ctx context.Context) api.Check {
 	}
 	return check("audit", err, fmt.Sprintf("%d lines of what members did stand as they were signed", found.Entries),
 		"Keep the data directory as it is, and let the auditor compare it with an earlier export.")
+}
+
+// checkReleases looks whether what left on one person's word was countersigned.
+func (o operator) checkReleases(ctx context.Context) api.Check {
+	alone, err := o.house.Uncountersigned(ctx)
+	if err == nil && alone > 0 {
+		return api.Check{Name: "release", Detail: fmt.Sprintf("%d statements left on one person's word and are not countersigned", alone),
+			Advice: "Let a second person look at them: entente release list, entente release countersign."}
+	}
+	return check("release", err, "nothing that one person sent alone waits for a countersignature", "See the log; look at the disk and the database server.")
 }
 
 // checkIdentity looks how long the version in force is valid.

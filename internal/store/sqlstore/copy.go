@@ -69,6 +69,12 @@ func Tables() []Table {
 		table("audits", "id i, at i, who t, act t, object t, hashes b"),
 		table("members", "name t, roles t, created i, suspended i, salt b, secret b, failures i, locked i"),
 		table("tokens", "id t, hash b, member t, scopes t, note t, created i, expires i, revoked i, used i"),
+		table("drafts", "id t, link b, kind t, thread b, urgency t, writer t, writers t, state t, need t, version i, digest b, created i, changed i, "+
+			"statement b, broken t, countersign t, open i"),
+		table("draft_bodies", "draft t, sealed b"),
+		table("draft_files", "draft t, position i, blob t"),
+		table("reviews", "id i, draft t, version i, who t, verdict t, note t, at i"),
+		{Name: "draft_keys", Key: true, from: "draft_keys", Columns: []Column{{"draft", Text}, {"wrapped", Bytes}}},
 		{Name: "statement_keys", Key: true, from: "statement_keys", Columns: []Column{{"commitment", Bytes}, {"wrapped", Bytes}}},
 	}
 }
@@ -195,7 +201,7 @@ func (s *Store) BlobNames(ctx context.Context, scope BlobScope, after string, li
 	var names []string
 	err := s.db.read(ctx, func(c conn) error {
 		t := &tx{c: c}
-		for _, from := range []string{`files WHERE state <> 'erasing' AND `, scope.parcels()} {
+		for _, from := range []string{`files WHERE state <> 'erasing' AND `, `draft_files WHERE `, scope.parcels()} {
 			part, err := list(ctx, t, func(r rows, name *string) error { return r.Scan(name) },
 				`SELECT DISTINCT blob FROM `+from+`blob <> '' AND blob > $1 ORDER BY blob LIMIT $2`, after, int64(limit))
 			if err != nil {

@@ -1,0 +1,373 @@
+package flow
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"entente/envelope"
+	"entente/handling"
+	"entente/internal/actor"
+	"entente/internal/assistance"
+	"entente/internal/exchange"
+	"entente/internal/fault"
+	"entente/internal/member"
+	"entente/statement"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// A draft is what would leave and has not: because its form has faults, or because a second person must release it. Its words and files lie sealed under a key of its own, which goes when it was sent or discarded.
+// No path leads from here to a peer but Release, BreakGlass and SubmitDraft, which send it as anything is sent.
+
+// Held says that something did not leave and is kept as a draft.
+type Held struct{ Draft member.Draft }
+
+// Error says which.
+func (e *Held) Error() string { return "kept as draft " + e.Draft.ID.String() }
+
+func heldFault(d member.Draft) error {
+	next := "send it with \"entente release submit\"."
+	switch d.Need {
+	case handling.ReleaseSecondPerson:
+		next = "it leaves when a second person releases it (entente release approve)."
+	case handling.ReleaseReleasingOfficer:
+		next = "it leaves when a releasing officer releases it (entente release approve)."
+	}
+	return fault.Wrap(fault.Conflict, "held", "It was not sent, and is kept as draft "+d.ID.String()[:8]+": "+next, &Held{d})
+}
+
+// words is a draft's content, as it is sealed at rest. Its members are those of Draft.
+type words struct {
+	Lane       statement.Lane         `json:"lane"`
+	Kind       string                 `json:"kind"`
+	Thread     *statement.Commitment  `json:"thread,omitzero"`
+	Refs       []statement.Commitment `json:"refs,omitempty"`
+	Zone       string                 `json:"zone,omitempty"`
+	Urgency    string                 `json:"urgency"`
+	ReplyBy    *int64                 `json:"reply_by,omitzero"`
+	Marking    handling.Marking       `json:"marking"`
+	Face       jsontext.Value         `json:"face"`
+	Body       jsontext.Value         `json:"body"`
+	Registered bool                   `json:"registered,omitzero"`
+	Originator string                 `json:"originator,omitempty"`
+	Consent    *bool                  `json:"consent,omitzero"`
+	Files      []keptFile             `json:"files,omitempty"`
+}
+
+// keptFile is a file of a draft.
+type keptFile struct {
+	Name   string        `json:"name"`
+	Media  string        `json:"media"`
+	Size   int64         `json:"size"`
+	SHA256 envelope.Hash `json:"sha256"`
+	Blob   string        `json:"blob"`
+	FLOE   []byte        `json:"floe"`
+}
+
+// wordsOf takes from a draft what it says, without its files.
+func wordsOf(d Draft) (words, error) {
+	w := words{Lane: d.Lane, Kind: d.Kind, Thread: d.Thread, Refs: d.Refs, Zone: d.Zone, Urgency: orElse(d.Urgency, "routine"), ReplyBy: d.ReplyBy,
+		Marking: d.Marking, Registered: d.Registered, Originator: d.Originator, Consent: d.Consent}
+	for _, part := range []struct {
+		from any
+		into *jsontext.Value
+	}{{d.Face, &w.Face}, {d.Body, &w.Body}} {
+		data, err := envelope.Marshal(part.from)
+		if err != nil {
+			return w, fault.Wrap(fault.Invalid, "draft", "The draft is not valid.", err)
+		}
+		if *part.into = data; string(data) == "null" {
+			*part.into = jsontext.Value("{}")
+		}
+	}
+	return w, nil
+}
+
+// draft is what would be sent, without its files.
+func (w words) draft(link statement.LinkID) Draft {
+	return Draft{Link: link, Lane: w.Lane, Kind: w.Kind, Thread: w.Thread, Refs: w.Refs, Zone: w.Zone, Urgency: w.Urgency, ReplyBy: w.ReplyBy,
+		Marking: w.Marking, Face: w.Face, Body: w.Body, Registered: w.Registered, Originator: w.Originator, Consent: w.Consent}
+}
+
+// digest names a version of a draft by all that would leave, and by what it is decided on.
+func (w words) digest(version int64) (envelope.Hash, error) {
+	shown := w
+	shown.Files = slices.Clone(w.Files)
+	for i := range shown.Files {
+		shown.Files[i].Blob, shown.Files[i].FLOE = "", nil
+	}
+	data, err := envelope.Marshal(shown)
+	if err != nil {
+		return envelope.Hash{}, err
+	}
+	return envelope.Sum(fmt.Appendf(nil, "entente/draft\x00%d\x00%s", version, data)), nil
+}
+
+// sealedName binds what is sealed of a draft to it.
+func sealedName(id envelope.ID) envelope.Hash {
+	return envelope.Hash(sha256.Sum256(append([]byte("entente/draft\x00"), id[:]...)))
+}
+
+// need is who must release a draft, as the link's rules have it.
+func (h *House) need(ctx context.Context, d Draft) (string, error) {
+	s := h.link(d.Link)
+	s.mu.Lock()
+	a := s.terms
+	s.mu.Unlock()
+	if a == nil {
+		l, err := h.linkRow(ctx, d.Link)
+		if notFound(err) {
+			return "", fault.New(fault.NotFound, "link", "There is no such link here.")
+		}
+		if err != nil {
+			return "", err
+		}
+		if a, err = h.terms(l); err != nil {
+			return "", err
+		}
+	}
+	return handling.Decide(a.Rules.Policy, handling.Facts{Kind: d.Kind, Marking: d.Marking}).Release, nil
+}
+
+// gate keeps what a second person must release, and says so by an error.
+func (h *House) gate(ctx context.Context, who actor.Actor, d Draft) error {
+	need, err := h.need(ctx, d)
+	if err != nil || need == handling.ReleaseNone {
+		return err
+	}
+	kept, err := h.keep(ctx, who, d, need, nil)
+	if err != nil {
+		return err
+	}
+	return heldFault(kept)
+}
+
+// complete refuses a draft whose form has faults, with all of them, and keeps it to be put right.
+func (h *House) complete(ctx context.Context, who actor.Actor, d Draft) (warnings []string, err error) {
+	faults, warnings, err := h.examine(d)
+	if err != nil || len(faults) == 0 {
+		return warnings, err
+	}
+	need, err := h.need(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := h.keep(ctx, who, d, need, faults)
+	if err != nil {
+		return nil, err
+	}
+	return nil, incomplete(fmt.Sprintf("It was not sent, and is kept as draft %s (entente release edit): ", kept.ID.String()[:8]), faults)
+}
+
+func incomplete(begins string, faults []statement.FieldFault) error {
+	return fault.Wrap(fault.Invalid, "incomplete", begins+amount(len(faults), "field is", "fields are")+" to be put right.", &assistance.Incomplete{Faults: faults})
+}
+
+// examine lists what is wrong with the form of a draft. The number of a request is taken when it leaves.
+func (h *House) examine(d Draft) (faults []statement.FieldFault, warnings []string, err error) {
+	kind, ok := statement.FormKindOf(statement.KindsEdition, d.Kind)
+	if !ok {
+		return nil, nil, nil
+	}
+	w, err := wordsOf(d)
+	if err != nil {
+		return nil, nil, err
+	}
+	if kind.Series != "" && w.unnumbered() {
+		if w.Face, err = numbered(w.Face, assistance.Number(h.series(kind), 1)); err != nil {
+			return nil, nil, err
+		}
+	}
+	faults, warnings = assistance.Examine(kind, w.Urgency, w.Face, w.Body, h.now())
+	return faults, warnings, nil
+}
+
+// series is the counter of which a request of ours takes its number now.
+func (h *House) series(kind statement.FormKind) string {
+	return assistance.Series(assistance.PartyCode(h.Self().Latest().Names["en"]), kind.Series, h.cfg.Now().UTC().Year())
+}
+
+// numbered is a face with a number.
+func numbered(face jsontext.Value, number string) (jsontext.Value, error) {
+	var members map[string]any
+	if err := envelope.Unmarshal(face, &members); err != nil {
+		return nil, fault.Wrap(fault.Invalid, "face", "The coded part of this statement is not valid.", err)
+	}
+	return envelope.Marshal(with(members, "number", number))
+}
+
+// keep stores a draft, its files sealed as they are read.
+func (h *House) keep(ctx context.Context, who actor.Actor, d Draft, need string, faults []statement.FieldFault) (member.Draft, error) {
+	w, err := wordsOf(d)
+	if err != nil {
+		return member.Draft{}, err
+	}
+	now := h.now()
+	m := member.Draft{ID: envelope.NewID(), Link: d.Link, Kind: d.Kind, Thread: d.Thread, Urgency: w.Urgency, Writers: []string{who.Name}, Need: need,
+		Version: 1, Created: now, Changed: now}.Settled(len(faults))
+	key := make([]byte, 32)
+	rand.Read(key)
+	if w.Files, err = h.keepFiles(ctx, key, d); err != nil {
+		return m, err
+	}
+	err = h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+		n, err := tx.OpenDrafts(ctx, who.Name)
+		if err != nil {
+			return err
+		}
+		if n >= member.MaxDrafts {
+			return fault.New(fault.TooLarge, "drafts", "You have as many drafts as there may be; send or discard some (entente release list).")
+		}
+		return h.putDraft(ctx, tx, who, &m, w, key, "draft keep")
+	})
+	if err != nil {
+		h.dropBlobs(ctx, blobsOf(w.Files))
+		return m, err
+	}
+	return m, nil
+}
+
+// putDraft writes a version of a draft: its row, its words under their key, and the line in the log.
+func (h *House) putDraft(ctx context.Context, tx Tx, who actor.Actor, m *member.Draft, w words, key []byte, act string) (err error) {
+	if m.Digest, err = w.digest(m.Version); err != nil {
+		return err
+	}
+	plain, err := envelope.Marshal(w)
+	if err != nil {
+		return err
+	}
+	sealed, wrapped, err := h.lock(key, sealedName(m.ID), plain)
+	if err != nil {
+		return err
+	}
+	if err := tx.PutDraftBody(ctx, m.ID, sealed, wrapped, blobsOf(w.Files)); err != nil {
+		return err
+	}
+	if err := tx.PutDraft(ctx, *m); err != nil {
+		return err
+	}
+	return h.audit(ctx, tx, who.Name, act, m.ID.String())
+}
+
+func blobsOf(files []keptFile) (names []string) {
+	for _, f := range files {
+		names = append(names, f.Blob)
+	}
+	return names
+}
+
+// keepFiles seals the files of a draft.
+func (h *House) keepFiles(ctx context.Context, key []byte, d Draft) (files []keptFile, err error) {
+	defer func() {
+		if err != nil {
+			h.dropBlobs(ctx, blobsOf(files))
+		}
+	}()
+	if len(d.Files) > statement.MaxFiles {
+		return nil, fault.New(fault.TooLarge, "files", fmt.Sprintf("A statement carries at most %d files; send the rest with another.", statement.MaxFiles))
+	}
+	for position, f := range d.Files {
+		if err := CheckFile(f.Name, f.Media); err != nil {
+			return files, err
+		}
+		kept, err := h.keepFile(ctx, key, position, f)
+		if err != nil {
+			return files, fmt.Errorf("keeping file %d of a draft: %w", position+1, err)
+		}
+		files = append(files, kept)
+	}
+	return files, nil
+}
+
+func (h *House) keepFile(ctx context.Context, key []byte, position int, f FileDraft) (keptFile, error) {
+	if err := h.cfg.Blobs.Reserve(f.Size); err != nil {
+		return keptFile{}, err
+	}
+	src, err := f.Open()
+	if err != nil {
+		return keptFile{}, err
+	}
+	defer src.Close()
+	rest, err := h.createRest(ctx, key, position)
+	if err != nil {
+		return keptFile{}, err
+	}
+	defer rest.Close()
+	digest := sha256.New()
+	n, err := io.Copy(io.MultiWriter(digest, rest), src)
+	if err != nil {
+		return keptFile{}, err
+	}
+	name, floe, err := rest.commit()
+	return keptFile{Name: f.Name, Media: f.Media, Size: n, SHA256: envelope.Hash(digest.Sum(nil)), Blob: name, FLOE: floe}, err
+}
+
+// filesOf are the files of a draft as they are sent.
+func (h *House) filesOf(ctx context.Context, key []byte, files []keptFile) (out []FileDraft) {
+	for position, f := range files {
+		out = append(out, FileDraft{Name: f.Name, Media: f.Media, Size: f.Size, Open: func() (io.ReadCloser, error) {
+			r, w := io.Pipe()
+			go func() {
+				w.CloseWithError(h.readRest(ctx, key, exchange.File{Position: position, Blob: f.Blob, FLOE: f.FLOE}, w))
+			}()
+			return r, nil
+		}})
+	}
+	return out
+}
+
+func (h *House) dropBlobs(ctx context.Context, names []string) {
+	for _, name := range names {
+		if err := h.cfg.Blobs.Remove(context.WithoutCancel(ctx), name); err != nil {
+			h.cfg.Log.Warn("removing a file of a draft", "blob", name, "err", err)
+		}
+	}
+}
+
+// findDraft finds a draft by its id, or at least 8 digits of it.
+func findDraft(ctx context.Context, tx Tx, name string) (member.Draft, error) {
+	missing := fault.New(fault.NotFound, "draft", "There is no such draft here; \"entente release list\" lists them.")
+	if len(name) < 8 || len(name) > 32 || strings.Trim(name, "0123456789abcdef") != "" {
+		return member.Draft{}, missing
+	}
+	found, err := tx.Draft(ctx, name)
+	switch {
+	case err != nil:
+		return member.Draft{}, err
+	case len(found) == 0:
+		return member.Draft{}, missing
+	case len(found) > 1:
+		return member.Draft{}, fault.New(fault.Conflict, "ambiguous", "More than one draft begins like this; give more digits.")
+	}
+	return found[0], nil
+}
+
+// openDraft reads a draft's words and the key of its files.
+func (h *House) openDraft(ctx context.Context, tx Tx, m member.Draft) (w words, key []byte, err error) {
+	sealed, wrapped, err := tx.DraftBody(ctx, m.ID)
+	if notFound(err) {
+		return w, nil, fault.New(fault.Conflict, "draft_state", "Nothing is kept of this draft any more: it was "+string(m.State)+".")
+	}
+	if err != nil {
+		return w, nil, err
+	}
+	plain, key, err := h.unlockBytes(sealed, wrapped, sealedName(m.ID))
+	if err != nil {
+		return w, nil, err
+	}
+	return w, key, envelope.Unmarshal(plain, &w)
+}
+
+// same refuses a version of a draft that is not the one that was shown.
+func same(m member.Draft, digest envelope.Hash) error {
+	if !bytes.Equal(m.Digest[:], digest[:]) {
+		return fault.New(fault.Conflict, "draft_changed", "The draft was changed since you saw it; look at it again (entente release show "+m.ID.String()[:8]+").")
+	}
+	return nil
+}
