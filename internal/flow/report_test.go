@@ -75,7 +75,7 @@ func TestReportIsTheSame(t *testing.T) {
 			for _, n := range numbers { // also those of earlier rounds
 				for range 3 {
 					s := []*side{w.a, w.b}[rnd.IntN(2)]
-					d := request(s, "", nil, nil)
+					var d flow.RequestDraft
 					switch rnd.IntN(7) {
 					case 0:
 						d = request(s, "request.acknowledge", map[string]any{"reference": "K-17", "authority": "Authority"}, nil)
