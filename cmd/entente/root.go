@@ -122,11 +122,10 @@ func (a *app) run(f func(ctx context.Context, args []string) error) func(*cobra.
 // ask is the work of a command that speaks to the running node.
 func (a *app) ask(f func(ctx context.Context, c *node.Client, args []string) error) func(*cobra.Command, []string) error {
 	return a.run(func(ctx context.Context, args []string) error {
-		token, err := a.findToken()
+		c, err := a.dial()
 		if err != nil {
 			return err
 		}
-		c := node.Dial(a.data).As(token)
 		defer c.Close()
 		return f(ctx, c, args)
 	})
@@ -150,6 +149,24 @@ func (a *app) findData() error {
 	}
 	a.data = path
 	return nil
+}
+
+// dial makes a client for the node that is meant: that of $ENTENTE_NODE over HTTPS, or that of the data directory.
+func (a *app) dial() (*node.Client, error) {
+	token, err := a.findToken()
+	if err != nil {
+		return nil, err
+	}
+	address, _ := a.env("ENTENTE_NODE")
+	if address == "" {
+		return node.Dial(a.data).As(token), nil
+	}
+	fingerprint, _ := a.env("ENTENTE_NODE_FINGERPRINT")
+	c, err := node.DialRemote(address, fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	return c.As(token), nil
 }
 
 // findToken is the token to act with: $ENTENTE_TOKEN, or what the file $ENTENTE_TOKEN_FILE holds; empty for whoever owns the node.

@@ -28,6 +28,7 @@ type document struct {
 	Servers    []server                    `json:"servers"`
 	Paths      map[string]map[string]*item `json:"paths"`
 	Components components                  `json:"components"`
+	Security   []map[string][]string       `json:"security"`
 }
 
 type info struct {
@@ -43,7 +44,14 @@ type server struct {
 
 type components struct {
 	Schemas   map[string]*Schema   `json:"schemas"`
+	Security  map[string]security  `json:"securitySchemes"`
 	Responses map[string]*response `json:"responses"`
+}
+
+type security struct {
+	Type        string `json:"type"`
+	Scheme      string `json:"scheme"`
+	Description string `json:"description"`
 }
 
 type item struct {
@@ -85,11 +93,14 @@ func Describe() Description {
 		OpenAPI: "3.1.0",
 		Info: info{
 			Title: "Entente node", Version: Version,
-			Description: "The interface of one party's node, served on its local socket. Times are RFC 3339 unless a statement's own document holds them, where they are microseconds since 1970 in UTC; hashes and ids are lower-case hexadecimal.",
+			Description: "The interface of one party's node, served on its local socket and, to members with tokens, over HTTPS. Times are RFC 3339 unless a statement's own document holds them, where they are microseconds since 1970 in UTC; hashes and ids are lower-case hexadecimal.",
 		},
-		Servers:    []server{{URL: Prefix, Description: "The node's Unix socket."}},
-		Paths:      map[string]map[string]*item{},
-		Components: components{Responses: failures(problem)},
+		Servers:  []server{{URL: Prefix, Description: "The node's Unix socket, or the address of its setting api."}},
+		Security: []map[string][]string{{"token": {}}, {}},
+		Paths:    map[string]map[string]*item{},
+		Components: components{Responses: failures(problem), Security: map[string]security{
+			"token": {Type: "http", Scheme: "bearer", Description: "A member's token. On the socket it may be left out: then who owns the node is calling."},
+		}},
 	}
 	for _, o := range table() {
 		methods := doc.Paths[o.path]
@@ -151,6 +162,7 @@ func describe(o operation, s *schemas) *item {
 	for _, kind := range o.failures() {
 		it.Responses[strconv.Itoa(answers()[kind].status)] = &response{Ref: "#/components/responses/" + string(kind)}
 	}
+	it.Responses[strconv.Itoa(http.StatusUnauthorized)] = &response{Ref: "#/components/responses/" + string(fault.Forbidden)}
 	if o.request != "" {
 		it.Responses[strconv.Itoa(http.StatusUnsupportedMediaType)] = &response{Ref: "#/components/responses/" + string(fault.Invalid)}
 	}

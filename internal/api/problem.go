@@ -76,6 +76,8 @@ func special(code string) (int, bool) {
 		return http.StatusMethodNotAllowed, true
 	case "media_type":
 		return http.StatusUnsupportedMediaType, true
+	case "token":
+		return http.StatusUnauthorized, true
 	case "draft_changed":
 		return http.StatusPreconditionFailed, true
 	case "precondition":
@@ -123,6 +125,9 @@ func (d *Door) fail(w http.ResponseWriter, r *http.Request, err error) {
 	d.logFailure(r, p, err)
 	if w.Header().Get("Allow") == "" {
 		w.Header().Del("Content-Disposition")
+	}
+	if p.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	if p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")

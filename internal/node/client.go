@@ -90,6 +90,7 @@ const maxIdle = 64
 type Client struct {
 	socket string
 	token  string // shown with each call; empty: whoever may open the socket
+	remote string // host:port of a node that is reached over HTTPS; then socket is empty
 	match  string // the entity tag of what is changed; empty for none
 	http   *http.Client
 }
@@ -620,7 +621,7 @@ func (c *Client) do(ctx context.Context, method, address, media, accept string, 
 	if err == nil {
 		return resp, nil
 	}
-	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" {
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "dial" && c.remote == "" {
 		return nil, away(filepath.Dir(c.socket), e)
 	}
 	return nil, c.broken(err)

@@ -36,12 +36,15 @@ type Config struct {
 	Listen      string        // where peers reach this node: "127.0.0.1:7443"; empty: they cannot
 	Endpoint    string        // what peers are told: "https://arvenia.localhost:7443"; empty: they cannot reach us
 	Database    string        // URL of a PostgreSQL database; empty: SQLite in the data directory
+	API         string        // a TCP address for the API over HTTPS; empty: it is on the socket alone
 	Operations  string        // a TCP address for health and metrics; empty: they are on the socket alone
 	KeyFile     string        // the file that opens the keyring; empty: a passphrase does
 	LogFormat   string        // text | json
 	LogLevel    slog.Level    // debug | info | warn | error
 	Checkpoint  time.Duration // how often ledger heads are signed
 	DiskReserve int64         // bytes that must stay free on the disk
+
+	APICertificate, APIKey string // PEM files; empty: a certificate is made
 
 	Witnesses      []witness.Witness // third parties that are asked to cosign ledger heads
 	WitnessEvery   time.Duration     // how often
@@ -66,6 +69,12 @@ func settings() []setting {
 			func(c *Config, v string) error { c.Endpoint = v; return checkEndpoint(v) }},
 		{"database", "URL of a PostgreSQL database; empty for SQLite in the data directory", "",
 			func(c *Config, v string) error { c.Database = v; return checkDatabase(v) }},
+		{"api", "TCP address for the API over HTTPS, such as 0.0.0.0:8443, for members with tokens; empty for the socket alone", "",
+			func(c *Config, v string) error { c.API = v; return checkAddress(v) }},
+		{"api_certificate", "file with the certificate of that address, as PEM; empty to make one, whose fingerprint the log tells", "",
+			func(c *Config, v string) error { c.APICertificate = v; return nil }},
+		{"api_key", "file with the certificate's key, as PEM", "",
+			func(c *Config, v string) error { c.APIKey = v; return nil }},
 		{"operations", "TCP address for /healthz, /readyz and /metrics, such as 127.0.0.1:9443; empty for the socket alone", "",
 			func(c *Config, v string) error { c.Operations = v; return checkAddress(v) }},
 		{"key_file", "file that opens the keyring; empty to ask for a passphrase", "",
@@ -126,6 +135,9 @@ func LoadConfig(data string, flags map[string]string, env func(string) (string, 
 		if err := s.set(&c, value); err != nil {
 			return c, fault.Wrap(fault.Invalid, "config", fmt.Sprintf("The setting %s (%s) cannot be %q: %v.", s.name, source, value, err), err)
 		}
+	}
+	if (c.APICertificate == "") != (c.APIKey == "") {
+		return c, fault.New(fault.Invalid, "config", "The settings api_certificate and api_key belong together: set both, or neither.")
 	}
 	if c.Listen == "" && c.Endpoint != "" {
 		return c, fault.New(fault.Invalid, "config", "The setting endpoint tells peers where to call, but nothing listens there: set listen too.")

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -45,6 +46,8 @@ func (o operator) LinkMade() { o.sender.Rescan() }
 const (
 	undeliveredFor = 24 * time.Hour
 	uncosignedFor  = time.Hour
+
+	certificateWarning = 30 * 24 * time.Hour
 )
 
 // Doctor examines database, disk, identity and links.
@@ -64,6 +67,9 @@ func (o operator) Doctor(ctx context.Context, who actor.Actor) ([]api.Check, err
 	}
 	for _, l := range links {
 		checks = append(checks, checkLink(l, o.now()))
+	}
+	if o.cfg.API != "" {
+		checks = append(checks, o.checkAPI())
 	}
 	checks = append(checks, o.checkAudit(ctx), o.checkReleases(ctx))
 	checks = append(checks, o.checkWitnesses()...)
@@ -141,6 +147,19 @@ func (o operator) checkAudit(ctx context.Context) api.Check {
 	}
 	return check("audit", err, fmt.Sprintf("%d lines of what members did stand as they were signed", found.Entries),
 		"Keep the data directory as it is, and let the auditor compare it with an earlier export.")
+}
+
+// checkAPI tells by what clients know the certificate of the API, and looks whether it ends.
+func (o operator) checkAPI() api.Check {
+	cert, err := o.cfg.certificate(o.now())
+	if err != nil {
+		return check("api", err, "", "Look at the settings api_certificate and api_key.")
+	}
+	ends, err := x509.ParseCertificate(cert.Certificate[0])
+	if err == nil && ends.NotAfter.Before(o.now().Add(certificateWarning)) {
+		return api.Check{Name: "api", Detail: "its certificate ends on " + ends.NotAfter.Format(time.DateOnly), Advice: "Put another in its place, and restart the node."}
+	}
+	return check("api", err, "open over HTTPS at "+o.cfg.API+", fingerprint "+fingerprintOf(cert.Certificate[0]), "Look at the settings api_certificate and api_key.")
 }
 
 // checkReleases looks whether what left on one person's word was countersigned.

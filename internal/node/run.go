@@ -286,6 +286,16 @@ func (n *Node) listen(ctx context.Context) (doors []door, err error) {
 		return nil, fault.Wrap(fault.Unavailable, "listen", "The socket cannot be kept to its owner.", err)
 	}
 	doors = append(doors, n.serveHTTP(l, n.local()))
+	if n.cfg.API != "" {
+		if l, err = take("tcp", n.cfg.API); err != nil {
+			return nil, err
+		}
+		remote, err := n.remote(l)
+		if err != nil {
+			return nil, err
+		}
+		doors = append(doors, remote)
+	}
 	if n.cfg.Operations != "" {
 		if l, err = take("tcp", n.cfg.Operations); err != nil {
 			return nil, err
@@ -333,11 +343,15 @@ func (n *Node) serveHTTP(l net.Listener, h http.Handler) door {
 // local is what the socket serves: the API, and what the operations address serves.
 func (n *Node) local() http.Handler {
 	mux := n.operations()
-	mux.Handle("/", api.New(api.Config{
-		House: n.house, Operator: operator{n}, Now: n.now, Log: n.log, Release: Version().Version, Endpoint: n.cfg.Endpoint,
-		Actor: n.caller,
-	}))
+	mux.Handle("/", n.door(n.caller))
 	return mux
+}
+
+// door is the API for those whom who knows.
+func (n *Node) door(who func(*http.Request) (actor.Actor, error)) http.Handler {
+	return api.New(api.Config{
+		House: n.house, Operator: operator{n}, Now: n.now, Log: n.log, Release: Version().Version, Endpoint: n.cfg.Endpoint, Actor: who,
+	})
 }
 
 // caller is who calls through the socket: the member of a token, if one is shown. Without one, whoever may open the socket owns the
