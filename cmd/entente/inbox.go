@@ -191,6 +191,9 @@ func showStatement(w io.Writer, s node.Statement) {
 		if f.Name == "" {
 			shown = fmt.Sprintf("%s, %s", size(f.Size), f.State)
 		}
+		if f.Progress == "sending" || f.Progress == "arriving" {
+			shown += fmt.Sprintf("; %d of %d MiB have come", f.Have, f.Segments)
+		}
 		pair(w, fmt.Sprintf("File %d", f.Position), shown)
 	}
 	var m statement.MessageBody

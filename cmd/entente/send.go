@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,6 +35,7 @@ type sending struct {
 
 func (a *app) sendCommand() *cobra.Command {
 	var s sending
+	var follow bool
 	cmd := &cobra.Command{
 		Use:   "send LINK [FILE…]",
 		Short: "Send a message or another statement, with files",
@@ -67,9 +69,15 @@ Other kinds take their face and body as JSON: --kind test --lane control --face 
 		if err != nil {
 			return err
 		}
+		if follow {
+			if err := a.follow(ctx, c, said.String()); err != nil {
+				return err
+			}
+		}
 		return a.printSaid(said)
 	})
 	f := cmd.Flags()
+	f.BoolVar(&follow, "follow", false, "stay until the other party's node has receipted the statement and its files")
 	f.StringVar(&s.lane, "lane", string(statement.Network), "control, hotline, assistance, network, accord or dialogue")
 	f.StringVar(&s.kind, "kind", "message", "the kind of statement")
 	f.StringVar(&s.face, "face", "", "its face, as JSON; not for messages")
@@ -141,6 +149,37 @@ func (a *app) draft(link string, s sending) (node.Draft, error) {
 	return d, nil
 }
 
+// followEvery is how often is looked how far a statement has come.
+const followEvery = 500 * time.Millisecond
+
+// follow shows how far a statement's files have come, until the other party's node has receipted all of it.
+func (a *app) follow(ctx context.Context, c *node.Client, statement string) error {
+	show, end := a.progress("delivering")
+	defer end()
+	for {
+		s, err := c.Statement(ctx, statement)
+		if err != nil {
+			return err
+		}
+		have, total, waits := int64(0), int64(0), s.Received == nil
+		for _, f := range s.Files {
+			have, total = have+f.Have, total+f.Segments
+			waits = waits || f.Progress == "sending" || f.Progress == "withheld" || f.Progress == "reserved"
+		}
+		if show != nil && total > 0 {
+			show(have, total)
+		}
+		if !waits {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(followEvery):
+		}
+	}
+}
+
 // open opens the files to send.
 func open(paths []string) (files []node.Upload, done func(), err error) {
 	var opened []*os.File
@@ -160,7 +199,8 @@ func open(paths []string) (files []node.Upload, done func(), err error) {
 			return nil, nil, reading(path, err)
 		}
 		opened = append(opened, f)
-		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		info, err := f.Stat()
+		if err != nil || !info.Mode().IsRegular() {
 			done()
 			return nil, nil, fault.New(fault.Invalid, "file", line(path)+" is not a file that can be sent; put what is in it into one file.")
 		}
@@ -168,7 +208,7 @@ func open(paths []string) (files []node.Upload, done func(), err error) {
 		if err != nil {
 			media = "application/octet-stream"
 		}
-		files = append(files, node.Upload{Name: filepath.Base(path), Media: media, Content: f})
+		files = append(files, node.Upload{Name: filepath.Base(path), Media: media, Size: info.Size(), Content: f})
 	}
 	return files, done, nil
 }

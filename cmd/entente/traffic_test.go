@@ -111,7 +111,7 @@ func (tr *traffic) one(ctx context.Context, side int, subject string, random *ra
 	for range []int{0, 0, 0, 1, 2}[random.IntN(5)] {
 		data := content(random)
 		sums = append(sums, sha256.Sum256(data))
-		files = append(files, node.Upload{Name: fmt.Sprintf("file %d.bin", len(files)), Media: "application/octet-stream", Content: bytes.NewReader(data)})
+		files = append(files, node.Upload{Name: fmt.Sprintf("file %d.bin", len(files)), Media: "application/octet-stream", Size: int64(len(data)), Content: bytes.NewReader(data)})
 	}
 	face, _ := envelope.Marshal(statement.MessageFace{})
 	body, _ := envelope.Marshal(statement.MessageBody{Subject: subject, Language: "en", Text: text})

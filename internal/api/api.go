@@ -30,7 +30,6 @@ const Prefix = "/api/v1"
 const (
 	MaxJSON   = 256 << 10                         // a JSON body
 	MaxDraft  = statement.MaxBody + 256<<10       // the draft part of a statement to send
-	maxParts  = 1 + statement.MaxFiles            // parts of a multipart body
 	maxList   = 500                               // items of one page
 	listUsual = 50                                // items when the client names no limit
 	maxAgree  = int64(366 * 24 * time.Hour / 1e9) // seconds an invitation may be valid
@@ -112,13 +111,12 @@ type Operator interface {
 	Doctor(ctx context.Context, who actor.Actor) ([]Check, error)
 	// Witnesses is what third parties are told of our ledger of a link, and what they cosigned.
 	Witnesses(ctx context.Context, who actor.Actor, link statement.LinkID) (Witnessing, error)
-	// Spool keeps an uploaded file until it is removed; nothing of it lies readable on the disk.
+	// Spool keeps a courier file until it is removed; nothing of it lies readable on the disk.
 	Spool(r io.Reader) (Spooled, error)
 }
 
-// Spooled is an uploaded file that waits to be sent.
+// Spooled is an uploaded file.
 type Spooled interface {
-	Size() int64
 	Open() (io.ReadCloser, error)
 	Remove() error
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -40,14 +41,15 @@ var (
 type fake struct {
 	fail      error // given back by every act
 	draft     flow.Draft
-	files     []string // contents of the draft's files, read as Send would
+	drafts    []flow.FileDraft // the draft's files, read as Send would
+	files     []string         // their contents
 	filter    exchange.Filter
 	asked     flow.RequestDraft
 	requested assistance.Filter
 	dues      assistance.DueFilter
 	spooled   int           // files in the spool now
 	cutShort  bool          // WriteFile fails after it has begun
-	arrived   chan struct{} // closed when the spool has seen the first byte of a file; may be nil
+	arrived   chan struct{} // closed when Send has seen the first byte of a file; may be nil
 	alias     string
 	chain     party.Chain
 }
@@ -157,23 +159,39 @@ func (f *fake) Send(_ context.Context, _ actor.Actor, d flow.Draft, p flow.Progr
 	if f.fail != nil {
 		return statement.Commitment{}, f.fail
 	}
+	if err := f.read(d.Files); err != nil {
+		return statement.Commitment{}, err
+	}
 	f.draft = d
-	for _, file := range d.Files {
-		r, err := file.Open()
+	return said, nil
+}
+
+// read takes the files of a draft as the house would.
+func (f *fake) read(files iter.Seq2[flow.FileDraft, error]) error {
+	if files == nil {
+		return nil
+	}
+	for file, err := range files {
 		if err != nil {
-			return statement.Commitment{}, err
+			return err
+		}
+		r := file.Content
+		if f.arrived != nil {
+			first := make([]byte, 1)
+			if _, err := io.ReadFull(r, first); err != nil {
+				return err
+			}
+			close(f.arrived)
+			r = io.MultiReader(bytes.NewReader(first), r)
 		}
 		data, err := io.ReadAll(r)
-		if err = errors.Join(err, r.Close()); err != nil {
-			return statement.Commitment{}, err
+		if err != nil {
+			return err
 		}
-		f.files = append(f.files, string(data))
+		file.Content = nil
+		f.drafts, f.files = append(f.drafts, file), append(f.files, string(data))
 	}
-	if p != nil {
-		p(1, 2)
-		p(2, 2)
-	}
-	return said, nil
+	return nil
 }
 
 func (f *fake) statement() flow.StatementView {
@@ -308,20 +326,11 @@ type heap struct {
 }
 
 func (f *fake) Spool(r io.Reader) (api.Spooled, error) {
-	if f.arrived != nil {
-		first := make([]byte, 1)
-		if _, err := io.ReadFull(r, first); err != nil {
-			return nil, err
-		}
-		close(f.arrived)
-		r = io.MultiReader(bytes.NewReader(first), r)
-	}
 	data, err := io.ReadAll(r)
 	f.spooled++
 	return heap{f, data}, err
 }
 
-func (h heap) Size() int64                  { return int64(len(h.data)) }
 func (h heap) Open() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(h.data)), nil }
 func (h heap) Remove() error                { h.f.spooled--; return nil }
 

@@ -121,8 +121,8 @@ func (d *Door) dues(ctx context.Context, who actor.Actor, in duesIn) (List[Due],
 
 // askRoute and replyRoute take a draft and files, as sendRoute does.
 func askRoute() operation {
-	return draftRoute[None]("/requests", "ask", "Send a request for assistance, with its files", func(d *Door, ctx context.Context, who actor.Actor, _ *http.Request, o outgoing, p flow.Progress) (Asked, error) {
-		link, err := d.house.LinkID(ctx, who, o.Link)
+	return draftRoute[None]("/requests", "ask", "Send a request for assistance, with its files", func(d *Door, who actor.Actor, r *http.Request, o outgoing) (Asked, error) {
+		link, err := d.house.LinkID(r.Context(), who, o.Link)
 		if err != nil {
 			return Asked{}, err
 		}
@@ -131,18 +131,18 @@ func askRoute() operation {
 			return Asked{}, err
 		}
 		draft.Link = link
-		asked, err := d.house.Ask(ctx, who, draft, p)
+		asked, err := d.house.Ask(r.Context(), who, draft, nil)
 		return Asked{Statement: asked.Statement, Number: asked.Number, Warnings: append([]string{}, asked.Warnings...)}, err
 	})
 }
 
 func replyRoute() operation {
-	return draftRoute[requestIn]("/requests/{request}/statements", "reply", "Say something in the thread of a request, with files", func(d *Door, ctx context.Context, who actor.Actor, r *http.Request, o outgoing, p flow.Progress) (Said, error) {
+	return draftRoute[requestIn]("/requests/{request}/statements", "reply", "Say something in the thread of a request, with files", func(d *Door, who actor.Actor, r *http.Request, o outgoing) (Said, error) {
 		draft, err := requestDraft(o)
 		if err != nil {
 			return Said{}, err
 		}
-		c, err := d.house.Reply(ctx, who, r.PathValue("request"), draft, p)
+		c, err := d.house.Reply(r.Context(), who, r.PathValue("request"), draft, nil)
 		return Said{Statement: c}, err
 	})
 }

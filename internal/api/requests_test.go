@@ -17,11 +17,17 @@ import (
 )
 
 func (f *fake) Ask(_ context.Context, _ actor.Actor, d flow.RequestDraft, _ flow.Progress) (flow.Asked, error) {
+	if err := f.read(d.Files); err != nil {
+		return flow.Asked{}, err
+	}
 	f.asked = d
 	return flow.Asked{Statement: said, Number: "ARV-PR-2026-0001", Warnings: []string{"It is night there."}}, f.fail
 }
 
 func (f *fake) Reply(_ context.Context, _ actor.Actor, name string, d flow.RequestDraft, _ flow.Progress) (statement.Commitment, error) {
+	if err := f.read(d.Files); err != nil {
+		return statement.Commitment{}, err
+	}
 	f.asked, f.alias = d, name
 	return said, f.fail
 }
@@ -71,7 +77,7 @@ func TestRequestDrafts(t *testing.T) {
 		body, header := form(t, c.draft, "log.txt", "a log")
 		resp := request{method: "POST", path: api.Prefix + "/requests", body: body, header: header}.do(t, base)
 		if c.want == "" {
-			if resp.StatusCode != http.StatusCreated || f.asked.Kind != "preservation.request" || len(f.asked.Files) != 1 {
+			if resp.StatusCode != http.StatusCreated || f.asked.Kind != "preservation.request" || !slices.Equal(f.files, []string{"a log"}) {
 				t.Errorf("%s: %d, %+v", c.draft, resp.StatusCode, f.asked)
 			}
 			continue

@@ -203,7 +203,7 @@ func statementOf(v flow.StatementView) Statement {
 	for _, f := range v.Files {
 		out.Files = append(out.Files, File{
 			Position: f.Position, Name: f.Name, Media: f.Media, Size: f.Size, SHA256: f.SHA256, State: f.State, Reason: f.Reason,
-			Parcel: f.Parcel, Segments: f.Segments, Have: f.Have,
+			Parcel: f.Parcel, Progress: f.ParcelState, Segments: f.Segments, Have: f.Have,
 		})
 	}
 	return out

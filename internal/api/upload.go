@@ -1,59 +1,63 @@
 package api
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"mime"
 	"mime/multipart"
 	"net/http"
 	"reflect"
+	"strconv"
 
 	"entente/envelope"
 	"entente/internal/actor"
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/statement"
 )
 
 // sendRoute sends any statement.
 func sendRoute() operation {
-	return draftRoute[None]("/statements", "send", "Send a statement, with its files", func(d *Door, ctx context.Context, who actor.Actor, _ *http.Request, o outgoing, p flow.Progress) (Said, error) {
-		return d.send(ctx, who, o, p)
+	return draftRoute[None]("/statements", "send", "Send a statement, with its files", func(d *Door, who actor.Actor, r *http.Request, o outgoing) (Said, error) {
+		return d.send(r.Context(), who, o)
 	})
 }
 
-// draftRoute is a route with a multipart body: a JSON part named draft, then a part named file for each file, with its
-// name and media type. Files are spooled as they come, so none is ever whole in memory. In describes the path.
-func draftRoute[In, Out any](path, id, summary string, f func(*Door, context.Context, actor.Actor, *http.Request, outgoing, flow.Progress) (Out, error)) operation {
+// draftRoute is a route with a multipart body: a JSON part named draft, then a part named file for each file, with its name, media
+// type and, if it is known, Content-Length. Files are sealed as they come: none is ever whole in memory, or on the disk as it was.
+// In describes the path.
+func draftRoute[In, Out any](path, id, summary string, f func(*Door, actor.Actor, *http.Request, outgoing) (Out, error)) operation {
 	o := described[In, Out](http.MethodPost, path, id, summary, http.StatusCreated)
-	o.request, o.long = mediaForm, true
+	o.request = mediaForm
 	o.serve = func(d *Door, w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 		if len(r.URL.RawQuery) > 0 {
 			return bind(w, r, &None{})
 		}
-		draft, spooled, err := d.receive(r)
-		defer func() {
-			for _, s := range spooled {
-				s.Remove()
-			}
-		}()
+		draft, err := receive(r)
 		if err != nil {
 			return err
 		}
-		return answerLong(d, w, r, o.status, func(p flow.Progress) (Out, error) {
-			return f(d, r.Context(), who, r, draft, p)
-		})
+		out, err := f(d, who, r, draft)
+		if err != nil {
+			return err
+		}
+		writeJSON(w, o.status, mediaJSON, out)
+		return nil
 	}
 	return o
 }
 
-// outgoing is a draft whose link is still a name, with the files that came after it.
+// outgoing is a draft whose link is still a name, with the files that come after it.
 type outgoing struct {
 	Draft
-	files []flow.FileDraft
+	files iter.Seq2[flow.FileDraft, error]
 }
 
-func (d *Door) send(ctx context.Context, who actor.Actor, o outgoing, p flow.Progress) (Said, error) {
+func (d *Door) send(ctx context.Context, who actor.Actor, o outgoing) (Said, error) {
 	link, err := d.house.LinkID(ctx, who, o.Link)
 	if err != nil {
 		return Said{}, err
@@ -70,47 +74,53 @@ func (d *Door) send(ctx context.Context, who actor.Actor, o outgoing, p flow.Pro
 		at := o.ReplyBy.UnixMicro()
 		draft.ReplyBy = &at
 	}
-	c, err := d.house.Send(ctx, who, draft, p)
+	c, err := d.house.Send(ctx, who, draft, nil)
 	return Said{Statement: c}, err
 }
 
-// receive reads the parts. What was spooled is returned with an error too, for the caller to remove.
-func (d *Door) receive(r *http.Request) (outgoing, []Spooled, error) {
+// receive reads the draft; its files are read as they are asked for.
+func receive(r *http.Request) (outgoing, error) {
 	var out outgoing
-	var spooled []Spooled
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != mediaForm || params["boundary"] == "" {
-		return out, nil, fault.New(fault.Invalid, "media_type", "Send the statement as "+mediaForm+": a part draft, then a part file for each file.")
+		return out, fault.New(fault.Invalid, "media_type", "Send the statement as "+mediaForm+": a part draft, then a part file for each file.")
 	}
-	parts := multipart.NewReader(r.Body, params["boundary"])
-	for n := 0; ; n++ {
-		part, err := parts.NextRawPart()
-		if errors.Is(err, io.EOF) {
-			if n == 0 {
-				return out, spooled, fault.New(fault.Invalid, "parts", "The part draft is missing.")
+	parts := multipart.NewReader(bufio.NewReaderSize(r.Body, partBuffer), params["boundary"])
+	part, err := parts.NextRawPart()
+	if errors.Is(err, io.EOF) {
+		return out, fault.New(fault.Invalid, "parts", "The part draft is missing.")
+	}
+	if err != nil {
+		return out, reading(err)
+	}
+	out.files = files(parts)
+	return out, readDraft(part, &out.Draft)
+}
+
+// partBuffer is how much of a body is read at once.
+const partBuffer = 256 << 10
+
+// files are the parts after the draft, each to be read before the next is asked for.
+func files(parts *multipart.Reader) iter.Seq2[flow.FileDraft, error] {
+	return func(yield func(flow.FileDraft, error) bool) {
+		for n := 0; ; n++ {
+			part, err := parts.NextRawPart()
+			if errors.Is(err, io.EOF) {
+				return
 			}
-			return out, spooled, nil
-		}
-		if err != nil {
-			return out, spooled, reading(err)
-		}
-		if n == maxParts {
-			return out, spooled, fault.New(fault.TooLarge, "parts", "There are more files than a statement may have.")
-		}
-		if n == 0 {
-			if err := readDraft(part, &out.Draft); err != nil {
-				return out, spooled, err
+			var file flow.FileDraft
+			switch {
+			case err != nil:
+				err = reading(err)
+			case n == statement.MaxFiles:
+				err = fault.New(fault.TooLarge, "parts", "There are more files than a statement may have.")
+			default:
+				file, err = fileOf(part)
 			}
-			continue
+			if !yield(file, err) || err != nil {
+				return
+			}
 		}
-		file, s, err := d.readFile(part)
-		if s != nil {
-			spooled = append(spooled, s)
-		}
-		if err != nil {
-			return out, spooled, err
-		}
-		out.files = append(out.files, file)
 	}
 }
 
@@ -129,23 +139,23 @@ func readDraft(part *multipart.Part, draft *Draft) error {
 	return envelope.Unmarshal(data, draft)
 }
 
-func (d *Door) readFile(part *multipart.Part) (flow.FileDraft, Spooled, error) {
+func fileOf(part *multipart.Part) (flow.FileDraft, error) {
 	name := part.FileName()
 	if part.FormName() != "file" || name == "" {
-		return flow.FileDraft{}, nil, fault.New(fault.Invalid, "parts", "Every part after the draft must be named file and have a file name.")
+		return flow.FileDraft{}, fault.New(fault.Invalid, "parts", "Every part after the draft must be named file and have a file name.")
 	}
 	media, _, err := mime.ParseMediaType(part.Header.Get("Content-Type"))
 	if err != nil {
 		media = mediaBytes
 	}
 	if err := flow.CheckFile(name, media); err != nil {
-		return flow.FileDraft{}, nil, err
+		return flow.FileDraft{}, err
 	}
-	s, err := d.op.Spool(incoming{part})
-	if err != nil {
-		return flow.FileDraft{}, s, err
+	size, err := strconv.ParseInt(cmp.Or(part.Header.Get("Content-Length"), "-1"), 10, 64)
+	if err != nil || size < -1 {
+		return flow.FileDraft{}, fault.New(fault.Invalid, "parts", "The Content-Length of a file is its number of bytes.")
 	}
-	return flow.FileDraft{Name: name, Media: media, Size: s.Size(), Open: s.Open}, s, nil
+	return flow.FileDraft{Name: name, Media: media, Size: size, Content: incoming{part}}, nil
 }
 
 // incoming is a part whose failures to be read are told apart from those to be written.
@@ -165,7 +175,7 @@ func formSchema(draft *Schema) *Schema {
 		Type: "object", Required: []string{"draft"},
 		Properties: map[string]*Schema{
 			"draft": draft,
-			"file":  {Type: "array", Items: &Schema{Type: "string", ContentMediaType: mediaBytes}, MaxItems: maxParts - 1},
+			"file":  {Type: "array", Items: &Schema{Type: "string", ContentMediaType: mediaBytes}, MaxItems: statement.MaxFiles},
 		},
 	}
 }

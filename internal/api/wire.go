@@ -298,8 +298,9 @@ type File struct {
 	State    string        `json:"state" doc:"waiting, stored, failed, erasing (what is left is being removed) or erased."`
 	Reason   string        `json:"reason,omitempty" doc:"Why it failed; a code."`
 	Parcel   envelope.ID   `json:"parcel"`
+	Progress string        `json:"parcel_state,omitempty" doc:"How far its parcel has come: sending, arriving, received, opened…"`
 	Segments int64         `json:"segments"`
-	Have     int64         `json:"have" doc:"Segments that have arrived."`
+	Have     int64         `json:"have" doc:"Segments that have come to the addressee, as far as this node knows."`
 }
 
 // Receipt is a signed receipt.

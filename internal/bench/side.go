@@ -171,10 +171,19 @@ func peak(pid int) int64 {
 	return n << 10
 }
 
-// until looks again and again until what it waits for holds, within the patience of one step.
+// until is untilDone within the patience of one step.
 func until(ctx context.Context, every time.Duration, holds func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	return look(ctx, every, holds)
+}
+
+// untilDone looks again and again until what it waits for holds, however long that takes.
+func untilDone(ctx context.Context, holds func() (bool, error)) error {
+	return look(ctx, lookEvery, holds)
+}
+
+func look(ctx context.Context, every time.Duration, holds func() (bool, error)) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {

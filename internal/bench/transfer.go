@@ -26,9 +26,11 @@ import (
 type Transfer struct {
 	Machine   Machine `json:"machine"`
 	Bytes     int64   `json:"bytes"`
+	Delivery  float64 `json:"delivery_mb_s"`   // from the end of sealing until its author has the receipt that all of it is received
 	EndToEnd  float64 `json:"end_to_end_mb_s"` // from the call until the file is opened and stored at the addressee
 	Plain     float64 `json:"plain_mb_s"`      // the same bytes over HTTPS into a file, with fsync: mean of before and after
-	Ratio     float64 `json:"ratio"`
+	Ratio     float64 `json:"delivery_ratio"`  // of delivery to plain
+	All       float64 `json:"end_to_end_ratio"`
 	Sealing   float64 `json:"sealing_mb_s"` // until the call returns: taken, sealed for the peer and at rest, durable
 	Writing   float64 `json:"writing_mb_s"` // the same bytes copied into a file, with fsync: mean of before and after
 	Sealed    float64 `json:"sealing_ratio"`
@@ -69,30 +71,34 @@ func MeasureTransfer(ctx context.Context, o Options, size int64) (Transfer, erro
 			return err
 		}
 		r.Plain, r.Writing = speed(2*size, plain), speed(2*size, writing)
-		r.Ratio, r.Sealed = r.EndToEnd/r.Plain, r.Sealing/r.Writing
+		r.Ratio, r.All, r.Sealed = r.Delivery/r.Plain, r.EndToEnd/r.Plain, r.Sealing/r.Writing
 		return nil
 	})
 	return r, err
 }
 
 func (r *Transfer) run(ctx context.Context, o Options, p *pair, path string) error {
-	draft, err := message(p.kestria.name)
-	if err != nil {
-		return err
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
 	begun := time.Now()
-	upload := node.Upload{Name: "file", Media: "application/octet-stream", Content: file}
-	said, err := p.arvenia.client.Send(ctx, draft, []node.Upload{upload}, func(done, total int64) { o.progress("sealing", done, total) })
+	said, err := p.evidence(ctx, o, path, r.Bytes)
 	if err != nil {
 		return err
 	}
 	r.Sealing = speed(r.Bytes, time.Since(begun))
-	err = until(ctx, lookEvery, func() (bool, error) {
+	sealed := time.Now()
+	err = untilDone(ctx, func() (bool, error) {
+		m, err := p.arvenia.client.Statement(ctx, said.String())
+		if err != nil {
+			return false, err
+		}
+		f := m.Files[0]
+		o.progress("delivering", f.Have, f.Segments)
+		return f.Progress == "received" || f.Progress == "opened", nil
+	})
+	if err != nil {
+		return err
+	}
+	r.Delivery = speed(r.Bytes, time.Since(sealed))
+	err = untilDone(ctx, func() (bool, error) {
 		m, err := p.kestria.client.Statement(ctx, said.String())
 		if fault.KindOf(err) == fault.NotFound {
 			return false, nil
@@ -103,12 +109,20 @@ func (r *Transfer) run(ctx context.Context, o Options, p *pair, path string) err
 		if m.Files[0].State == "failed" {
 			return false, fmt.Errorf("the file failed: %s", m.Files[0].Reason)
 		}
-		o.progress("delivering", m.Files[0].Have, m.Files[0].Segments)
 		return m.Files[0].State == "stored", nil
 	})
 	r.EndToEnd = speed(r.Bytes, time.Since(begun))
 	r.Author, r.Addressee = peak(p.arvenia.process.Process.Pid), peak(p.kestria.process.Process.Pid)
 	return err
+}
+
+// upload opens a file to send.
+func upload(path string, size int64) (node.Upload, func() error, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return node.Upload{}, nil, err
+	}
+	return node.Upload{Name: "file", Media: "application/octet-stream", Size: size, Content: f}, f.Close, nil
 }
 
 func speed(size int64, d time.Duration) float64 { return float64(size) / 1e6 / d.Seconds() }

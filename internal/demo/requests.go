@@ -187,7 +187,7 @@ func (s *story) release(ctx context.Context) error {
 		return err
 	}
 	const log = "2026-03-01T09:12:44Z 192.0.2.7:443\n"
-	file := node.Upload{Name: "logs.txt", Media: "text/plain", Content: strings.NewReader(log)}
+	file := node.Upload{Name: "logs.txt", Media: "text/plain", Size: int64(len(log)), Content: strings.NewReader(log)}
 	if _, err := writer.Reply(ctx, s.granted, d, []node.Upload{file}, nil); fault.CodeOf(err) != "held" {
 		return fmt.Errorf("one person's word was not kept as a draft: %v", err)
 	}

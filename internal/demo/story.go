@@ -193,8 +193,12 @@ func (s *story) send(ctx context.Context) error {
 		return err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
 	start := s.o.Now()
-	files := []node.Upload{{Name: filepath.Base(path), Media: "application/octet-stream", Content: f}}
+	files := []node.Upload{{Name: filepath.Base(path), Media: "application/octet-stream", Size: info.Size(), Content: f}}
 	s.message, err = s.arvenia.client.Send(ctx, s.draft(s.kestria, s.arvenia, "Indicators from the demonstration", "As agreed at our last meeting.", nil), files, nil)
 	if err != nil {
 		return err

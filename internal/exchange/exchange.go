@@ -169,11 +169,13 @@ type File struct {
 	Statement statement.Commitment
 	Position  int
 	Link      statement.LinkID
+	Author    party.ID
 	Parcel    envelope.ID
 	Size      int64
 	State     string // waiting | stored | failed | erasing (Blob is to be removed) | erased
-	Blob      string // sealed at rest under the statement's key
-	FLOE      []byte // header of the sealing at rest
+	Blob      string // theirs: sealed at rest under the statement's key; ours: what was sealed for the peer
+	FLOE      []byte // theirs: header of the sealing at rest
+	Keys      []byte // ours: the content keys, sealed under the statement's key
 	Reason    string
 }
 

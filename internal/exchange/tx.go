@@ -43,8 +43,8 @@ type LaneTx interface {
 	UpdateParcels(ctx context.Context, ps ...Parcel) error
 	Parcel(ctx context.Context, id envelope.ID) (Parcel, error)
 	ParcelsByID(ctx context.Context, ids []envelope.ID) (map[envelope.ID]Parcel, error) // without Content
-	// BlobNamed says whether a parcel's row names a blob: two with the same sealed bytes name the same one.
-	BlobNamed(ctx context.Context, blob string) (bool, error)
+	// BlobsNamed says which of some blobs the row of a parcel, of a file, or of a draft's file names.
+	BlobsNamed(ctx context.Context, blobs []string) (map[string]bool, error)
 	ParcelByHeader(ctx context.Context, header envelope.Hash) (Parcel, error)
 	ParcelAt(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seq uint64) (Parcel, error)
 	// ParcelRun lists statements' parcels of an author's lane with seq > after, in sequence, without Content.
@@ -117,6 +117,8 @@ type StatementTx interface {
 	ErasingFiles(ctx context.Context, after statement.Commitment, position, limit int) ([]File, error)
 	PutFiles(ctx context.Context, fs ...File) error // insert or update by (Statement, Position)
 	Files(ctx context.Context, c statement.Commitment) ([]File, error)
+	// HeldBytes is what an author's files on a link take up: those that are stored, and those that arrive or wait to be opened.
+	HeldBytes(ctx context.Context, link statement.LinkID, author party.ID) (int64, error)
 	FileByParcel(ctx context.Context, id envelope.ID) (File, error)
 
 	PutColumns(ctx context.Context, cs ...Column) error

@@ -44,9 +44,10 @@ type accepting struct {
 	l        exchange.Link
 	book     *book
 	known    map[envelope.ID]exchange.Parcel
-	waiting  int  // files that arrive or wait for their statement; -1: not counted yet
-	held     int  // registered parcels that wait for their grant; -1: not counted yet
-	push     bool // receipts are pushed to the peer; otherwise they go in the answer, and again when it asks again
+	waiting  int   // files that arrive or wait for their statement; -1: not counted yet
+	holds    int64 // bytes of the peer's files; once waiting is counted
+	held     int   // registered parcels that wait for their grant; -1: not counted yet
+	push     bool  // receipts are pushed to the peer; otherwise they go in the answer, and again when it asks again
 	lanes    map[statement.Lane]*arrivalLane
 	standing *standing // nil: not read yet
 	bars     []bar     // suspensions and withdrawals; nil: not read yet
@@ -292,7 +293,7 @@ func (w *accepting) sequence(ctx context.Context, a *arrival, lane *arrivalLane)
 // maxWaiting bounds the files of a link that arrive or wait for their statement: they have no sequence, so no window does.
 const maxWaiting = 512
 
-// room checks that a file may come in; stop means that the parcel is not taken.
+// room checks that a file may come in; stop means that the parcel is not taken, and is tried again later.
 func (w *accepting) room(ctx context.Context, a *arrival, _ *arrivalLane) (stop bool, err error) {
 	if w.waiting < 0 {
 		w.waiting = 0
@@ -303,12 +304,21 @@ func (w *accepting) room(ctx context.Context, a *arrival, _ *arrivalLane) (stop 
 			}
 			w.waiting += n
 		}
+		if w.holds, err = w.tx.HeldBytes(ctx, w.l.ID, w.l.Peer); err != nil {
+			return true, err
+		}
+	}
+	if quota := w.h.cfg.Quota; quota > 0 && w.holds+a.header.Length > quota {
+		a.broken = fault.New(fault.Exhausted, "quota",
+			"The files of this link take up all the room that they may have here; this one is taken when some of them are erased, or the quota is raised.")
+		return true, nil
 	}
 	if w.waiting >= maxWaiting {
 		a.broken = fault.New(fault.Exhausted, "waiting", "Too many files wait for their segments or their statements; send these first.")
 		return true, nil
 	}
 	w.waiting++
+	w.holds += a.header.Length
 	return false, nil
 }
 
@@ -455,7 +465,7 @@ func (w *accepting) say(a *arrival, row exchange.Parcel) {
 	}
 	w.statements = append(w.statements, s)
 	for i, f := range a.content.Files {
-		w.files = append(w.files, exchange.File{Statement: row.Text, Position: i, Link: w.l.ID, Parcel: f.Parcel, Size: f.Size, State: "waiting"})
+		w.files = append(w.files, exchange.File{Statement: row.Text, Position: i, Link: w.l.ID, Author: w.l.Peer, Parcel: f.Parcel, Size: f.Size, State: "waiting"})
 	}
 	w.bodies = append(w.bodies, exchange.Body{Commitment: row.Text, Sealed: a.body, Key: a.wrapped})
 }

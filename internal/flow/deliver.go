@@ -23,7 +23,7 @@ type Delivery struct {
 	parcels  []envelope.ID
 	attempts int // the most tries that one of them has behind it
 	receipts []envelope.Hash
-	segments map[envelope.ID][]parcel.Gap // wishes taken up
+	segments []batch
 	docs     []envelope.Hash
 	round    bool // leaves and a checkpoint
 	shown    bool // versions of our identity
@@ -38,6 +38,7 @@ type Delivery struct {
 // Bounds of one delivery.
 const (
 	maxParcels  = 64
+	parcelBytes = 4 << 20 // of parcels and hashes, where no more is allowed
 	maxReceipts = 128
 	maxRun      = 1024    // leaves of one round
 	maxDocBytes = 1 << 20 // documents of one round
@@ -46,10 +47,10 @@ const (
 )
 
 // Outgoing returns what is due for a link now, up to about maxBytes: receipts, then parcels with urgent lanes first, then a
-// round of the ledger, then segments of large parcels, so that evidence never stands before a hotline call. Empty Frames mean
-// that nothing is due. Each Delivery must be ended by Delivered or Undelivered.
+// round of the ledger, then segments of large parcels, so that evidence never stands before a hotline call. With room for 0 bytes
+// there are no segments. Empty Frames mean that nothing is due. Each Delivery must be ended by Delivered or Undelivered.
 func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes int) (Delivery, error) {
-	d := Delivery{Link: link, segments: map[envelope.ID][]parcel.Gap{}, hashes: map[envelope.ID][]envelope.Hash{}}
+	d := Delivery{Link: link, hashes: map[envelope.ID][]envelope.Hash{}}
 	s := h.link(link)
 	var l exchange.Link
 	var log exchange.Log
@@ -68,7 +69,7 @@ func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes in
 		if err := h.outgoingReceipts(ctx, tx, &d); err != nil {
 			return err
 		}
-		return h.outgoingParcels(ctx, tx, s, &d, maxBytes)
+		return h.outgoingParcels(ctx, tx, s, &d, max(maxBytes, parcelBytes))
 	})
 	if err != nil || h.frozen(l) || oneway {
 		return d, err
@@ -141,7 +142,11 @@ func (h *House) outgoingParcels(ctx context.Context, tx Tx, s *linkState, d *Del
 	maps.Copy(d.unsigned, docs)
 	size := 0
 	for i, p := range rows {
-		if size += len(p.Content); len(d.rows) > 0 && size > maxBytes || len(d.rows) == maxParcels {
+		size += len(p.Content)
+		if p.Blob != "" {
+			size += int(p.Segments) * len(envelope.Hash{})
+		}
+		if len(d.rows) > 0 && size > maxBytes || len(d.rows) == maxParcels {
 			d.left = &rows[i]
 			break
 		}
@@ -358,77 +363,6 @@ func (h *House) wanted(ctx context.Context, link statement.LinkID, hashes []enve
 	return out, nil
 }
 
-// outgoingSegments takes up wishes for segments as far as the budget goes.
-func (h *House) outgoingSegments(ctx context.Context, s *linkState, d *Delivery, maxBytes int) error {
-	s.mu.Lock()
-	wishes := maps.Clone(s.wants)
-	s.mu.Unlock()
-	for id, gaps := range wishes {
-		left := segmentBudget(maxBytes - d.bytes)
-		if d.bytes >= maxBytes {
-			return nil
-		}
-		var p exchange.Parcel
-		err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-			p, err = tx.Parcel(ctx, id)
-			return err
-		})
-		if notFound(err) || err == nil && (p.Author != h.self || p.Link != d.Link || p.State != exchange.Sending || p.Blob == "") {
-			s.forget(id)
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if len(gaps) == 0 { // the peer lacks the hashes: header and hashes go again
-			s.forget(id)
-			if err := h.again(ctx, id); err != nil {
-				return err
-			}
-			continue
-		}
-		err = h.readSegments(ctx, d, p, numbers(gaps, p.Segments, left))
-		if notFound(err) { // its last receipt came meanwhile, or the disk lost it
-			h.warn(d.Link, "the segments of a parcel are not here", "parcel", id)
-			s.forget(id)
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		d.segments[id] = gaps
-		s.forget(id)
-	}
-	return nil
-}
-
-func (h *House) readSegments(ctx context.Context, d *Delivery, p exchange.Parcel, ns []int64) error {
-	blob, err := h.cfg.Blobs.Open(ctx, p.Blob)
-	if err != nil {
-		return err
-	}
-	defer blob.Close()
-	for _, n := range ns {
-		data, err := readSegment(blob, p.Length, n)
-		if err != nil {
-			return fmt.Errorf("reading segment %d of parcel %s: %w", n, p.ID, err)
-		}
-		d.add(parcel.SegmentFrame{Parcel: p.ID, Number: n, Bytes: data}.Frame())
-	}
-	return nil
-}
-
-func (s *linkState) forget(id envelope.ID) {
-	s.mu.Lock()
-	delete(s.wants, id)
-	s.mu.Unlock()
-}
-
-// again makes a parcel due now.
-func (h *House) again(ctx context.Context, id envelope.ID) error {
-	return h.cfg.Store.Update(ctx, Normal, func(tx Tx) error { return tx.SetTries(ctx, []envelope.ID{id}, 0, 0) })
-}
-
 // Delivered takes the peer's answers to a delivery. What was not receipted by them is tried again after a while.
 func (h *House) Delivered(ctx context.Context, d Delivery, answers []parcel.Frame) error {
 	defer h.land(d, 0)
@@ -501,9 +435,15 @@ const freeRounds = 32
 // land ends a delivery in memory. wait is 0 after success, else how long the round and the wishes wait.
 func (h *House) land(d Delivery, wait time.Duration) {
 	s := h.link(d.Link)
+	failed := wait > 0
 	s.mu.Lock()
 	for _, id := range d.parcels {
 		delete(s.flying, id)
+	}
+	for _, b := range d.segments {
+		if o := s.outflows[b.parcel]; o != nil && o.flying > 0 {
+			o.landed(b.segments, failed)
+		}
 	}
 	if d.round {
 		s.rounding = false
@@ -520,13 +460,8 @@ func (h *House) land(d Delivery, wait time.Duration) {
 		}
 		s.round = s.round || d.round
 		s.roundAfter = h.now() + wait.Microseconds()
-		for id := range d.segments {
-			if s.wants[id] == nil {
-				s.wants[id] = d.segments[id]
-			}
-		}
 	}
-	more := len(s.wants) > 0 || len(s.docs) > 0 || s.old >= 0 || s.have >= 0
+	more := s.flowing() || len(s.docs) > 0 || s.old >= 0 || s.have >= 0
 	s.mu.Unlock()
 	if wait == 0 && (more || len(d.parcels) > 0) {
 		s.signal()
@@ -535,6 +470,16 @@ func (h *House) land(d Delivery, wait time.Duration) {
 
 // lookAgain is how long a link that nobody wakes is left alone.
 const lookAgain = 5 * time.Minute
+
+// flowing says whether segments are to be sent; s.mu is held.
+func (s *linkState) flowing() bool {
+	for _, o := range s.outflows {
+		if !o.idle() {
+			return true
+		}
+	}
+	return false
+}
 
 // NextDue is when to look again at the latest.
 func (h *House) NextDue(ctx context.Context, link statement.LinkID) (time.Time, error) {
@@ -549,7 +494,7 @@ func (h *House) NextDue(ctx context.Context, link statement.LinkID) (time.Time, 
 	})
 	s := h.link(link)
 	s.mu.Lock()
-	if s.roundAfter > h.now() || (s.round || len(s.wants) > 0) && s.roundAfter > 0 {
+	if (s.round || s.flowing()) && s.roundAfter > 0 {
 		next = min(next, s.roundAfter)
 	}
 	s.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 
@@ -17,6 +18,7 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/member"
+	"entente/party"
 	"entente/statement"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -208,12 +210,22 @@ func (h *House) keep(ctx context.Context, who actor.Actor, d Draft, need string,
 	if err != nil {
 		return member.Draft{}, err
 	}
+	l, err := h.linkRow(ctx, d.Link)
+	if err != nil {
+		return member.Draft{}, err
+	}
+	a, err := h.terms(l)
+	if err != nil {
+		return member.Draft{}, err
+	}
+	hold := h.hold()
+	defer hold.release()
 	now := h.now()
 	m := member.Draft{ID: envelope.NewID(), Link: d.Link, Kind: d.Kind, Thread: d.Thread, Urgency: w.Urgency, Writers: []string{who.Name}, Need: need,
 		Version: 1, Created: now, Changed: now}.Settled(len(faults))
 	key := make([]byte, 32)
 	rand.Read(key)
-	if w.Files, err = h.keepFiles(ctx, key, d); err != nil {
+	if w.Files, err = h.keepFiles(ctx, key, d, a, hold); err != nil {
 		return m, err
 	}
 	err = h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
@@ -262,64 +274,70 @@ func blobsOf(files []keptFile) (names []string) {
 	return names
 }
 
-// keepFiles seals the files of a draft.
-func (h *House) keepFiles(ctx context.Context, key []byte, d Draft) (files []keptFile, err error) {
+// keepFiles seals the files of a draft as they are read.
+func (h *House) keepFiles(ctx context.Context, key []byte, d Draft, a *terms, hold *claim) (files []keptFile, err error) {
+	if d.Files == nil {
+		return nil, nil
+	}
 	defer func() {
 		if err != nil {
 			h.dropBlobs(ctx, blobsOf(files))
 		}
 	}()
-	if len(d.Files) > statement.MaxFiles {
-		return nil, fault.New(fault.TooLarge, "files", fmt.Sprintf("A statement carries at most %d files; send the rest with another.", statement.MaxFiles))
-	}
-	for position, f := range d.Files {
-		if err := CheckFile(f.Name, f.Media); err != nil {
+	for f, err := range d.Files {
+		if err == nil && len(files) == statement.MaxFiles {
+			err = fault.New(fault.TooLarge, "files", fmt.Sprintf("A statement carries at most %d files; send the rest with another.", statement.MaxFiles))
+		}
+		if err == nil {
+			err = CheckFile(f.Name, f.Media)
+		}
+		if err != nil {
 			return files, err
 		}
-		kept, err := h.keepFile(ctx, key, position, f)
+		kept, err := h.keepFile(ctx, key, len(files), f, a, hold)
 		if err != nil {
-			return files, fmt.Errorf("keeping file %d of a draft: %w", position+1, err)
+			return files, fmt.Errorf("keeping file %d of a draft: %w", len(files)+1, err)
 		}
 		files = append(files, kept)
 	}
 	return files, nil
 }
 
-func (h *House) keepFile(ctx context.Context, key []byte, position int, f FileDraft) (keptFile, error) {
-	if err := h.cfg.Blobs.Reserve(f.Size); err != nil {
-		return keptFile{}, err
-	}
-	src, err := f.Open()
+func (h *House) keepFile(ctx context.Context, key []byte, position int, f FileDraft, a *terms, hold *claim) (keptFile, error) {
+	plain, err := h.plaintext(f, a, nil)
 	if err != nil {
 		return keptFile{}, err
 	}
-	defer src.Close()
 	rest, err := h.createRest(ctx, key, position)
 	if err != nil {
 		return keptFile{}, err
 	}
-	defer rest.Close()
-	digest := sha256.New()
-	n, err := io.Copy(io.MultiWriter(digest, rest), src)
-	if err != nil {
+	defer rest.discard()
+	if _, err := io.Copy(rest, plain); err != nil {
 		return keptFile{}, err
 	}
-	name, floe, err := rest.commit()
-	return keptFile{Name: f.Name, Media: f.Media, Size: n, SHA256: envelope.Hash(digest.Sum(nil)), Blob: name, FLOE: floe}, err
+	if err := plain.whole(); err != nil {
+		return keptFile{}, err
+	}
+	name, floe, err := rest.commit(hold)
+	return keptFile{Name: f.Name, Media: f.Media, Size: plain.n, SHA256: envelope.Hash(plain.digest.Sum(nil)), Blob: name, FLOE: floe}, err
 }
 
 // filesOf are the files of a draft as they are sent.
-func (h *House) filesOf(ctx context.Context, key []byte, files []keptFile) (out []FileDraft) {
-	for position, f := range files {
-		out = append(out, FileDraft{Name: f.Name, Media: f.Media, Size: f.Size, Open: func() (io.ReadCloser, error) {
+func (h *House) filesOf(ctx context.Context, key []byte, files []keptFile) iter.Seq2[FileDraft, error] {
+	return func(yield func(FileDraft, error) bool) {
+		for position, f := range files {
 			r, w := io.Pipe()
 			go func() {
-				w.CloseWithError(h.readRest(ctx, key, exchange.File{Position: position, Blob: f.Blob, FLOE: f.FLOE}, w))
+				w.CloseWithError(h.readRest(ctx, key, exchange.File{Position: position, Blob: f.Blob, FLOE: f.FLOE}, party.ID{}, w))
 			}()
-			return r, nil
-		}})
+			more := yield(FileDraft{Name: f.Name, Media: f.Media, Size: f.Size, Content: r}, nil)
+			r.Close()
+			if !more {
+				return
+			}
+		}
 	}
-	return out
 }
 
 func (h *House) dropBlobs(ctx context.Context, names []string) {

@@ -105,7 +105,7 @@ func (h *House) eraseOne(ctx context.Context, who actor.Actor, row exchange.Stat
 			return err
 		}
 		for i := range files {
-			files[i].State, files[i].FLOE, files[i].Reason = fileErased, nil, ""
+			files[i].State, files[i].FLOE, files[i].Keys, files[i].Reason = fileErased, nil, nil, ""
 			if files[i].Blob != "" {
 				files[i].State = fileErasing
 			}

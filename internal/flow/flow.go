@@ -40,17 +40,24 @@ type Store interface {
 	Update(ctx context.Context, p Priority, f func(Tx) error) error
 }
 
-// Blobs keeps large sealed bytes under names made from their content. Nothing in it is plaintext.
+// Blobs keeps large sealed bytes: blobs under names made from their content, and partial files of parcels that come in pieces.
+// Nothing in it is plaintext. A blob's name is the head of the Merkle tree (RFC 6962) over its segments of envelope.SegmentSize, in
+// hexadecimal digits.
 type Blobs interface {
-	// Create opens a new blob for writing; Commit makes it durable under the SHA-256 of what was written (hex) and
-	// returns that name; Close without Commit discards it.
+	// Create opens a new blob for writing; Close without Commit discards it.
 	Create(ctx context.Context) (BlobWriter, error)
 	// Open reads a committed blob; a missing one is a fault of kind NotFound.
 	Open(ctx context.Context, name string) (Blob, error)
 	Remove(ctx context.Context, name string) error // no error if absent
-	// Partial opens a file of the given final size for parcels that arrive in pieces, by parcel id; it survives restarts.
-	Partial(ctx context.Context, id envelope.ID, size int64) (PartialBlob, error)
-	RemovePartial(ctx context.Context, id envelope.ID) error
+	// Names lists committed blobs with names above after, in their order.
+	Names(ctx context.Context, after string, limit int) ([]string, error)
+	// Partial opens a file of the given final size for a parcel that arrives in pieces; it survives restarts. One that is not there is
+	// begun if begin says so, and otherwise a fault of kind NotFound.
+	Partial(ctx context.Context, id envelope.ID, size int64, begin bool) (PartialBlob, error)
+	// OpenPartial reads it; a missing one is a fault of kind NotFound.
+	OpenPartial(ctx context.Context, id envelope.ID) (Blob, error)
+	RemovePartial(ctx context.Context, id envelope.ID) error // no error if absent
+	Partials(ctx context.Context) ([]envelope.ID, error)
 	// Reserve fails with a fault of kind Unavailable, code disk_full, if n more bytes would pass the disk reserve.
 	Reserve(n int64) error
 }
@@ -58,7 +65,8 @@ type Blobs interface {
 // BlobWriter writes one blob.
 type BlobWriter interface {
 	io.Writer
-	Commit() (name string, err error)
+	// Commit makes what was written durable under its name, which the caller has computed.
+	Commit(name string) error
 	Close() error
 }
 
@@ -71,12 +79,9 @@ type Blob interface {
 
 // PartialBlob takes segments in any order; Sync makes what was written durable.
 type PartialBlob interface {
-	io.ReaderAt
 	io.WriterAt
 	io.Closer
 	Sync() error
-	// Commit turns the complete file into a blob named by its SHA-256.
-	Commit() (name string, err error)
 }
 
 // Keys is what flow may ask of the keyring; no private key crosses this line.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -264,19 +265,19 @@ func TestSlowLinkKeepsNoOtherWaiting(t *testing.T) {
 // What our own disk changed after it was taken is no fault of its author: it is not rejected, and opens when the bytes are back.
 func TestChangedBytesAccuseNobody(t *testing.T) {
 	w := confirmed(t)
-	kept := map[string][]byte{}
+	kept := map[envelope.ID][]byte{}
 	w.a.blobs.unreadable = true // so that both stay unopened until the disk has changed them
 	c := w.message(w.b, "large", strings.Repeat("in segments ", 21000), nil, fileOf("evidence.bin", bytes.Repeat([]byte("evidence "), 200000)))
 	for range 8 {
 		w.carry(w.b, w.a)
 		w.carry(w.a, w.b)
 	}
-	for name, data := range w.a.blobs.blobs {
-		kept[name] = data
-		w.a.blobs.blobs[name] = append(bytes.Clone(data[:len(data)-1]), data[len(data)-1]^1)
+	for id, data := range w.a.blobs.partials {
+		kept[id] = data
+		w.a.blobs.partials[id] = append(bytes.Clone(data[:len(data)-1]), data[len(data)-1]^1)
 	}
 	if len(kept) == 0 {
-		t.Fatal("nothing lies in the blob store")
+		t.Fatal("no segments lie on the disk")
 	}
 	w.a.blobs.unreadable = false
 	if err := w.a.Settle(t.Context(), w.a.link); fault.KindOf(err) != fault.Unavailable {
@@ -285,9 +286,7 @@ func TestChangedBytesAccuseNobody(t *testing.T) {
 	if v := w.shown(w.b, c); v.Parcel.State != exchange.Sending && v.Parcel.State != exchange.Received {
 		t.Errorf("its author is told that it is %s", v.Parcel.State)
 	}
-	for name, data := range kept {
-		w.a.blobs.blobs[name] = data
-	}
+	maps.Copy(w.a.blobs.partials, kept)
 	w.must(w.a.Settle(t.Context(), w.a.link))
 	w.run()
 	if v := w.shown(w.a, c); v.Parcel.State != exchange.Opened || len(v.Files) != 1 || v.Files[0].State != "stored" {

@@ -13,7 +13,6 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/ledger"
-	"entente/parcel"
 	"entente/party"
 	"entente/statement"
 )
@@ -27,14 +26,31 @@ type Config struct {
 	Self     *party.Chain // as it is stored; Resume takes up what the keyring decided beyond
 	Now      func() time.Time
 	Log      *slog.Logger
+	Quota    int64  // bytes that the files of a peer may take up here, on each link; 0 for no bound
 	Endpoint string // what we tell peers: "https://arvenia.localhost:7443"; empty if none can reach us
-	Count    Counter
+	Count    HouseCounter
 }
 
 // Counter counts refusals by cause; node gives it to the metrics.
 type Counter interface {
 	Refused(door, code string)
 }
+
+// HouseCounter counts what happens in the house, too.
+type HouseCounter interface {
+	Counter
+	Swept()                      // a file of sealed bytes that no row named
+	Segments(way Way, bytes int) // of large parcels, as they are sent or come
+}
+
+// Way is the direction in which something crosses.
+type Way string
+
+// The ways.
+const (
+	In  Way = "in"
+	Out Way = "out"
+)
 
 // House is the acts of one party's node, bound to its store, blobs and keys. Safe for concurrent use. What it holds
 // in memory is only speed: after a crash everything is found again in the store.
@@ -61,6 +77,7 @@ type House struct {
 	dirty    sync.Map      // statement.LinkID → true: to be settled
 	busy     sync.Map      // statement.LinkID → true: SettleLoop is at it
 	settling chan struct{} // wakes SettleLoop
+	holding  holding       // blobs that are on their way to their rows
 }
 
 // linkState is what a running node remembers of a link between acts.
@@ -68,17 +85,16 @@ type linkState struct {
 	wake    chan struct{}
 	outlook batcher[*outlook]
 	reserve batcher[*reservation]
-	pieces  sync.Mutex // held while segments are written: deliveries that travel beside each other repeat some
 
-	mu     sync.Mutex                      // guards everything below
-	terms  *terms                          // the agreement of the link's row, decoded
-	kin    *kin                            // reloaded when the peer shows another version
-	leaves map[envelope.ID][]envelope.Hash // segment hashes of parcels that arrive in pieces
-	wants  map[envelope.ID][]parcel.Gap    // segments that the peer asked for; none: it lacks the hashes
-	docs   map[envelope.Hash]bool          // documents that the peer's mirror asked for
-	old    int64                           // the size that the peer said it had cosigned; -1 unless it said so
-	have   int64                           // the size to which it said it mirrors our log; -1 unless it said so
-	flying map[envelope.ID]bool            // parcels in deliveries that were not answered yet
+	mu       sync.Mutex               // guards everything below
+	terms    *terms                   // the agreement of the link's row, decoded
+	kin      *kin                     // reloaded when the peer shows another version
+	inflows  map[envelope.ID]*inflow  // parcels of the peer that arrive in segments, whose hashes are known
+	outflows map[envelope.ID]*outflow // parcels of ours whose segments the peer asked for
+	docs     map[envelope.Hash]bool   // documents that the peer's mirror asked for
+	old      int64                    // the size that the peer said it had cosigned; -1 unless it said so
+	have     int64                    // the size to which it said it mirrors our log; -1 unless it said so
+	flying   map[envelope.ID]bool     // parcels in deliveries that were not answered yet
 
 	unheard    [2]int64                            // where in our log the receipts of the last two answers begin; 0: none
 	knows      int                                 // our version that the peer is known to have; 0 if it is not known
@@ -88,7 +104,6 @@ type linkState struct {
 	round      bool                                // a round of the ledger is due
 	rounding   bool                                // one is on the way
 	roundAfter int64                               // not before
-	leftover   []string                            // sealed bytes of parcels at their end, still to be removed
 	fruitless  int                                 // rounds that ended in a row without a new cosignature
 	fails      int                                 // deliveries failed in a row
 	warned     map[string]warned                   // what a peer had us log, by message
@@ -117,7 +132,7 @@ func (h *House) link(id statement.LinkID) *linkState {
 	}
 	s, _ := h.links.LoadOrStore(id, &linkState{
 		wake: make(chan struct{}, 1), old: -1, have: -1,
-		leaves: map[envelope.ID][]envelope.Hash{}, wants: map[envelope.ID][]parcel.Gap{},
+		inflows: map[envelope.ID]*inflow{}, outflows: map[envelope.ID]*outflow{},
 		unsaved: map[envelope.Hash]exchange.Document{}, docs: map[envelope.Hash]bool{}, flying: map[envelope.ID]bool{}, warned: map[string]warned{},
 	})
 	return s.(*linkState)

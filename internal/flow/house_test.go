@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -58,6 +58,9 @@ func (t *tally) Refused(_, code string) {
 	t.counts[code]++
 }
 
+func (t *tally) Swept()                 { t.Refused("", "swept") }
+func (t *tally) Segments(flow.Way, int) {}
+
 func (t *tally) of(code string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -76,6 +79,7 @@ type side struct {
 	tally  *tally
 	link   statement.LinkID
 	dir    string // of the database
+	quota  int64
 	log    slog.Handler
 }
 
@@ -129,7 +133,7 @@ func newSide(t testing.TB, name string, c *clock, store flow.Store) *side {
 func (s *side) open(t testing.TB, chain *party.Chain) *flow.House {
 	t.Helper()
 	h, err := flow.New(flow.Config{Store: s.store, Blobs: s.blobs, Keys: s.keys, Registry: envelope.Default(), Self: chain, Now: s.clock.now,
-		Log: slog.New(s.log), Endpoint: "https://" + s.name + ".localhost:7443", Count: s.tally})
+		Log: slog.New(s.log), Endpoint: "https://" + s.name + ".localhost:7443", Quota: s.quota, Count: s.tally})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,12 +276,22 @@ func (w *world) message(from *side, subject, text string, thread *statement.Comm
 func draft(from *side, subject, text string, thread *statement.Commitment, files ...flow.FileDraft) flow.Draft {
 	return flow.Draft{Link: from.link, Lane: statement.Network, Kind: "message", Thread: thread, Zone: "Europe/Vienna",
 		Marking: handling.Marking{TLP: "AMBER"}, Face: statement.MessageFace{},
-		Body: statement.MessageBody{Subject: subject, Language: "en", Text: text}, Files: files}
+		Body: statement.MessageBody{Subject: subject, Language: "en", Text: text}, Files: several(files...)}
 }
 
 func fileOf(name string, data []byte) flow.FileDraft {
-	return flow.FileDraft{Name: name, Media: "application/octet-stream", Size: int64(len(data)),
-		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
+	return flow.FileDraft{Name: name, Media: "application/octet-stream", Size: int64(len(data)), Content: bytes.NewReader(data)}
+}
+
+// several are the files of a draft.
+func several(files ...flow.FileDraft) iter.Seq2[flow.FileDraft, error] {
+	return func(yield func(flow.FileDraft, error) bool) {
+		for _, f := range files {
+			if !yield(f, nil) {
+				return
+			}
+		}
+	}
 }
 
 // memoryBlobs keeps blobs in memory, with the behaviour of the directory: content names, partials that survive.
@@ -290,6 +304,9 @@ type memoryBlobs struct {
 
 	unreadable bool      // nothing can be opened
 	slow       *slowOpen // of the next that is opened; nil: it is not slow
+
+	syncs   int // how often a partial was made durable
+	badSync int // how many of the next attempts fail
 }
 
 // slowOpen is the opening of a blob that takes until end is closed.
@@ -299,20 +316,25 @@ func newMemoryBlobs() *memoryBlobs {
 	return &memoryBlobs{blobs: map[string][]byte{}, partials: map[envelope.ID][]byte{}}
 }
 
-func (m *memoryBlobs) put(data []byte) string {
-	sum := sha256.Sum256(data)
-	name := hex.EncodeToString(sum[:])
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.blobs[name] = slices.Clone(data)
-	return name
-}
-
 func (m *memoryBlobs) Create(context.Context) (flow.BlobWriter, error) {
 	return &memoryWriter{m: m}, nil
 }
 
 func (m *memoryBlobs) Open(_ context.Context, name string) (flow.Blob, error) {
+	if err := m.opening(); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	data, ok := m.blobs[name]
+	if !ok {
+		return nil, fault.New(fault.NotFound, "blob", "no such blob")
+	}
+	return memoryBlob{bytes.NewReader(data)}, nil
+}
+
+// opening takes as long as it is to, and fails if it is to.
+func (m *memoryBlobs) opening() error {
 	m.mu.Lock()
 	slow := m.slow
 	m.slow = nil // who comes next is not slow
@@ -324,13 +346,9 @@ func (m *memoryBlobs) Open(_ context.Context, name string) (flow.Blob, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.unreadable {
-		return nil, fault.New(fault.Unavailable, "blob", "The disk does not answer.")
+		return fault.New(fault.Unavailable, "blob", "The disk does not answer.")
 	}
-	data, ok := m.blobs[name]
-	if !ok {
-		return nil, fault.New(fault.NotFound, "blob", "no such blob")
-	}
-	return memoryBlob{bytes.NewReader(data)}, nil
+	return nil
 }
 
 func (m *memoryBlobs) Remove(_ context.Context, name string) error {
@@ -343,9 +361,12 @@ func (m *memoryBlobs) Remove(_ context.Context, name string) error {
 	return nil
 }
 
-func (m *memoryBlobs) Partial(_ context.Context, id envelope.ID, size int64) (flow.PartialBlob, error) {
+func (m *memoryBlobs) Partial(_ context.Context, id envelope.ID, size int64, begin bool) (flow.PartialBlob, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.partials[id] == nil && !begin {
+		return nil, fault.New(fault.NotFound, "blob", "no such partial")
+	}
 	if m.partials[id] == nil {
 		m.partials[id] = make([]byte, size)
 	}
@@ -373,8 +394,52 @@ type memoryWriter struct {
 	bytes.Buffer
 }
 
-func (w *memoryWriter) Commit() (string, error) { return w.m.put(w.Bytes()), nil }
-func (w *memoryWriter) Close() error            { return nil }
+func (w *memoryWriter) Commit(name string) error {
+	if got := contentName(w.Bytes()); got != name {
+		return fmt.Errorf("a blob %s is given the name %s", got, name)
+	}
+	w.m.mu.Lock()
+	defer w.m.mu.Unlock()
+	w.m.blobs[name] = slices.Clone(w.Bytes())
+	return nil
+}
+func (w *memoryWriter) Close() error { return nil }
+
+// contentName is the head of the tree over segments.
+func contentName(data []byte) string {
+	var leaves []envelope.Hash
+	for s := range slices.Chunk(data, envelope.SegmentSize) {
+		leaves = append(leaves, envelope.SegmentHash(s))
+	}
+	return envelope.Root(leaves).String()
+}
+
+func (m *memoryBlobs) Names(_ context.Context, after string, limit int) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	names := slices.Sorted(maps.Keys(m.blobs))
+	names = slices.DeleteFunc(names, func(n string) bool { return n <= after })
+	return names[:min(len(names), limit)], nil
+}
+
+func (m *memoryBlobs) OpenPartial(_ context.Context, id envelope.ID) (flow.Blob, error) {
+	if err := m.opening(); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	data, ok := m.partials[id]
+	if !ok {
+		return nil, fault.New(fault.NotFound, "blob", "no such partial")
+	}
+	return memoryBlob{bytes.NewReader(data)}, nil
+}
+
+func (m *memoryBlobs) Partials(context.Context) ([]envelope.ID, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.partials)), nil
+}
 
 type memoryBlob struct{ *bytes.Reader }
 
@@ -387,19 +452,30 @@ type memoryPartial struct {
 	data []byte
 }
 
-func (p *memoryPartial) ReadAt(b []byte, off int64) (int, error) {
-	return bytes.NewReader(p.data).ReadAt(b, off)
-}
-
 func (p *memoryPartial) WriteAt(b []byte, off int64) (int, error) {
 	if off < 0 || off+int64(len(b)) > int64(len(p.data)) {
 		return 0, fmt.Errorf("write of %d at %d beyond %d", len(b), off, len(p.data))
 	}
 	return copy(p.data[off:], b), nil
 }
-func (p *memoryPartial) Sync() error  { return nil }
-func (p *memoryPartial) Close() error { return nil }
-func (p *memoryPartial) Commit() (string, error) {
-	name := p.m.put(p.data)
-	return name, p.m.RemovePartial(context.Background(), p.id)
+
+// Sync fails as a disk does: what it was for is lost.
+func (p *memoryPartial) Sync() error {
+	p.m.mu.Lock()
+	defer p.m.mu.Unlock()
+	if p.m.badSync > 0 {
+		p.m.badSync--
+		clear(p.data)
+		return fault.New(fault.Unavailable, "disk", "The disk does not answer.")
+	}
+	p.m.syncs++
+	return nil
 }
+
+func (m *memoryBlobs) failSyncs(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.badSync = n
+}
+
+func (p *memoryPartial) Close() error { return nil }

@@ -183,7 +183,7 @@ func (h *House) lapseOf(ctx context.Context, l exchange.Link) error {
 		}
 		for _, p := range over {
 			if p.Blob != "" {
-				h.drop(ctx, l.ID, p.Blob)
+				h.drop(ctx, p.Blob)
 			}
 		}
 		if len(rows) < pageOfParcels {

@@ -43,7 +43,7 @@ type FileView struct {
 	Reason         string
 	Parcel         envelope.ID
 	ParcelState    string
-	Segments, Have int64 // progress of its arrival
+	Segments, Have int64 // of its parcel: how many there are, and how many have come to the addressee as far as we know
 }
 
 // ReceiptView is a receipt with its hash.
@@ -138,12 +138,8 @@ func (h *House) view(ctx context.Context, tx Tx, row exchange.Statement, names m
 		view := FileView{Position: f.Position, Size: f.Size, State: f.State, Reason: f.Reason, Parcel: f.Parcel}
 		if p, err := tx.Parcel(ctx, f.Parcel); err == nil {
 			view.ParcelState, view.Segments = string(p.State), p.Segments
-			if p.State == exchange.Arriving {
-				have, err := tx.SegmentHashes(ctx, p.ID)
-				if err != nil {
-					return v, err
-				}
-				view.Have = int64(len(have))
+			if view.Have, err = h.come(ctx, tx, p); err != nil {
+				return v, err
 			}
 		} else if !notFound(err) {
 			return v, err
@@ -172,6 +168,29 @@ func (h *House) view(ctx context.Context, tx Tx, row exchange.Statement, names m
 		}
 	}
 	return v, nil
+}
+
+// come is how many segments of a parcel have come to its addressee, as far as this node knows.
+func (h *House) come(ctx context.Context, tx Tx, p exchange.Parcel) (int64, error) {
+	s := h.link(p.Link)
+	switch p.State {
+	case exchange.Reserved, exchange.Withheld, exchange.Sent, exchange.Gone:
+		return 0, nil
+	case exchange.Sending:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if o := s.outflows[p.ID]; o != nil {
+			return p.Segments - min(o.lack, p.Segments), nil
+		}
+		return 0, nil
+	case exchange.Arriving:
+		if f := s.inflow(p.ID); f != nil {
+			return f.come.Load(), nil
+		}
+		recorded, err := tx.SegmentHashes(ctx, p.ID)
+		return int64(len(recorded)), err
+	}
+	return p.Segments, nil
 }
 
 var prefixForm = regexp.MustCompile(`^[0-9a-f]{8,64}$`)
@@ -274,6 +293,7 @@ func (h *House) WriteFile(ctx context.Context, who actor.Actor, c statement.Comm
 		return err
 	}
 	var file exchange.File
+	var l exchange.Link
 	var wrapped []byte
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
 		files, err := tx.Files(ctx, c)
@@ -287,6 +307,9 @@ func (h *House) WriteFile(ctx context.Context, who actor.Actor, c statement.Comm
 		if file = files[i]; file.State != "stored" {
 			return fault.New(fault.Conflict, "file_"+file.State, "The file is not here: it is "+file.State+".")
 		}
+		if l, err = tx.Link(ctx, file.Link); err != nil {
+			return err
+		}
 		_, wrapped, err = tx.Body(ctx, c)
 		return err
 	})
@@ -297,7 +320,7 @@ func (h *House) WriteFile(ctx context.Context, who actor.Actor, c statement.Comm
 	if err != nil {
 		return fmt.Errorf("unwrapping a statement's key: %w", err)
 	}
-	return h.readRest(ctx, key, file, w)
+	return h.readRest(ctx, key, file, l.Peer, w)
 }
 
 // DeskView is a desk from both columns, with the data of its newest readable body.

@@ -61,7 +61,7 @@ func (in *intake) receipts(ctx context.Context, batch []*arrivedReceipt) error {
 		}
 	}
 	for _, blob := range blobs {
-		in.h.drop(ctx, in.l.ID, blob)
+		in.h.drop(ctx, blob)
 	}
 	for _, r := range good {
 		in.ended(r.receipt.Parcel)
@@ -324,8 +324,8 @@ func (in *intake) want(f parcel.Frame) error {
 	s := in.state
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w.Parcel != nil && (len(s.wants) < maxWants || s.wants[*w.Parcel] != nil) {
-		s.wants[*w.Parcel] = w.Segments
+	if w.Parcel != nil && (len(s.outflows) < maxWants || s.outflows[*w.Parcel] != nil) {
+		s.outflow(*w.Parcel).wanted(w.Segments)
 	}
 	for _, doc := range w.Docs {
 		if len(s.docs) < maxWants {

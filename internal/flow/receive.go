@@ -262,8 +262,8 @@ func (in *intake) together(ctx context.Context, batch []*arrival) error {
 		if a.header.File != nil || a.content != nil && len(a.content.Files) > 0 {
 			in.h.stir(in.l.ID) // statement and files come in any order
 		}
-		if a.held != nil && a.held.Blob != "" {
-			in.h.drop(ctx, in.l.ID, a.held.Blob)
+		if a.held != nil && a.held.Content == nil {
+			in.h.dropPieces(ctx, a.held.ID, a.held.Blob)
 		}
 		if a.text != nil && a.text.Kind == "participation.withdraw" {
 			in.h.roundDue(in.l.ID) // the closing checkpoint
@@ -277,10 +277,7 @@ func (in *intake) together(ctx context.Context, batch []*arrival) error {
 			continue
 		}
 		in.looked[look{parcel.FrameParcel, a.header.ID}] = true
-		in.state.pieces.Lock()
-		err := in.answerMissing(ctx, a.header)
-		in.state.pieces.Unlock()
-		if err != nil {
+		if err := in.answerMissing(ctx, a.header); err != nil {
 			return err
 		}
 	}

@@ -123,7 +123,7 @@ func (h *House) grant(ctx context.Context, l exchange.Link, lane statement.Lane,
 		return 0, err
 	}
 	for _, blob := range g.blobs {
-		h.drop(ctx, l.ID, blob)
+		h.drop(ctx, blob)
 	}
 	if err := h.sign(ctx, l.ID, g.documents); err != nil {
 		h.cfg.Log.Error("signing; it is tried again at delivery", "link", l.Alias, "err", err)

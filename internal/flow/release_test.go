@@ -213,9 +213,9 @@ func TestDraftOfRequest(t *testing.T) {
 	o.requestDesks()
 	ctx := t.Context()
 	d := request(o.a, "preservation.request", map[string]any{"language": "en"}, nil)
-	d.Files = []flow.FileDraft{fileOf("log.txt", []byte("a log"))}
 	blobs := len(o.a.blobs.blobs)
 	for range 2 {
+		d.Files = several(fileOf("log.txt", []byte("a log")))
 		_, err := o.a.Ask(ctx, o.anna, d, nil)
 		wantCode(t, "incomplete", err, "incomplete")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ type RequestDraft struct {
 	Marking handling.Marking
 	Face    map[string]any // the number, and in a new request days and always, are filled in
 	Body    jsontext.Value
-	Files   []FileDraft
+	Files   iter.Seq2[FileDraft, error] // nil: none
 
 	Registered bool // this and those below: see Draft
 	Originator string
@@ -44,7 +45,7 @@ type Asked struct {
 	Warnings  []string
 }
 
-// numberTries is how often a number is taken anew that another request took meanwhile.
+// numberTries is how often a number is tried that another request may have taken meanwhile; the files stay sealed.
 const numberTries = 100
 
 // Ask sends a request under the next number of its series. One that would bounce is not sent: every fault is listed in an
@@ -79,10 +80,15 @@ func (h *House) Ask(ctx context.Context, who actor.Actor, d RequestDraft, p Prog
 
 // ask sends a complete request. Its number is taken in the transaction that gives it its place.
 func (h *House) ask(ctx context.Context, who actor.Actor, kind statement.FormKind, d Draft, also func(context.Context, Tx, statement.Commitment) error, p Progress) (Asked, error) {
-	w, err := wordsOf(d)
+	said, err := wordsOf(d)
 	if err != nil {
 		return Asked{}, err
 	}
+	w, err := h.begin(ctx, d, p)
+	if err != nil {
+		return Asked{}, err
+	}
+	defer w.end(ctx)
 	series := h.series(kind)
 	for range numberTries {
 		var last int64
@@ -93,15 +99,15 @@ func (h *House) ask(ctx context.Context, who actor.Actor, kind statement.FormKin
 			return Asked{}, err
 		}
 		number := assistance.Number(series, last+1)
-		if d.Face, err = numbered(w.Face, number); err != nil {
+		if d.Face, err = numbered(said.Face, number); err != nil {
 			return Asked{}, err
 		}
-		c, err := h.send(ctx, who, d, func(ctx context.Context, tx Tx, c statement.Commitment) error {
+		c, err := w.send(ctx, who, d, func(ctx context.Context, tx Tx, c statement.Commitment) error {
 			if err := tx.TakeNumber(ctx, series, last+1); err != nil || also == nil {
 				return err
 			}
 			return also(ctx, tx, c)
-		}, p)
+		})
 		if fault.CodeOf(err) == "number_taken" {
 			continue
 		}

@@ -1,6 +1,7 @@
 package flow_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -291,21 +292,37 @@ func TestIncompleteIsNotSent(t *testing.T) {
 	}
 }
 
-// Requests that are made at the same time have different numbers, and none is left out.
+// Requests that are made at the same time have different numbers, and none is left out: each with its file, which is read and sealed
+// once, however often a number was taken by another.
 func TestNumbersAreTakenOnce(t *testing.T) {
 	w := confirmed(t)
 	var wg sync.WaitGroup
 	got := make([]string, 12)
+	said := make([]statement.Commitment, len(got))
 	for i := range got {
 		wg.Go(func() {
-			asked, err := w.a.Ask(t.Context(), operator, request(w.a, "preservation.request", preservation(nil), nil), nil)
+			d := request(w.a, "preservation.request", preservation(nil), nil)
+			d.Files = several(fileOf("log.txt", fmt.Appendf(nil, "the log of request %d", i)))
+			asked, err := w.a.Ask(t.Context(), operator, d, nil)
 			if err != nil {
 				t.Error(err)
 			}
-			got[i] = asked.Number
+			got[i], said[i] = asked.Number, asked.Statement
 		})
 	}
 	wg.Wait()
+	if n := len(w.a.blobs.blobs); n != len(got) {
+		t.Errorf("%d sealed files for %d requests", n, len(got))
+	}
+	w.run()
+	for i, c := range said {
+		for _, s := range []*side{w.a, w.b} {
+			var content bytes.Buffer
+			if err := s.WriteFile(t.Context(), operator, c, 0, &content); err != nil || content.String() != fmt.Sprint("the log of request ", i) {
+				t.Errorf("%s has %q, %v", s.name, &content, err)
+			}
+		}
+	}
 	slices.Sort(got)
 	for i, number := range got {
 		if want := fmt.Sprintf("ARV-PR-2026-%04d", i+1); number != want {

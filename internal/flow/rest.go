@@ -7,12 +7,14 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"io"
 
 	"entente/envelope"
 	"entente/internal/exchange"
 	"entente/internal/fault"
+	"entente/party"
 	"entente/statement"
 )
 
@@ -75,12 +77,9 @@ func restAEAD(key []byte) (cipher.AEAD, error) {
 
 // restWriter seals a file at rest as it is written.
 type restWriter struct {
-	enc    *envelope.FLOEEncryptor
+	*envelope.FLOEWriter
 	header []byte
 	blob   BlobWriter
-	plain  []byte
-	sealed []byte
-	next   uint64
 }
 
 func restFileKey(key []byte, position int) ([]byte, error) {
@@ -100,66 +99,104 @@ func (h *House) createRest(ctx context.Context, key []byte, position int) (*rest
 	if err != nil {
 		return nil, err
 	}
-	return &restWriter{enc: enc, header: header, blob: blob, plain: make([]byte, 0, enc.PlainSize())}, nil
+	return &restWriter{FLOEWriter: envelope.NewFLOEWriter(enc, blob), header: header, blob: blob}, nil
 }
 
-func (w *restWriter) Write(p []byte) (int, error) {
-	for rest := p; len(rest) > 0; {
-		if len(w.plain) == cap(w.plain) { // only now is it known not to be the last one
-			if err := w.segment(false); err != nil {
-				return 0, err
-			}
-		}
-		n := min(len(rest), cap(w.plain)-len(w.plain))
-		w.plain = append(w.plain, rest[:n]...)
-		rest = rest[n:]
-	}
-	return len(p), nil
-}
-
-func (w *restWriter) segment(final bool) error {
-	sealed, err := w.enc.Segment(w.sealed[:0], w.next, w.plain, final)
-	if err != nil {
-		return err
-	}
-	w.sealed, w.plain = sealed, w.plain[:0]
-	w.next++
-	_, err = w.blob.Write(sealed)
-	return err
-}
-
-func (w *restWriter) commit() (name string, header []byte, err error) {
-	if err := w.segment(true); err != nil {
+// commit makes the file durable under its name, which is held until its row is written.
+func (w *restWriter) commit(hold *claim) (name string, header []byte, err error) {
+	if err := w.FLOEWriter.Close(); err != nil {
 		return "", nil, err
 	}
-	name, err = w.blob.Commit()
-	return name, w.header, err
+	name = envelope.Root(w.Leaves()).String()
+	hold.add(name)
+	return name, w.header, w.blob.Commit(name)
 }
 
-// Close discards what was not committed.
-func (w *restWriter) Close() error { return w.blob.Close() }
+// discard ends what was not committed.
+func (w *restWriter) discard() error { return w.blob.Close() }
 
-// readRest streams a stored file's plaintext.
-func (h *House) readRest(ctx context.Context, key []byte, f exchange.File, w io.Writer) error {
-	sub, err := restFileKey(key, f.Position)
+// ownCopy is what opens a file of ours: what was sealed for the peer is our copy, too.
+type ownCopy struct {
+	Layers []envelope.Layer     `json:"layers"`
+	Keys   envelope.ContentKeys `json:"keys"`
+}
+
+// lockKeys seals the content keys of a file of ours under its statement's key, so that the copy goes with that key.
+func lockKeys(key []byte, position int, sealed envelope.Sealed) ([]byte, error) {
+	aead, err := keysAEAD(key, position)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	dec, err := envelope.NewFLOEDecryptor(envelope.Segment1M(), sub, []byte(fileLabel(f.Position)), f.FLOE)
+	encoded, err := envelope.Marshal(ownCopy{sealed.Layers, sealed.Keys})
 	if err != nil {
-		return fmt.Errorf("opening a file at rest: %w", err)
+		return nil, err
 	}
+	nonce := make([]byte, aead.NonceSize())
+	rand.Read(nonce)
+	return aead.Seal(nonce, nonce, encoded, nil), nil
+}
+
+// unlockKeys opens what lockKeys sealed.
+func unlockKeys(key []byte, position int, sealed []byte) (c ownCopy, err error) {
+	aead, err := keysAEAD(key, position)
+	if err != nil {
+		return c, err
+	}
+	if len(sealed) < aead.NonceSize() {
+		return c, fmt.Errorf("a file's keys at rest are too short")
+	}
+	encoded, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], nil)
+	if err != nil {
+		return c, fmt.Errorf("opening a file's keys at rest: %w", err)
+	}
+	return c, envelope.Unmarshal(encoded, &c)
+}
+
+func keysAEAD(key []byte, position int) (cipher.AEAD, error) {
+	sub, err := hkdf.Key(sha256.New, key, nil, string(binary.BigEndian.AppendUint32([]byte("entente/rest/keys/"), uint32(position))), 32)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(sub)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+// readRest streams a stored file's plaintext. peer is the other party of its link.
+func (h *House) readRest(ctx context.Context, key []byte, f exchange.File, peer party.ID, w io.Writer) error {
 	blob, err := h.cfg.Blobs.Open(ctx, f.Blob)
 	if err != nil {
 		return err
 	}
 	defer blob.Close()
-	plain, err := envelope.NewFLOEReader(dec, blob, blob.Size())
+	plain, err := h.openRest(key, f, peer, blob)
 	if err != nil {
 		return fmt.Errorf("opening a file at rest: %w", err)
 	}
-	if _, err := io.Copy(w, plain); err != nil {
+	if _, err := plain.WriteTo(w); err != nil {
 		return fault.Wrap(fault.Internal, "file", "The stored file cannot be read; \"entente doctor\" checks the store.", err)
 	}
 	return nil
+}
+
+func (h *House) openRest(key []byte, f exchange.File, peer party.ID, blob Blob) (*envelope.FLOEReader, error) {
+	if f.Keys != nil {
+		own, err := unlockKeys(key, f.Position, f.Keys)
+		if err != nil {
+			return nil, err
+		}
+		context := envelope.Context{Link: f.Link, Parcel: f.Parcel, From: h.self, To: peer}
+		return h.cfg.Registry.Open(blob, blob.Size(), own.Layers, context, 0, own.Keys)
+	}
+	sub, err := restFileKey(key, f.Position)
+	if err != nil {
+		return nil, err
+	}
+	dec, err := envelope.NewFLOEDecryptor(envelope.Segment1M(), sub, []byte(fileLabel(f.Position)), f.FLOE)
+	if err != nil {
+		return nil, err
+	}
+	return envelope.NewFLOEReader(dec, blob, blob.Size())
 }

@@ -4,7 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
+	"sync"
+	"sync/atomic"
 
 	"entente/envelope"
 	"entente/internal/exchange"
@@ -12,10 +13,74 @@ import (
 	"entente/parcel"
 )
 
+// inflow is a parcel of the peer that arrives in segments, as a running node knows it. Segments are written as they come, in any
+// order and by several deliveries at a time, and made durable together: what is recorded is durable. A crash loses what was not.
+type inflow struct {
+	leaves []envelope.Hash
+	come   atomic.Int64 // count, for people: they do not wait for a disk
+
+	mu    sync.Mutex // held while segments are made durable, and while the parcel is completed; guards what follows
+	have  []bool     // written
+	count int64      // how many these are
+	loose []int64    // of these, not known to be durable
+	ended bool       // it was completed, or has expired
+}
+
+const (
+	// maxLoose is how many segments are written before they are made durable. A delivery has four at most, and two are under way
+	// at a time: so a crash loses less than 16 MiB of what was sent.
+	maxLoose = 8
+	// maxArriving bounds the parcels of a link whose segments arrive at the same time.
+	maxArriving = 64
+)
+
+func (s *linkState) inflow(id envelope.ID) *inflow {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.inflows[id]
+}
+
+// forgetArrival is called when a parcel does not arrive any more.
+func (s *linkState) forgetArrival(id envelope.ID) {
+	s.mu.Lock()
+	f := s.inflows[id]
+	delete(s.inflows, id)
+	s.mu.Unlock()
+	if f != nil {
+		f.mu.Lock()
+		f.ended = true
+		f.mu.Unlock()
+	}
+}
+
+func (f *inflow) add(n int64) {
+	if !f.have[n] {
+		f.have[n] = true
+		f.count++
+		f.come.Add(1)
+	}
+}
+
+// missing are the segments that did not come.
+func (f *inflow) missing() []parcel.Gap {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var gaps []parcel.Gap
+	for n := 0; n < len(f.have) && len(gaps) < maxRanges; n++ {
+		if f.have[n] {
+			continue
+		}
+		if last := len(gaps) - 1; last >= 0 && gaps[last].To == uint64(n-1) {
+			gaps[last].To = uint64(n)
+			continue
+		}
+		gaps = append(gaps, parcel.Gap{From: uint64(n), To: uint64(n)})
+	}
+	return gaps
+}
+
 // segmentHashes takes the leaf hashes of a parcel that arrives in segments and answers with what is missing of it.
 func (in *intake) segmentHashes(ctx context.Context, f parcel.Frame) error {
-	in.state.pieces.Lock()
-	defer in.state.pieces.Unlock()
 	s, err := parcel.DecodeSegmentHashesFrame(f)
 	if err != nil {
 		in.refuse(nil, "segment_hashes", "The segments' hashes are malformed: "+plain(err)+".")
@@ -25,7 +90,7 @@ func (in *intake) segmentHashes(ctx context.Context, f parcel.Frame) error {
 		return nil
 	}
 	in.looked[look{parcel.FrameSegmentHashes, s.Parcel}] = true
-	p, hd, err := in.arriving(ctx, s.Parcel)
+	_, hd, err := in.arriving(ctx, s.Parcel)
 	if err != nil || hd == nil {
 		return err
 	}
@@ -33,24 +98,45 @@ func (in *intake) segmentHashes(ctx context.Context, f parcel.Frame) error {
 		in.refuse(&s.Parcel, "root", "The segments' hashes do not match the header.")
 		return nil
 	}
-	if err := in.h.cfg.Blobs.Reserve(hd.Length); err != nil {
-		in.h.warn(in.l.ID, "there is no room for a parcel that arrives", "bytes", hd.Length, "err", err)
-		in.refuse(&s.Parcel, "disk_full", "There is no room here for this parcel now; it is taken when there is.")
-		return nil // the rest of the batch needs no room
+	if in.state.inflow(s.Parcel) == nil {
+		if taken, err := in.begin(ctx, hd, s.Leaves); err != nil || !taken {
+			return err
+		}
 	}
-	in.state.mu.Lock()
-	if len(in.state.leaves) >= maxArriving && in.state.leaves[p.ID] == nil {
-		in.state.mu.Unlock()
-		in.refuse(&s.Parcel, "arriving", "Too many parcels arrive in pieces at once; finish one first.")
-		return nil
-	}
-	in.state.leaves[p.ID] = s.Leaves
-	in.state.mu.Unlock()
 	return in.answerMissing(ctx, hd)
 }
 
-// maxArriving bounds the parcels of a link whose segments arrive at the same time.
-const maxArriving = 64
+// begin makes room for segments, and counts those that came before a restart.
+func (in *intake) begin(ctx context.Context, hd *parcel.Header, leaves []envelope.Hash) (taken bool, err error) {
+	f := &inflow{leaves: leaves, have: make([]bool, hd.Segments)}
+	err = in.h.cfg.Store.View(ctx, func(tx Tx) error {
+		recorded, err := tx.SegmentHashes(ctx, hd.ID)
+		for n, leaf := range recorded {
+			if n < hd.Segments && leaf == leaves[n] {
+				f.add(n)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	if err := in.h.cfg.Blobs.Reserve(hd.Length - f.count*envelope.SegmentSize); err != nil {
+		in.h.warn(in.l.ID, "there is no room for a parcel that arrives", "bytes", hd.Length, "err", err)
+		in.refuse(&hd.ID, "disk_full", "There is no room here for this parcel now; it is taken when there is.")
+		return false, nil // the rest of the batch needs no room
+	}
+	in.state.mu.Lock()
+	full := len(in.state.inflows) >= maxArriving
+	if !full && in.state.inflows[hd.ID] == nil {
+		in.state.inflows[hd.ID] = f
+	}
+	in.state.mu.Unlock()
+	if full {
+		in.refuse(&hd.ID, "arriving", "Too many parcels arrive in pieces at once; finish one first.")
+	}
+	return !full, nil
+}
 
 // arriving finds a parcel that waits for segments; a nil header means that the frame was answered.
 func (in *intake) arriving(ctx context.Context, id envelope.ID) (exchange.Parcel, *parcel.Header, error) {
@@ -115,24 +201,18 @@ func (in *intake) again(ctx context.Context, p exchange.Parcel) error {
 
 // answerMissing asks for the segments that an arriving parcel lacks; without their hashes, for those first (no ranges).
 func (in *intake) answerMissing(ctx context.Context, hd *parcel.Header) error {
-	w := parcel.WantFrame{Parcel: &hd.ID}
-	in.state.mu.Lock()
-	known := in.state.leaves[hd.ID] != nil
-	in.state.mu.Unlock()
-	if known {
-		var have map[int64]envelope.Hash
-		err := in.h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-			have, err = tx.SegmentHashes(ctx, hd.ID)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		if w.Segments = missing(have, hd.Segments); len(w.Segments) == 0 {
-			return in.finish(ctx, hd)
-		}
+	f := in.state.inflow(hd.ID)
+	if f == nil {
+		return in.answerWant(hd.ID, nil)
 	}
-	f, err := parcel.EncodeFrame(parcel.FrameWant, w)
+	if gaps := f.missing(); len(gaps) > 0 {
+		return in.answerWant(hd.ID, gaps)
+	}
+	return in.finish(ctx, hd, f)
+}
+
+func (in *intake) answerWant(id envelope.ID, gaps []parcel.Gap) error {
+	f, err := parcel.EncodeFrame(parcel.FrameWant, parcel.WantFrame{Parcel: &id, Segments: gaps})
 	if err != nil {
 		return fmt.Errorf("asking for segments: %w", err)
 	}
@@ -140,59 +220,96 @@ func (in *intake) answerMissing(ctx context.Context, hd *parcel.Header) error {
 	return nil
 }
 
-// finish completes a parcel all of whose segments were counted. It believes the bytes, not the count, which may be of a file that
-// became a blob just before its receipt could not be stored: where one is not as its hash says, all are asked for again.
-func (in *intake) finish(ctx context.Context, hd *parcel.Header) error {
-	p, hd, err := in.arriving(ctx, hd.ID)
-	if err != nil || hd == nil {
+// finish completes a parcel all of whose segments were counted, as after a crash between the last of them and the receipt. It
+// believes the bytes, not the count: what is not as its hash says is asked for again.
+func (in *intake) finish(ctx context.Context, hd *parcel.Header, f *inflow) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended || f.count < hd.Segments {
+		return in.moved(ctx, hd.ID)
+	}
+	src, err := in.h.cfg.Blobs.OpenPartial(ctx, hd.ID)
+	if err != nil && !notFound(err) {
 		return err
 	}
-	in.state.mu.Lock()
-	leaves := in.state.leaves[hd.ID]
-	in.state.mu.Unlock()
-	if leaves == nil { // it expired meanwhile
-		return nil
+	var good []int64
+	for n := range hd.Segments {
+		if src == nil {
+			break
+		}
+		segment, err := readSegment(src, hd.Length, n)
+		if err == nil && envelope.SegmentHash(segment) == f.leaves[n] {
+			good = append(good, n)
+		}
 	}
-	partial, err := in.h.cfg.Blobs.Partial(ctx, hd.ID, hd.Length)
+	if src != nil {
+		src.Close()
+	}
+	if int64(len(good)) == hd.Segments {
+		return in.complete(ctx, hd, f)
+	}
+	if err := in.recount(ctx, hd, f, good); err != nil {
+		return err
+	}
+	return in.answerWant(hd.ID, []parcel.Gap{{From: 0, To: uint64(hd.Segments - 1)}})
+}
+
+// recount counts some segments and no others. Its caller holds f.
+func (in *intake) recount(ctx context.Context, hd *parcel.Header, f *inflow, good []int64) error {
+	err := in.h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+		if err := tx.DropSegments(ctx, hd.ID); err != nil {
+			return err
+		}
+		return putSegments(ctx, tx, hd.ID, good, f.leaves)
+	})
 	if err != nil {
 		return err
 	}
-	defer partial.Close()
-	for n := range hd.Segments {
-		segment, err := readSegment(partial, hd.Length, n)
-		if err == nil && envelope.SegmentHash(segment) == leaves[n] {
-			continue
-		}
-		if err := in.h.cfg.Store.Update(ctx, Normal, func(tx Tx) error { return tx.DropSegments(ctx, hd.ID) }); err != nil {
+	clear(f.have)
+	f.count, f.loose = 0, nil
+	f.come.Store(0)
+	for _, n := range good {
+		f.add(n)
+	}
+	return nil
+}
+
+// partial opens the file that the segments are written to. What was counted is believed, and not read again at the end: so where the
+// file is gone, as after a restore, nothing counts any more, durably, before it is begun anew.
+func (in *intake) partial(ctx context.Context, hd *parcel.Header, f *inflow) (PartialBlob, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p, err := in.h.cfg.Blobs.Partial(ctx, hd.ID, hd.Length, f.count == 0)
+	if !notFound(err) {
+		return p, err
+	}
+	in.h.warn(in.l.ID, "the segments of a parcel that arrives are gone; they are asked for again", "parcel", hd.ID)
+	if err := in.recount(ctx, hd, f, nil); err != nil {
+		return nil, err
+	}
+	return in.h.cfg.Blobs.Partial(ctx, hd.ID, hd.Length, true)
+}
+
+func putSegments(ctx context.Context, tx Tx, id envelope.ID, ns []int64, leaves []envelope.Hash) error {
+	for _, n := range ns {
+		if _, err := tx.PutSegment(ctx, id, n, leaves[n]); err != nil {
 			return err
 		}
-		f, err := parcel.EncodeFrame(parcel.FrameWant, parcel.WantFrame{Parcel: &hd.ID, Segments: []parcel.Gap{{From: 0, To: uint64(hd.Segments - 1)}}})
-		if err != nil {
-			return fmt.Errorf("asking for segments: %w", err)
-		}
-		in.answers = append(in.answers, f)
-		return nil
 	}
-	return in.complete(ctx, p, hd, partial)
+	return nil
+}
+
+// moved answers for a parcel that does not arrive any more, or not as it did a moment ago.
+func (in *intake) moved(ctx context.Context, id envelope.ID) error {
+	_, hd, err := in.arriving(ctx, id)
+	if err != nil || hd == nil {
+		return err
+	}
+	return in.answerWant(id, nil)
 }
 
 // maxRanges is how many ranges one wish names.
 const maxRanges = 256
-
-func missing(have map[int64]envelope.Hash, total int64) []parcel.Gap {
-	var gaps []parcel.Gap
-	for n := int64(0); n < total && len(gaps) < maxRanges; n++ {
-		if _, ok := have[n]; ok {
-			continue
-		}
-		if last := len(gaps) - 1; last >= 0 && gaps[last].To == uint64(n-1) {
-			gaps[last].To = uint64(n)
-			continue
-		}
-		gaps = append(gaps, parcel.Gap{From: uint64(n), To: uint64(n)})
-	}
-	return gaps
-}
 
 // segments takes segments: each is verified against its hash and written; all are made durable at once, then counted.
 func (in *intake) segments(ctx context.Context, frames []parcel.Frame) error {
@@ -204,6 +321,7 @@ func (in *intake) segments(ctx context.Context, frames []parcel.Frame) error {
 			in.refuse(nil, "segment", "The segment is malformed: "+plain(err)+".")
 			continue
 		}
+		in.h.cfg.Count.Segments(In, len(s.Bytes))
 		if byParcel[s.Parcel] == nil {
 			order = append(order, s.Parcel)
 		}
@@ -218,65 +336,91 @@ func (in *intake) segments(ctx context.Context, frames []parcel.Frame) error {
 }
 
 func (in *intake) segmentsOf(ctx context.Context, id envelope.ID, segments []parcel.SegmentFrame) error {
-	in.state.pieces.Lock()
-	defer in.state.pieces.Unlock()
 	_, hd, err := in.arriving(ctx, id)
 	if err != nil || hd == nil {
 		return err
 	}
-	in.state.mu.Lock()
-	leaves := in.state.leaves[id]
-	in.state.mu.Unlock()
-	if leaves == nil {
+	f := in.state.inflow(id)
+	if f == nil {
 		return in.answerMissing(ctx, hd)
 	}
-	partial, err := in.h.cfg.Blobs.Partial(ctx, id, hd.Length)
+	whole := make([]bool, len(segments))
+	parallel(len(segments), func(i int) {
+		s := segments[i]
+		whole[i] = s.Number < hd.Segments && int64(len(s.Bytes)) == segmentSize(hd.Length, s.Number) && envelope.SegmentHash(s.Bytes) == f.leaves[s.Number]
+	})
+	partial, err := in.partial(ctx, hd, f)
 	if err != nil {
 		return err
 	}
 	defer partial.Close()
-	var good []parcel.SegmentFrame
-	for _, s := range segments {
-		if s.Number >= hd.Segments || int64(len(s.Bytes)) != segmentSize(hd.Length, s.Number) || envelope.SegmentHash(s.Bytes) != leaves[s.Number] {
+	var written []int64
+	for i, s := range segments {
+		if !whole[i] {
 			in.refuse(&id, "segment_hash", "A segment does not match its hash; send it again.")
 			continue
 		}
 		if _, err := partial.WriteAt(s.Bytes, s.Number*envelope.SegmentSize); err != nil {
-			return fault.Wrap(fault.Unavailable, "disk", "The segment could not be written; nothing was lost.", err)
+			return unwritten(err)
 		}
-		good = append(good, s)
+		written = append(written, s.Number)
 	}
-	if err := partial.Sync(); err != nil {
-		return fault.Wrap(fault.Unavailable, "disk", "The segment could not be written; nothing was lost.", err)
-	}
-	var have map[int64]envelope.Hash
-	err = in.h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
-		for _, s := range good {
-			if _, err := tx.PutSegment(ctx, id, s.Number, leaves[s.Number]); err != nil {
-				return err
-			}
-		}
-		have, err = tx.SegmentHashes(ctx, id)
-		return err
-	})
-	if err != nil {
+	if done, err := in.keep(ctx, hd, f, partial, written); err != nil || done {
 		return err
 	}
-	if int64(len(have)) < hd.Segments {
-		return in.answerMissing(ctx, hd)
-	}
-	return in.finish(ctx, hd)
+	return in.answerMissing(ctx, hd)
 }
 
-// complete receipts a parcel whose segments are all there and verified.
-func (in *intake) complete(ctx context.Context, p exchange.Parcel, hd *parcel.Header, partial PartialBlob) error {
-	name, err := partial.Commit()
+func unwritten(err error) error {
+	return fault.Wrap(fault.Unavailable, "disk", "The segment could not be written; nothing was lost.", err)
+}
+
+// keep counts segments that were written. When enough of them are, or all, they are made durable and then recorded; with the last
+// one the parcel is complete, and done says that it was answered.
+func (in *intake) keep(ctx context.Context, hd *parcel.Header, f *inflow, partial PartialBlob, written []int64) (done bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended {
+		return true, in.moved(ctx, hd.ID)
+	}
+	for _, n := range written {
+		if !f.have[n] {
+			f.add(n)
+			f.loose = append(f.loose, n)
+		}
+	}
+	if len(f.loose) < maxLoose && f.count < hd.Segments {
+		return false, nil
+	}
+	if err := partial.Sync(); err != nil {
+		for _, n := range f.loose { // what a failed sync was for may never reach the disk, whatever a later one says
+			f.have[n] = false
+		}
+		f.count -= int64(len(f.loose))
+		f.come.Store(f.count)
+		f.loose = nil
+		return false, unwritten(err)
+	}
+	err = in.h.cfg.Store.Update(ctx, Normal, func(tx Tx) error { return putSegments(ctx, tx, hd.ID, f.loose, f.leaves) })
 	if err != nil {
+		return false, err
+	}
+	f.loose = f.loose[:0]
+	if f.count < hd.Segments {
+		return false, nil
+	}
+	return true, in.complete(ctx, hd, f)
+}
+
+// complete receipts a parcel whose segments are all there, verified and durable. Its caller holds f.
+func (in *intake) complete(ctx context.Context, hd *parcel.Header, f *inflow) error {
+	p, _, err := in.arriving(ctx, hd.ID)
+	if err != nil || p.State != exchange.Arriving {
 		return err
 	}
 	a := &arrival{header: hd, hash: p.Header}
 	err = in.h.endArrival(ctx, in.l, a, func(_ *accepting, row *exchange.Parcel) {
-		row.State, row.Blob = exchange.Received, name
+		row.State = exchange.Received
 		if hd.Registered {
 			row.State = exchange.Held
 		}
@@ -284,12 +428,13 @@ func (in *intake) complete(ctx context.Context, p exchange.Parcel, hd *parcel.He
 	if err != nil {
 		return err
 	}
+	f.ended = true
+	in.state.mu.Lock()
+	delete(in.state.inflows, p.ID)
+	in.state.mu.Unlock()
 	if err := in.signReceipts(ctx, []*arrival{a}); err != nil {
 		return err
 	}
-	in.state.mu.Lock()
-	delete(in.state.leaves, p.ID)
-	in.state.mu.Unlock()
 	for _, r := range a.receipts {
 		if err := in.answerReceipt(r); err != nil {
 			return err
@@ -298,9 +443,6 @@ func (in *intake) complete(ctx context.Context, p exchange.Parcel, hd *parcel.He
 	in.h.stir(in.l.ID)
 	return nil
 }
-
-// segmentBudget is how many segments go into one delivery of at most n bytes.
-func segmentBudget(n int) int { return max(n/envelope.SegmentSize, 1) }
 
 // segmentSize is how long segment n of so many sealed bytes is; 0 or less beyond them.
 func segmentSize(length, n int64) int64 {
@@ -318,15 +460,4 @@ func readSegment(src io.ReaderAt, length, n int64) ([]byte, error) {
 		return nil, err
 	}
 	return buf, nil
-}
-
-// numbers are the first segments that gaps name, of so many that there are.
-func numbers(gaps []parcel.Gap, total int64, limit int) []int64 {
-	var ns []int64
-	for _, g := range gaps {
-		for n := g.From; n <= g.To && n < uint64(total) && len(ns) < limit; n++ {
-			ns = append(ns, int64(n))
-		}
-	}
-	return slices.Clip(ns)
 }

@@ -1,15 +1,13 @@
 package flow
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
+	"iter"
 	"maps"
 	"slices"
 
@@ -21,7 +19,6 @@ import (
 	"entente/internal/member"
 	"entente/ledger"
 	"entente/parcel"
-	"entente/party"
 	"entente/statement"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -40,7 +37,7 @@ type Draft struct {
 	Marking handling.Marking
 	Face    any
 	Body    any
-	Files   []FileDraft
+	Files   iter.Seq2[FileDraft, error] // nil: none
 
 	Originator string // whose information it is: own if empty, or a party's id
 	Consent    *bool  // whether the originator agrees that it is passed on; nil if that is not known
@@ -51,12 +48,12 @@ type Draft struct {
 	released *released // by whom it may leave beside its author; set by the acts of release alone
 }
 
-// FileDraft is a file to send; Open gives its plaintext, which is read once, as a stream.
+// FileDraft is a file to send. Its content is read once, before the next file is asked for.
 type FileDraft struct {
-	Name  string
-	Media string
-	Size  int64
-	Open  func() (io.ReadCloser, error)
+	Name    string
+	Media   string
+	Size    int64 // -1 if it is not known before its end
+	Content io.Reader
 }
 
 // Progress reports how much of a total is done, in the caller's unit; it may be nil.
@@ -102,28 +99,16 @@ func (h *House) Send(ctx context.Context, who actor.Actor, d Draft, p Progress) 
 // send sends what its caller has authorised, with something else in the transaction that gives the statement its place: both are
 // done, or neither.
 func (h *House) send(ctx context.Context, who actor.Actor, d Draft, also func(context.Context, Tx, statement.Commitment) error, p Progress) (statement.Commitment, error) {
-	r, err := h.compose(ctx, who, d, p)
+	w, err := h.begin(ctx, d, p)
 	if err != nil {
 		return statement.Commitment{}, err
 	}
-	r.also = also
-	s := h.link(d.Link)
-	if err := s.reserve.do(ctx, r, h.reserve); err != nil {
-		return statement.Commitment{}, err
-	}
-	docs := make([]exchange.Document, len(r.parcels))
-	for i, out := range r.parcels {
-		docs[i] = exchange.Document{Hash: out.row.Header, Link: d.Link, Type: parcel.HeaderType, Payload: out.payload}
-	}
-	if err := h.sign(ctx, d.Link, docs); err != nil {
-		h.cfg.Log.Error("signing; it is tried again at delivery", "statement", r.commitment, "err", err)
-	}
-	s.signal()
-	return r.commitment, nil
+	defer w.end(ctx)
+	return w.send(ctx, who, d, also)
 }
 
-// compose does everything that needs no place in the record yet: rules, marking, sealing, the copy at rest.
-func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progress) (*reservation, error) {
+// begin checks the rules and the marking, and seals the files of a draft. What it returns must be ended.
+func (h *House) begin(ctx context.Context, d Draft, p Progress) (*sealing, error) {
 	asked := &outlook{id: d.Link, lane: d.Lane, thread: d.Thread}
 	if d.Kind == "erasure.notice" { // its thread is always there, and no statement began it
 		asked.thread = nil
@@ -131,12 +116,11 @@ func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progres
 	if err := h.link(d.Link).outlook.do(ctx, asked, h.lookOut); err != nil {
 		return nil, err
 	}
-	l := asked.link
-	agreement, err := h.terms(l)
+	agreement, err := h.terms(asked.link)
 	if err != nil {
 		return nil, err
 	}
-	peer, err := h.peerKin(ctx, l.ID)
+	peer, err := h.peerKin(ctx, asked.link.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -144,19 +128,45 @@ func (h *House) compose(ctx context.Context, who actor.Actor, d Draft, p Progres
 		return nil, fault.New(fault.Conflict, contestedCode,
 			"The other party's keys are in dispute, so nothing is said to it until it has signed a version of its identity with its recovery keys; call it.")
 	}
-	if err := allowed(d, agreement, asked.stand); err != nil {
+	w := &sealing{h: h, link: asked.link, edition: asked.edition, to: peer.stands.Latest(), agreement: agreement, began: h.now(), key: make([]byte, 32),
+		progress: p, registered: d.Registered, blobs: h.hold()}
+	rand.Read(w.key)
+	if err := w.begin(ctx, d, asked.stand); err != nil {
+		w.end(ctx)
 		return nil, err
 	}
+	return w, nil
+}
+
+// send seals what a draft says and gives it its place, with something else in the same transaction: both are done, or neither. It
+// may be called again with other words after a failure: the files stay sealed.
+func (w *sealing) send(ctx context.Context, who actor.Actor, d Draft, also func(context.Context, Tx, statement.Commitment) error) (statement.Commitment, error) {
 	face, err := envelope.Marshal(d.Face)
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, "face", "The coded part of this statement is not valid.", err)
+		return statement.Commitment{}, fault.Wrap(fault.Invalid, "face", "The coded part of this statement is not valid.", err)
 	}
-	text := statement.Text{V: 1, Link: l.ID, From: h.self, To: l.Peer, Lane: d.Lane, Kind: d.Kind, Edition: asked.edition,
-		Thread: d.Thread, Refs: d.Refs, Authored: h.now(), Zone: orElse(d.Zone, "UTC"), Urgency: orElse(d.Urgency, "routine"),
+	text := statement.Text{V: 1, Link: w.link.ID, From: w.h.self, To: w.link.Peer, Lane: d.Lane, Kind: d.Kind, Edition: w.edition,
+		Thread: d.Thread, Refs: d.Refs, Authored: w.began, Zone: orElse(d.Zone, "UTC"), Urgency: orElse(d.Urgency, "routine"),
 		ReplyBy: d.ReplyBy, Marking: d.Marking, Face: jsontext.Value(face)}
-	w := sealing{h: h, link: l, to: peer.stands.Latest(), agreement: agreement, key: make([]byte, 32), progress: p, registered: d.Registered}
-	rand.Read(w.key)
-	return w.seal(ctx, who, text, d)
+	r, err := w.seal(ctx, who, text, d.Body)
+	if err != nil {
+		return statement.Commitment{}, err
+	}
+	r.also = also
+	w.placed = true
+	s := w.h.link(d.Link)
+	if err := s.reserve.do(ctx, r, w.h.reserve); err != nil {
+		return statement.Commitment{}, err
+	}
+	docs := make([]exchange.Document, len(r.parcels))
+	for i, out := range r.parcels {
+		docs[i] = exchange.Document{Hash: out.row.Header, Link: d.Link, Type: parcel.HeaderType, Payload: out.payload}
+	}
+	if err := w.h.sign(ctx, d.Link, docs); err != nil {
+		w.h.cfg.Log.Error("signing; it is tried again at delivery", "statement", r.commitment, "err", err)
+	}
+	s.signal()
+	return r.commitment, nil
 }
 
 // outlook is what a composition asks of the store before it begins. The reserving transaction asks again for all that may
@@ -224,7 +234,7 @@ func orElse(s, fallback string) string {
 }
 
 // allowed applies the kind's table, who takes part, and the marking policy before anything is sealed.
-func allowed(d Draft, a *terms, stand standing) error {
+func allowed(d Draft, files bool, a *terms, stand standing) error {
 	kind, ok := statement.LookUp(a.Rules.Kinds, d.Kind)
 	if !ok {
 		return fault.New(fault.Invalid, "unknown_kind", fmt.Sprintf("There is no kind of statement %q in the edition that this link agreed to.", d.Kind))
@@ -241,11 +251,11 @@ func allowed(d Draft, a *terms, stand standing) error {
 		}
 	}
 	state := exchange.LaneStatus(stand.ours, stand.theirs, d.Lane)
-	if state != exchange.LinkActive && (!kind.Unverified || len(d.Files) > 0) {
+	if state != exchange.LinkActive && (!kind.Unverified || files) {
 		return fault.New(fault.Conflict, "link_unverified",
 			"This link is not confirmed by both sides yet: compare the short code with the other party and confirm it (entente confirm).")
 	}
-	facts := draftFacts(d, len(d.Files) > 0, a)
+	facts := draftFacts(d, files, a)
 	facts.LinkState = &state
 	if kind.Unverified {
 		active := exchange.LinkActive
@@ -277,259 +287,6 @@ func draftFacts(d Draft, files bool, a *terms) handling.Facts {
 	}
 	return handling.Facts{Kind: d.Kind, Lane: string(d.Lane), Marking: d.Marking, Channel: &channel, Encrypted: &encrypted, Exercise: &a.Exercise,
 		LinkExercise: &a.Exercise, Originator: &originator, OriginatorConsent: d.Consent, HasFiles: &files}
-}
-
-// sealing turns one draft into parcels and a copy at rest.
-type sealing struct {
-	h         *House
-	link      exchange.Link
-	to        *party.Identity
-	agreement *terms
-	key       []byte // the statement's key at rest
-	progress  Progress
-	done      int64
-	total     int64
-
-	registered bool
-}
-
-func (w *sealing) seal(ctx context.Context, who actor.Actor, text statement.Text, d Draft) (*reservation, error) {
-	if len(d.Files) > statement.MaxFiles {
-		return nil, fault.New(fault.TooLarge, "files", fmt.Sprintf("A statement carries at most %d files; send the rest with another.", statement.MaxFiles))
-	}
-	for _, f := range d.Files {
-		if err := CheckFile(f.Name, f.Media); err != nil {
-			return nil, err
-		}
-		if f.Size > w.agreement.Limits.FileBytes {
-			return nil, fault.New(fault.TooLarge, "file_size", fmt.Sprintf("A file may have at most %d bytes on this link.", w.agreement.Limits.FileBytes))
-		}
-		w.total += f.Size
-	}
-	r := &reservation{link: w.link, who: who.Name}
-	var files []statement.File
-	var sealed []*outgoing
-	for i, f := range d.Files {
-		file, out, err := w.file(ctx, f, i)
-		if err != nil {
-			return nil, err
-		}
-		files, sealed = append(files, file), append(sealed, out)
-	}
-	content, commitment, err := statement.Compose(text, d.Body, files)
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, "statement", "This statement is not valid: "+plain(err)+".", err)
-	}
-	r.commitment = commitment
-	if r.text, err = statement.DecodeText(content.Text); err != nil {
-		return nil, fault.Wrap(fault.Invalid, "statement", "This statement is not valid: "+plain(err)+".", err)
-	}
-	if err := w.h.kinds[w.agreement.Rules.Kinds][d.Kind].Check(r.text, content.Body); err != nil {
-		return nil, fault.Wrap(fault.Invalid, "statement", "This statement is not valid: "+plain(err)+".", err)
-	}
-	encoded, err := content.Encode()
-	if err != nil {
-		return nil, err
-	}
-	first, err := w.content(ctx, encoded)
-	if err != nil {
-		return nil, err
-	}
-	r.parcels = append([]*outgoing{first}, sealed...)
-	for _, out := range r.parcels {
-		out.header.Text, out.row.Text = commitment, commitment
-		out.header.Lane, out.row.Lane = text.Lane, text.Lane
-		if out.file != nil {
-			out.file.Statement = commitment
-		}
-	}
-	if r.body, r.wrapped, err = w.h.lock(w.key, commitment, encoded); err != nil {
-		return nil, err
-	}
-	r.row = exchange.Statement{Commitment: commitment, Link: w.link.ID, Author: w.h.self, Lane: text.Lane, Kind: text.Kind,
-		Authored: text.Authored, Text: content.Text, TextSalt: content.TextSalt, Parcel: first.header.ID, Thread: commitment}
-	if text.Thread != nil {
-		r.row.Thread = *text.Thread
-	}
-	return r, nil
-}
-
-// CheckFile refuses a file that cannot be sent under this name and media type: a door asks before it takes a file in, and
-// nothing is sealed of a statement that has one.
-func CheckFile(name, media string) error {
-	if err := statement.CheckFile(name, media); err != nil {
-		return fault.Wrap(fault.Invalid, "file_name", fmt.Sprintf("The file %+q cannot be sent so: %s; give it another name.", name, plain(err)), err)
-	}
-	return nil
-}
-
-// plain gives the words of a format error, which name what is wrong and where, and nothing else.
-func plain(err error) string {
-	if e, ok := errors.AsType[*envelope.FormatError](err); ok {
-		return e.Error()
-	}
-	return "its form is wrong"
-}
-
-// header starts a header with what is known before the reserving transaction.
-func (w *sealing) header() parcel.Header {
-	now := w.h.now()
-	return parcel.Header{V: 1, ID: envelope.NewID(), Link: w.link.ID, From: w.h.self, To: w.link.Peer,
-		Recipient: w.to.Version, Epoch: w.link.OwnEpoch,
-		Created: now, Expires: now + w.agreement.Limits.Expiry*1e6, Padding: "none"}
-}
-
-func (w *sealing) row(hd parcel.Header) exchange.Parcel {
-	return exchange.Parcel{ID: hd.ID, Link: hd.Link, Author: hd.From, Epoch: hd.Epoch, File: exchange.OfStatement, State: exchange.Sending,
-		GotIndex: -1, Created: hd.Created, Expires: hd.Expires, Segments: hd.Segments, Length: hd.Length}
-}
-
-// content seals a statement's content, inline when it is small.
-func (w *sealing) content(ctx context.Context, encoded []byte) (*outgoing, error) {
-	hd := w.header()
-	hd.Padding = parcel.PaddingClass(len(encoded))
-	var buf bytes.Buffer
-	sealed, err := parcel.SealContent(w.h.cfg.Registry, &buf, encoded, w.to.Suites, hd.Context())
-	if err != nil {
-		return nil, fmt.Errorf("sealing a statement: %w", err)
-	}
-	fill(&hd, sealed)
-	out := &outgoing{header: hd, row: w.row(hd)}
-	if w.registered {
-		out.withhold()
-	}
-	if buf.Len() <= parcel.MaxInline {
-		out.row.Content = buf.Bytes()
-		return out, nil
-	}
-	b, err := w.h.cfg.Blobs.Create(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer b.Close()
-	segments := &segmentHasher{to: b}
-	if _, err := segments.Write(buf.Bytes()); err != nil {
-		return nil, err
-	}
-	out.segments = segments.finish()
-	out.row.Blob, err = b.Commit()
-	return out, err
-}
-
-func fill(hd *parcel.Header, s envelope.Sealed) {
-	hd.Layers, hd.Segments, hd.Length, hd.Root = s.Layers, s.Segments, s.Length, s.Root
-	for _, l := range s.Layers {
-		hd.Suites = append(hd.Suites, l.Suite)
-	}
-}
-
-// file seals a file for the peer and, in the same pass, a copy at rest under the statement's key.
-func (w *sealing) file(ctx context.Context, f FileDraft, position int) (statement.File, *outgoing, error) {
-	fail := func(err error) (statement.File, *outgoing, error) {
-		return statement.File{}, nil, fmt.Errorf("sealing file %d: %w", position+1, err)
-	}
-	if err := w.h.cfg.Blobs.Reserve(2 * f.Size); err != nil {
-		return statement.File{}, nil, err
-	}
-	src, err := f.Open()
-	if err != nil {
-		return fail(err)
-	}
-	defer src.Close()
-	hd := w.header()
-	hd.File = &parcel.FileRef{Position: position}
-	toPeer, err := w.h.cfg.Blobs.Create(ctx)
-	if err != nil {
-		return fail(err)
-	}
-	defer toPeer.Close()
-	atRest, err := w.h.createRest(ctx, w.key, position)
-	if err != nil {
-		return fail(err)
-	}
-	defer atRest.Close()
-	digest := sha256.New()
-	count := &counter{w: w, limit: f.Size}
-	plain := io.TeeReader(src, io.MultiWriter(digest, count, atRest))
-	segments := &segmentHasher{to: toPeer}
-	sealed, err := parcel.SealFile(w.h.cfg.Registry, segments, plain, w.to.Suites, hd.Context())
-	if err != nil {
-		return fail(err)
-	}
-	if count.n != f.Size {
-		return statement.File{}, nil, fault.New(fault.Conflict, "file_changed", "The file changed while it was read; send it again when it is complete.")
-	}
-	fill(&hd, sealed)
-	out := &outgoing{header: hd, row: w.row(hd), segments: segments.finish()}
-	out.row.File = position
-	if w.registered {
-		out.row.State, out.row.SentIndex = exchange.Withheld, -1
-	}
-	if out.row.Blob, err = toPeer.Commit(); err != nil {
-		return fail(err)
-	}
-	rest, floe, err := atRest.commit()
-	if err != nil {
-		return fail(err)
-	}
-	out.file = &exchange.File{Position: position, Link: w.link.ID, Parcel: hd.ID, Size: f.Size, State: "stored", Blob: rest, FLOE: floe}
-	return statement.File{SHA256: envelope.Hash(digest.Sum(nil)), Size: f.Size, Name: f.Name, Media: f.Media,
-		Salt: statement.NewSalt(), Parcel: hd.ID}, out, nil
-}
-
-// counter counts plaintext and reports progress; it stops a file that grows.
-type counter struct {
-	w     *sealing
-	n     int64
-	limit int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	c.n += int64(len(p))
-	if c.n > c.limit {
-		return 0, fault.New(fault.Conflict, "file_changed", "The file grew while it was read; send it again when it is complete.")
-	}
-	c.w.done += int64(len(p))
-	if c.w.progress != nil {
-		c.w.progress(c.w.done, c.w.total)
-	}
-	return len(p), nil
-}
-
-// segmentHasher passes sealed bytes on and keeps the RFC 6962 leaf hash of each segment: 32 bytes a mebibyte.
-type segmentHasher struct {
-	to     io.Writer
-	sum    hash.Hash
-	filled int
-	hashes []envelope.Hash
-}
-
-func (s *segmentHasher) Write(p []byte) (int, error) {
-	for rest := p; len(rest) > 0; {
-		if s.sum == nil {
-			s.sum = sha256.New()
-			s.sum.Write([]byte{0})
-		}
-		n := min(len(rest), envelope.SegmentSize-s.filled)
-		s.sum.Write(rest[:n])
-		rest = rest[n:]
-		if s.filled += n; s.filled == envelope.SegmentSize {
-			s.cut()
-		}
-	}
-	return s.to.Write(p)
-}
-
-func (s *segmentHasher) cut() {
-	s.hashes = append(s.hashes, envelope.Hash(s.sum.Sum(nil)))
-	s.sum, s.filled = nil, 0
-}
-
-func (s *segmentHasher) finish() []envelope.Hash {
-	if s.filled > 0 {
-		s.cut()
-	}
-	return s.hashes
 }
 
 var errUnsettled = errors.New("what came in is not settled yet")

@@ -137,14 +137,6 @@ func (h *House) settle(ctx context.Context, link statement.LinkID, which func(ex
 	if err != nil {
 		return err
 	}
-	s := h.link(link)
-	s.mu.Lock()
-	leftover := s.leftover
-	s.leftover = nil
-	s.mu.Unlock()
-	for _, blob := range leftover {
-		h.drop(ctx, link, blob)
-	}
 	failed := 0
 	var first error
 	err = h.eachIn(ctx, l, exchange.Received, func(p exchange.Parcel) error {
@@ -206,21 +198,26 @@ func (h *House) settledMeanwhile(ctx context.Context, id envelope.ID) bool {
 	return err == nil && p.State != exchange.Received
 }
 
-// content reads a parcel's sealed content from its row or the blob store.
+// content reads a parcel's sealed content: from its row, or from the segments that came.
 func (h *House) content(ctx context.Context, p exchange.Parcel) (io.ReaderAt, func(), error) {
-	if p.Blob != "" {
-		b, err := h.cfg.Blobs.Open(ctx, p.Blob)
-		if err != nil {
-			return nil, nil, err
-		}
-		return b, func() { b.Close() }, nil
-	}
 	var full exchange.Parcel
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
 		full, err = tx.Parcel(ctx, p.ID)
 		return err
 	})
-	return bytes.NewReader(full.Content), func() {}, err
+	if err != nil || full.Content != nil {
+		return bytes.NewReader(full.Content), func() {}, err
+	}
+	var b Blob
+	if p.Blob != "" { // it was received by a build that made a blob of its segments
+		b, err = h.cfg.Blobs.Open(ctx, p.Blob)
+	} else {
+		b, err = h.cfg.Blobs.OpenPartial(ctx, p.ID)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return b, func() { b.Close() }, nil
 }
 
 func (h *House) header(ctx context.Context, hash envelope.Hash) (*parcel.Header, error) {
@@ -289,8 +286,9 @@ func (h *House) settleStatement(ctx context.Context, l exchange.Link, p exchange
 func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel, a *arrival, end func(context.Context, *accepting, *exchange.Parcel) error) error {
 	var ours *ourReceipt
 	var blob string
+	var pieces bool
 	err := h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
-		ours, blob = nil, ""
+		ours, blob, pieces = nil, "", false
 		w, row, lane, err := h.reopen(ctx, tx, l, p.ID, exchange.Received)
 		if err != nil || w == nil {
 			return err
@@ -312,7 +310,7 @@ func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel,
 		if ours, err = w.give(kind, a.header, row.Header, row, lane, nil); err != nil {
 			return err
 		}
-		blob = row.Blob
+		blob, pieces = row.Blob, row.Content == nil
 		row.Content, row.Blob = nil, ""
 		if err := tx.UpdateParcels(ctx, row); err != nil {
 			return err
@@ -322,8 +320,8 @@ func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel,
 	if err != nil || ours == nil {
 		return err
 	}
-	if blob != "" {
-		h.drop(ctx, l.ID, blob)
+	if pieces {
+		h.dropPieces(ctx, p.ID, blob)
 	}
 	h.recallReceipts([]*ourReceipt{ours})
 	if err := h.signOurs(ctx, l.ID, []*ourReceipt{ours}); err != nil {
@@ -333,28 +331,28 @@ func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel,
 	return nil
 }
 
-// drop removes the sealed bytes of a parcel that has come to its end, unless another parcel of the same bytes has not; a
-// leftover is found by the store's check. While a parcel of the link is being completed, which has its blob before its row,
-// it is put off to a later settling.
-func (h *House) drop(ctx context.Context, link statement.LinkID, blob string) {
-	s := h.link(link)
-	if !s.pieces.TryLock() {
-		s.mu.Lock()
-		s.leftover = append(s.leftover, blob)
-		s.mu.Unlock()
-		return
+// dropPieces removes the segments of a parcel of the peer that has come to its end. What it leaves, a sweep finds.
+func (h *House) dropPieces(ctx context.Context, id envelope.ID, blob string) {
+	if err := h.cfg.Blobs.RemovePartial(ctx, id); err != nil {
+		h.cfg.Log.Warn("removing the segments of a parcel; they are removed later", "parcel", id, "err", err)
 	}
-	defer s.pieces.Unlock()
-	named := false
+	if blob != "" {
+		h.drop(ctx, blob)
+	}
+}
+
+// drop removes a blob that the row of a parcel named, unless it is a file of ours. What it leaves, a sweep finds.
+func (h *House) drop(ctx context.Context, blob string) {
+	var named map[string]bool
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		named, err = tx.BlobNamed(ctx, blob)
+		named, err = tx.BlobsNamed(ctx, []string{blob})
 		return err
 	})
-	if err == nil && !named {
+	if err == nil && !named[blob] {
 		err = h.cfg.Blobs.Remove(ctx, blob)
 	}
 	if err != nil {
-		h.cfg.Log.Warn("removing sealed segments", "blob", blob, "err", err)
+		h.cfg.Log.Warn("removing sealed bytes; they are removed later", "blob", blob, "err", err)
 	}
 }
 
@@ -385,12 +383,14 @@ func (h *House) settleFile(ctx context.Context, l exchange.Link, p exchange.Parc
 	if err != nil {
 		return err
 	}
-	row, reason := exchange.File{Statement: p.Text, Position: p.File, Link: l.ID, Parcel: p.ID, State: "failed"}, "erased"
+	hold := h.hold()
+	defer hold.release()
+	row, reason := exchange.File{Statement: p.Text, Position: p.File, Link: l.ID, Author: p.Author, Parcel: p.ID, State: "failed"}, "erased"
 	switch {
 	case said.Author != p.Author || said.Link != p.Link || said.Lane != p.Lane:
 		reason = "not_named"
 	case said.Erased == 0:
-		if row, reason, err = h.storeFile(ctx, p, hd, sealed, wrapped); err != nil {
+		if row, reason, err = h.storeFile(ctx, p, hd, sealed, wrapped, hold); err != nil {
 			return err
 		}
 	}
@@ -419,12 +419,12 @@ func (h *House) settleFile(ctx context.Context, l exchange.Link, p exchange.Parc
 }
 
 // storeFile decrypts a file and seals it at rest; reason is the code for which it is rejected.
-func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Header, sealed, wrapped []byte) (row exchange.File, reason string, err error) {
+func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Header, sealed, wrapped []byte, hold *claim) (row exchange.File, reason string, err error) {
 	content, key, err := h.unlock(sealed, wrapped, p.Text)
 	if err != nil {
 		return row, "", err
 	}
-	row = exchange.File{Statement: p.Text, Position: p.File, Link: p.Link, Parcel: p.ID, State: "failed"}
+	row = exchange.File{Statement: p.Text, Position: p.File, Link: p.Link, Author: p.Author, Parcel: p.ID, State: "failed"}
 	if p.File >= len(content.Files) || content.Files[p.File].Parcel != p.ID {
 		return row, "not_named", nil
 	}
@@ -442,7 +442,7 @@ func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Hea
 	if err != nil {
 		return row, "", err
 	}
-	defer rest.Close()
+	defer rest.discard()
 	if err := parcel.OpenFile(h.cfg.Registry, rest, src, hd, f, h.cfg.Keys.Opener()); err != nil {
 		if !authors(err) {
 			return row, "", err
@@ -450,7 +450,7 @@ func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Hea
 		h.warn(p.Link, "a file could not be opened", "parcel", p.ID, "err", err)
 		return row, "not_opened", nil
 	}
-	if row.Blob, row.FLOE, err = rest.commit(); err != nil {
+	if row.Blob, row.FLOE, err = rest.commit(hold); err != nil {
 		return row, "", err
 	}
 	row.State = "stored"
@@ -459,15 +459,6 @@ func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Hea
 
 // Expire refuses, with a signed receipt that uses up its sequence, what began to arrive and did not come whole in time.
 func (h *House) Expire(ctx context.Context) error {
-	h.links.Range(func(key, value any) bool {
-		s := value.(*linkState)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if len(s.leftover) > 0 {
-			h.dirty.Store(key, true)
-		}
-		return true
-	})
 	var links []exchange.Link
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
 		links, err = tx.Unended(ctx)
@@ -511,11 +502,7 @@ func (h *House) expireOne(ctx context.Context, l exchange.Link, p exchange.Parce
 		return err
 	}
 	s := h.link(l.ID)
-	s.pieces.Lock()
-	defer s.pieces.Unlock()
-	s.mu.Lock()
-	delete(s.leaves, p.ID)
-	s.mu.Unlock()
+	s.forgetArrival(p.ID)
 	s.signal()
 	return h.cfg.Blobs.RemovePartial(ctx, p.ID)
 }

@@ -3,9 +3,7 @@ package housetest
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"io/fs"
+	"maps"
 	"slices"
 
 	"entente/envelope"
@@ -71,13 +69,6 @@ func (b *blobs) power(what string) {
 	}
 }
 
-func (b *blobs) put(data []byte) string {
-	sum := sha256.Sum256(data)
-	name := hex.EncodeToString(sum[:])
-	b.kept[name] = data
-	return name
-}
-
 // Create implements flow.Blobs.
 func (b *blobs) Create(context.Context) (flow.BlobWriter, error) {
 	if err := b.weather("create"); err != nil {
@@ -109,11 +100,14 @@ func (b *blobs) Remove(_ context.Context, name string) error {
 }
 
 // Partial implements flow.Blobs.
-func (b *blobs) Partial(_ context.Context, id envelope.ID, size int64) (flow.PartialBlob, error) {
+func (b *blobs) Partial(_ context.Context, id envelope.ID, size int64, begin bool) (flow.PartialBlob, error) {
 	if err := b.weather("partial"); err != nil {
 		return nil, err
 	}
 	p := b.partials[id]
+	if p == nil && !begin {
+		return nil, fault.New(fault.NotFound, "not_found", "There is no such stored file here.")
+	}
 	if p == nil {
 		p = &partialFile{synced: make([]byte, size), data: make([]byte, size)}
 		b.partials[id] = p
@@ -121,7 +115,30 @@ func (b *blobs) Partial(_ context.Context, id envelope.ID, size int64) (flow.Par
 	if int64(len(p.data)) != size {
 		return nil, fault.New(fault.Conflict, "blob_size", "This file was begun with another size.")
 	}
-	return &openPartial{b: b, id: id, p: p}, nil
+	return &openPartial{b: b, p: p}, nil
+}
+
+// OpenPartial implements flow.Blobs.
+func (b *blobs) OpenPartial(_ context.Context, id envelope.ID) (flow.Blob, error) {
+	if err := b.weather("open"); err != nil && (b.n.dead || !b.full) {
+		return nil, err
+	}
+	p, ok := b.partials[id]
+	if !ok {
+		return nil, fault.New(fault.NotFound, "not_found", "There is no such stored file here.")
+	}
+	return openBlob{bytes.NewReader(p.data)}, nil
+}
+
+// Partials implements flow.Blobs.
+func (b *blobs) Partials(context.Context) ([]envelope.ID, error) {
+	return slices.SortedFunc(maps.Keys(b.partials), func(x, y envelope.ID) int { return bytes.Compare(x[:], y[:]) }), nil
+}
+
+// Names implements flow.Blobs.
+func (b *blobs) Names(_ context.Context, after string, limit int) ([]string, error) {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(b.kept)), func(n string) bool { return n <= after })
+	return names[:min(len(names), limit)], nil
 }
 
 // RemovePartial implements flow.Blobs.
@@ -156,13 +173,13 @@ func (w *blobWriter) Write(p []byte) (int, error) {
 }
 
 // Commit implements flow.BlobWriter.
-func (w *blobWriter) Commit() (string, error) {
+func (w *blobWriter) Commit(name string) error {
 	if err := w.b.weather("commit"); err != nil {
-		return "", err
+		return err
 	}
-	name := w.b.put(bytes.Clone(w.Bytes()))
+	w.b.kept[name] = bytes.Clone(w.Bytes())
 	w.b.power("commit")
-	return name, nil
+	return nil
 }
 
 // Close implements flow.BlobWriter.
@@ -174,14 +191,8 @@ type openBlob struct{ *bytes.Reader }
 func (b openBlob) Close() error { return nil }
 
 type openPartial struct {
-	b  *blobs
-	id envelope.ID
-	p  *partialFile
-}
-
-// ReadAt implements flow.PartialBlob.
-func (o *openPartial) ReadAt(p []byte, off int64) (int, error) {
-	return bytes.NewReader(o.p.data).ReadAt(p, off)
+	b *blobs
+	p *partialFile
 }
 
 // WriteAt implements flow.PartialBlob.
@@ -207,25 +218,6 @@ func (o *openPartial) Sync() error {
 	}
 	o.p.synced = slices.Clone(o.p.data)
 	return nil
-}
-
-// Commit implements flow.PartialBlob.
-func (o *openPartial) Commit() (string, error) {
-	if err := o.b.weather("commit"); err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(o.p.data)
-	name := hex.EncodeToString(sum[:])
-	if o.b.partials[o.id] != o.p {
-		if _, ok := o.b.kept[name]; ok {
-			return name, nil
-		}
-		return "", fs.ErrNotExist
-	}
-	o.b.put(slices.Clone(o.p.data))
-	delete(o.b.partials, o.id)
-	o.b.power("commit")
-	return name, nil
 }
 
 // Close implements flow.PartialBlob.

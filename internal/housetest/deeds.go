@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -58,7 +58,7 @@ func (w *world) deed(n *node) {
 
 func draft(l *link, lane statement.Lane, kind string, thread *statement.Commitment, face, body any, files ...flow.FileDraft) flow.Draft {
 	return flow.Draft{Link: l.id, Lane: lane, Kind: kind, Thread: thread, Zone: "UTC", Marking: handling.Marking{TLP: "AMBER"},
-		Face: face, Body: body, Files: files}
+		Face: face, Body: body, Files: several(files)}
 }
 
 // say sends a draft, and remembers what was said.
@@ -299,8 +299,18 @@ func (w *world) bytes(most int) []byte {
 }
 
 func fileOf(name string, data []byte) flow.FileDraft {
-	return flow.FileDraft{Name: name, Media: "application/octet-stream", Size: int64(len(data)),
-		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
+	return flow.FileDraft{Name: name, Media: "application/octet-stream", Size: int64(len(data)), Content: bytes.NewReader(data)}
+}
+
+// several are the files of a draft.
+func several(files []flow.FileDraft) iter.Seq2[flow.FileDraft, error] {
+	return func(yield func(flow.FileDraft, error) bool) {
+		for _, f := range files {
+			if !yield(f, nil) {
+				return
+			}
+		}
+	}
 }
 
 // confirm says that the short code was compared.
@@ -393,12 +403,12 @@ func (w *world) illegal(n *node) {
 		d = message(func(d *flow.Draft, _ *statement.MessageBody) {
 			f := fileOf("a.bin", []byte("abc"))
 			f.Size = 10
-			d.Files = []flow.FileDraft{f}
+			d.Files = several([]flow.FileDraft{f})
 		})
 	case 6:
 		what = "a file over the limit"
 		d = message(func(d *flow.Draft, _ *statement.MessageBody) {
-			d.Files = []flow.FileDraft{{Name: "a.bin", Media: "text/plain", Size: 17 << 30}}
+			d.Files = several([]flow.FileDraft{{Name: "a.bin", Media: "text/plain", Size: 17 << 30}})
 		})
 	case 7:
 		what = "a link that does not exist"

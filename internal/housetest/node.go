@@ -119,6 +119,12 @@ type count struct{ sync.Mutex }
 // Refused implements flow.Counter.
 func (*count) Refused(string, string) {}
 
+// Swept implements flow.HouseCounter.
+func (*count) Swept() {}
+
+// Segments implements flow.HouseCounter.
+func (*count) Segments(flow.Way, int) {}
+
 // errCrashed says that the node lost its power in an act.
 var errCrashed = errors.New("power cut")
 

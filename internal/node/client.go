@@ -285,6 +285,7 @@ func (c *Client) Receipts(ctx context.Context, name string) ([]Receipt, error) {
 // Upload is a file to send; it is read once.
 type Upload struct {
 	Name, Media string
+	Size        int64
 	Content     io.Reader
 }
 
@@ -293,7 +294,11 @@ func (c *Client) Send(ctx context.Context, d Draft, files []Upload, p Progress) 
 	return said(upload[api.Said](ctx, c, "/statements", d, files, p))
 }
 
-func writeForm(form *multipart.Writer, d Draft, files []Upload) error {
+func writeForm(form *multipart.Writer, d Draft, files []Upload, p Progress) error {
+	read := &counted{progress: p}
+	for _, f := range files {
+		read.total += f.Size
+	}
 	data, err := envelope.Marshal(d)
 	if err != nil {
 		return fmt.Errorf("encoding the draft: %w", err)
@@ -306,8 +311,11 @@ func writeForm(form *multipart.Writer, d Draft, files []Upload) error {
 		if err != nil {
 			return err
 		}
-		if part, err = form.CreatePart(partHeader("file", f.Name, f.Media)); err == nil {
-			_, err = io.Copy(part, f.Content)
+		h := partHeader("file", f.Name, f.Media)
+		h.Set("Content-Length", strconv.FormatInt(f.Size, 10))
+		read.Reader = f.Content
+		if part, err = form.CreatePart(h); err == nil {
+			_, err = io.CopyBuffer(struct{ io.Writer }{part}, read, make([]byte, 1<<20))
 		}
 	}
 	if err != nil {

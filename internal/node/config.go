@@ -43,6 +43,7 @@ type Config struct {
 	LogLevel    slog.Level    // debug | info | warn | error
 	Checkpoint  time.Duration // how often ledger heads are signed
 	DiskReserve int64         // bytes that must stay free on the disk
+	LinkQuota   int64         // bytes that the files of a peer may take up, on each link; 0 for no bound
 
 	APICertificate, APIKey string // PEM files; empty: a certificate is made
 
@@ -87,6 +88,8 @@ func settings() []setting {
 			func(c *Config, v string) (err error) { c.Checkpoint, err = between(v, "1s", "1h"); return err }},
 		{"disk_reserve", "bytes that must stay free on the disk; K, M and G may follow the number", "512M",
 			func(c *Config, v string) (err error) { c.DiskReserve, err = parseBytes(v); return err }},
+		{"link_quota", "bytes that the files of a peer may take up, on each link; K, M and G may follow the number; 0 for no bound", "0",
+			func(c *Config, v string) (err error) { c.LinkQuota, err = parseBytes(v); return err }},
 		{"witnesses", "third parties that are asked to cosign ledger heads: verifier key and URL of each, with spaces between; empty for none", "",
 			func(c *Config, v string) (err error) { c.Witnesses, err = witness.Parse(v); return err }},
 		{"witness_every", "how often they are asked, from 1s to 24h", "10m",

@@ -178,6 +178,10 @@ func (i idle) Outgoing(_ context.Context, link statement.LinkID, _ int) (flow.De
 	return flow.Delivery{Link: link}, nil
 }
 
+func (i idle) OutgoingSegments(_ context.Context, link statement.LinkID, _ int) (flow.Delivery, error) {
+	return flow.Delivery{Link: link}, nil
+}
+
 func (i idle) Delivered(context.Context, flow.Delivery, []parcel.Frame) error { return nil }
 func (i idle) Undelivered(context.Context, flow.Delivery, error) error        { return nil }
 

@@ -19,6 +19,8 @@ const scrapePatience = 5 * time.Second
 type metrics struct {
 	registry *prometheus.Registry
 	refused  *prometheus.CounterVec
+	swept    prometheus.Counter
+	segments *prometheus.CounterVec
 }
 
 func newMetrics(version string) *metrics {
@@ -27,17 +29,31 @@ func newMetrics(version string) *metrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "entente_refusals_total", Help: "What the doors refused, by door and cause.",
 		}, []string{"door", "cause"}),
+		swept: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "entente_swept_files_total", Help: "Sealed files that no row named and that were removed.",
+		}),
+		segments: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "entente_segment_bytes_total", Help: "Bytes of large parcels that were sent (out) and came (in), also those sent again.",
+		}, []string{"way"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "entente_build_info", Help: "1; the version is in its label.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.refused, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.refused, m.swept, m.segments, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
 // Refused counts a refusal; it is the house's flow.Counter.
 func (m *metrics) Refused(door, code string) { m.refused.WithLabelValues(door, code).Inc() }
+
+// Swept counts a sealed file that was removed; it is the house's flow.Counter, too.
+func (m *metrics) Swept() { m.swept.Inc() }
+
+// Segments counts bytes of large parcels; it is the house's flow.Counter, too.
+func (m *metrics) Segments(way flow.Way, bytes int) {
+	m.segments.WithLabelValues(string(way)).Add(float64(bytes))
+}
 
 // linkLister is the act that the gauges are read by.
 type linkLister interface {

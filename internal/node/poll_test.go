@@ -88,7 +88,7 @@ func (r *running) say(subject string, file []byte) statement.Commitment {
 	r.must(err)
 	var files []Upload
 	if file != nil {
-		files = []Upload{{Name: "file.bin", Media: "application/octet-stream", Content: bytes.NewReader(file)}}
+		files = []Upload{{Name: "file.bin", Media: "application/octet-stream", Size: int64(len(file)), Content: bytes.NewReader(file)}}
 	}
 	c, err := r.client.Send(r.Context(), Draft{Link: r.peer, Lane: statement.Network, Kind: "message", Zone: "UTC",
 		Marking: handling.Marking{TLP: "GREEN"}, Face: []byte("{}"), Body: body}, files, nil)

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"entente/internal/api"
+	"entente/internal/flow"
 	"entente/statement"
 )
 
@@ -33,22 +34,28 @@ func (c *Client) Reply(ctx context.Context, request string, d Draft, files []Upl
 	return said(upload[api.Said](ctx, c, "/requests/"+url.PathEscape(request)+"/statements", d, files, p))
 }
 
-// upload sends a draft and its files, as a stream; without files it goes in one piece.
+// upload sends a draft and its files, as a stream; without files it goes in one piece. The node seals as it reads, so p hears how
+// many bytes it has taken. A name that the node would refuse is refused before the first byte goes.
 func upload[T any](ctx context.Context, c *Client, path string, d Draft, files []Upload, p Progress) (T, error) {
+	var none T
+	for _, f := range files {
+		if err := flow.CheckFile(f.Name, f.Media); err != nil {
+			return none, err
+		}
+	}
 	if len(files) == 0 {
 		var body bytes.Buffer
 		form := multipart.NewWriter(&body)
-		if err := writeForm(form, d, nil); err != nil {
-			var none T
+		if err := writeForm(form, d, nil, nil); err != nil {
 			return none, err
 		}
-		return stream[T](ctx, c, http.MethodPost, path, form.FormDataContentType(), &body, p)
+		return call[T](ctx, c, http.MethodPost, path, form.FormDataContentType(), &body)
 	}
 	body, w := io.Pipe()
 	form := multipart.NewWriter(w)
-	go func() { w.CloseWithError(writeForm(form, d, files)) }()
+	go func() { w.CloseWithError(writeForm(form, d, files, p)) }()
 	defer body.Close()
-	return stream[T](ctx, c, http.MethodPost, path, form.FormDataContentType(), body, p)
+	return call[T](ctx, c, http.MethodPost, path, form.FormDataContentType(), body)
 }
 
 // RequestFilter narrows a list of requests; empty members do not narrow it.

@@ -55,11 +55,14 @@ type Node struct {
 	loops atomic.Int32 // that run
 }
 
-// wantLoops is how many loops a node has: settle, checkpoint, retention, send, witness.
-const wantLoops = 5
+// wantLoops is how many loops a node has: settle, checkpoint, retention, sweep, send, witness.
+const wantLoops = 6
 
 // retainEvery is how often is looked for what is kept no longer.
 const retainEvery = time.Hour
+
+// sweepEvery is how often is looked for sealed files that no row names.
+const sweepEvery = 6 * time.Hour
 
 // Run opens the node of a configuration and runs it until ctx ends. passphrase is asked for when no key file opens
 // the keyring.
@@ -98,7 +101,7 @@ func Open(ctx context.Context, cfg Config, passphrase func() (string, error), no
 	}
 	n.house, err = flow.New(flow.Config{
 		Store: kept, Blobs: kept.Blobs(), Keys: keys, Registry: registry, Self: self,
-		Now: now, Log: n.log, Endpoint: cfg.Endpoint, Count: n.metrics,
+		Now: now, Log: n.log, Endpoint: cfg.Endpoint, Quota: cfg.LinkQuota, Count: n.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -215,6 +218,7 @@ func (n *Node) Serve(ctx context.Context) error {
 		n.house.SettleLoop,
 		func(ctx context.Context) error { return n.house.CheckpointLoop(ctx, n.cfg.Checkpoint) },
 		func(ctx context.Context) error { return n.house.RetentionLoop(ctx, retainEvery) },
+		func(ctx context.Context) error { return n.house.SweepLoop(ctx, sweepEvery) },
 		n.sender.Run,
 		n.asker.Run,
 	} {

@@ -75,8 +75,6 @@ func spoolFault(err error) error {
 	return fault.Wrap(fault.Unavailable, "spool", "The node has no room to take the file; make room on its disk.", err)
 }
 
-func (s *spooled) Size() int64 { return s.size }
-
 // Open reads it from the start; it may be opened more than once.
 func (s *spooled) Open() (io.ReadCloser, error) {
 	return io.NopCloser(cipher.StreamReader{

@@ -32,8 +32,9 @@ type House interface {
 	PairReveal(ctx context.Context, token []byte, chain [][]byte, nonce [32]byte, endpoint string, transport []byte) ([32]byte, error)
 	PairComplete(ctx context.Context, who actor.Actor, alias string, inv *flow.Invitation, commit envelope.Hash, nonceB, nonceA [32]byte) (statement.LinkID, error)
 
-	// Outgoing with room for 0 bytes gives what is small and urgent, and no segments.
+	// Outgoing with room for 0 bytes gives what is small and urgent, and no segments; OutgoingSegments gives these alone.
 	Outgoing(ctx context.Context, link statement.LinkID, maxBytes int) (flow.Delivery, error)
+	OutgoingSegments(ctx context.Context, link statement.LinkID, maxBytes int) (flow.Delivery, error)
 	Delivered(ctx context.Context, d flow.Delivery, answers []parcel.Frame) error
 	Undelivered(ctx context.Context, d flow.Delivery, cause error) error
 	Wake(link statement.LinkID) <-chan struct{}

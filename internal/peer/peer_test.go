@@ -416,30 +416,38 @@ func (h *house) Outgoing(_ context.Context, link statement.LinkID, maxBytes int)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.asked++
-	d := flow.Delivery{Link: link}
-	if time.Now().Before(h.nextTry) && !h.hasty || h.only != nil && *h.only != link {
-		return d, nil
-	}
-	for _, segments := range []bool{false, true} {
-		size := 0
-		if segments && maxBytes == 0 {
-			break
-		}
-		for _, i := range h.queue {
-			if i.flying || (i.frame.Kind == parcel.FrameSegment) != segments || len(d.Frames) > 0 && size >= maxBytes {
-				continue
-			}
-			i.flying = true
-			size += len(i.frame.Payload)
-			d.Frames = append(d.Frames, i.frame)
-		}
-		if len(d.Frames) > 0 {
-			h.inFlight++
-			h.most = max(h.most, h.inFlight)
-			return d, nil
-		}
+	d := h.due(link, maxBytes, false)
+	if len(d.Frames) == 0 && maxBytes > 0 {
+		d = h.due(link, maxBytes, true)
 	}
 	return d, nil
+}
+
+func (h *house) OutgoingSegments(_ context.Context, link statement.LinkID, maxBytes int) (flow.Delivery, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.due(link, maxBytes, true), nil
+}
+
+func (h *house) due(link statement.LinkID, maxBytes int, segments bool) flow.Delivery {
+	d := flow.Delivery{Link: link}
+	if time.Now().Before(h.nextTry) && !h.hasty || h.only != nil && *h.only != link {
+		return d
+	}
+	size := 0
+	for _, i := range h.queue {
+		if i.flying || (i.frame.Kind == parcel.FrameSegment) != segments || len(d.Frames) > 0 && maxBytes > 0 && size >= maxBytes {
+			continue
+		}
+		i.flying = true
+		size += len(i.frame.Payload)
+		d.Frames = append(d.Frames, i.frame)
+	}
+	if len(d.Frames) > 0 {
+		h.inFlight++
+		h.most = max(h.most, h.inFlight)
+	}
+	return d
 }
 
 func (h *house) end(d flow.Delivery, keep bool) {

@@ -14,10 +14,9 @@ import (
 )
 
 const (
-	batchBytes = 8 << 20 // of one delivery
-	maxBulk    = 3       // deliveries of segments alone that may be under way beside an ordered one
-	maxTaking  = 2       // answers to ordered deliveries that may be taken at a time
-	bulkBytes  = 1 << 20 // of segments, from which a delivery counts as bulk
+	bulkBytes = 4 << 20 // of one delivery of segments
+	maxBulk   = 2       // deliveries of segments that may be under way beside an ordered one
+	maxTaking = 2       // answers to ordered deliveries that may be taken at a time
 
 	lookAgain = 5 * time.Second // for links that are new
 	minWait   = 50 * time.Millisecond
@@ -28,8 +27,8 @@ const (
 
 // Sender delivers what is due: one loop per link, so that a link has one sender at a time and a peer that is away
 // delays nobody else. Deliveries of a link follow one another in order, each sent when the one before is answered, while
-// we still take that answer. Segments of large parcels travel beside them, a few requests at a time: a large file never
-// stands before a call. A node that its peers cannot reach polls them, too, with one request per link.
+// we still take that answer. Segments of large parcels travel beside them, in two small requests at a time: a large file never
+// stands before a call, and little of it is lost by a crash. A node that its peers cannot reach polls them, too, with one request per link.
 type Sender struct {
 	house  House
 	client *Client
@@ -98,7 +97,7 @@ type linkSender struct {
 	endpoint atomic.Pointer[string]
 
 	done     chan outcome // room for all that may be under way
-	bulk     int          // deliveries under way
+	bulk     int          // deliveries of segments under way
 	ordered  bool         // one is on the wire
 	answers  int          // to ordered deliveries, that are being taken
 	failures int          // in a row
@@ -135,24 +134,38 @@ const forever time.Duration = -1
 
 // step starts what may be started and returns how long to wait for more: 0 not at all.
 func (l *linkSender) step(ctx context.Context) time.Duration {
-	if l.ordered || l.answers == maxTaking {
-		return forever
-	}
 	if rest := l.pause.Sub(l.now()); rest > 0 {
 		return rest
 	}
-	room := batchBytes
-	if l.bulk >= maxBulk {
-		room = 0
+	started := false
+	if !l.ordered && l.answers < maxTaking {
+		d, err := l.house.Outgoing(ctx, l.id, 0)
+		if err != nil {
+			l.failed(ctx, err)
+			return l.pause.Sub(l.now())
+		}
+		if started = len(d.Frames) > 0; started {
+			l.ordered = true
+			l.start(ctx, d, ordered)
+		}
 	}
-	d, err := l.house.Outgoing(ctx, l.id, room)
-	if err != nil {
-		l.failed(ctx, err)
-		return l.pause.Sub(l.now())
+	for l.bulk < maxBulk {
+		d, err := l.house.OutgoingSegments(ctx, l.id, bulkBytes)
+		if err != nil {
+			l.failed(ctx, err)
+			return l.pause.Sub(l.now())
+		}
+		if len(d.Frames) == 0 {
+			break
+		}
+		l.bulk++
+		l.start(ctx, d, segments)
 	}
-	if len(d.Frames) > 0 {
-		l.start(ctx, d)
+	if started {
 		return 0
+	}
+	if l.ordered || l.answers == maxTaking {
+		return forever
 	}
 	due, err := l.house.NextDue(ctx, l.id)
 	if err != nil {
@@ -178,7 +191,7 @@ func (l *linkSender) wait(ctx context.Context, d time.Duration) {
 		timeout = timer.C
 	}
 	wake := l.house.Wake(l.id)
-	if d == forever || l.pause.After(l.now()) {
+	if d == forever && l.bulk == maxBulk || l.pause.After(l.now()) {
 		wake = nil
 	}
 	select {
@@ -190,22 +203,24 @@ func (l *linkSender) wait(ctx context.Context, d time.Duration) {
 	}
 }
 
+// sort is whether a delivery keeps its place among others, or travels beside them.
+type sort int
+
+const (
+	ordered sort = iota
+	segments
+)
+
 // start sends a delivery on its way.
-func (l *linkSender) start(ctx context.Context, d flow.Delivery) {
-	bulk := isBulk(d.Frames)
-	if bulk {
-		l.bulk++
-	} else {
-		l.ordered = true
-	}
+func (l *linkSender) start(ctx context.Context, d flow.Delivery, what sort) {
 	endpoint := *l.endpoint.Load()
 	go func() {
 		answers, err := l.exchange(ctx, d, endpoint)
 		last := bulkEnded
 		switch {
-		case !bulk && err != nil:
+		case what == ordered && err != nil:
 			last = unanswered
-		case !bulk:
+		case what == ordered:
 			last = taken
 			l.done <- outcome{stage: answered}
 		}
@@ -234,17 +249,6 @@ func (l *linkSender) tell(ctx context.Context, d flow.Delivery, answers []parcel
 		}
 	}
 	return err
-}
-
-func isBulk(frames []parcel.Frame) bool {
-	size := 0
-	for _, f := range frames {
-		if f.Kind != parcel.FrameSegment {
-			return false
-		}
-		size += len(f.Payload)
-	}
-	return size >= bulkBytes
 }
 
 // advance notes how far a delivery has come.

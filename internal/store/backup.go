@@ -13,6 +13,7 @@ import (
 
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/internal/store/blobstore"
 	"entente/internal/store/sqlstore"
 )
 
@@ -149,7 +150,7 @@ func (b *backupWriter) copyBlob(ctx context.Context, name string, blob flow.Blob
 	if err := b.put(frameBlob, binary.AppendUvarint(appendString(nil, name), uint64(blob.Size()))); err != nil {
 		return err
 	}
-	h := sha256.New()
+	digest := blobstore.NewDigest()
 	buf := make([]byte, chunk)
 	for r := io.NewSectionReader(blob, 0, blob.Size()); ; {
 		n, err := io.ReadFull(r, buf)
@@ -159,12 +160,12 @@ func (b *backupWriter) copyBlob(ctx context.Context, name string, blob flow.Blob
 		if n == 0 {
 			break
 		}
-		h.Write(buf[:n])
+		digest.Write(buf[:n])
 		if err := errors.Join(ctx.Err(), b.put(frameData, buf[:n])); err != nil {
 			return err
 		}
 	}
-	if hex.EncodeToString(h.Sum(nil)) != name {
+	if !digest.Names(name) {
 		return fault.New(fault.Internal, "blob_damaged", "The stored file "+name+" is damaged; remove or repair it first.")
 	}
 	b.summary.Blobs++

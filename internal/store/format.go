@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"entente/internal/fault"
+	"entente/internal/store/blobstore"
 	"entente/internal/store/sqlstore"
 )
 
@@ -30,7 +31,7 @@ import (
 //	Z  number of blobs and their bytes, names of blobs that were missing, SHA-256 of everything before this frame
 //
 // Every table is there, in the order of sqlstore.Tables; blobs follow in the order of their names. A blob's name
-// is its SHA-256. Nothing follows Z.
+// is made from its content (blobstore.Digest). Nothing follows Z.
 const (
 	magic = "entente backup 1\n"
 
@@ -220,7 +221,7 @@ type sink struct {
 // blobSink takes one blob; Commit follows when all of it was read and its hash is right, Close in any case.
 type blobSink interface {
 	io.Writer
-	Commit() (string, error)
+	Commit(name string) error
 	Close() error
 }
 
@@ -424,15 +425,15 @@ func isName(s string) bool {
 }
 
 func (b *backupReader) blob(name string, size int64) (err error) {
-	h := sha256.New()
+	digest := blobstore.NewDigest()
 	var w blobSink
-	out := io.Writer(h)
+	out := io.Writer(digest)
 	if b.to.blob != nil {
 		if w, err = b.to.blob(size); err != nil {
 			return fmt.Errorf("the blob %s: %w", name, err)
 		}
 		defer func() { err = errors.Join(err, w.Close()) }()
-		out = io.MultiWriter(h, w)
+		out = io.MultiWriter(digest, w)
 	}
 	for size > 0 {
 		c, err := b.expect(frameData)
@@ -447,14 +448,13 @@ func (b *backupReader) blob(name string, size int64) (err error) {
 			return fmt.Errorf("the blob %s: %w", name, err)
 		}
 	}
-	if hex.EncodeToString(h.Sum(nil)) != name {
+	if !digest.Names(name) {
 		return broken("the blob %s has another content than its name says", name)
 	}
 	if w == nil {
 		return nil
 	}
-	_, err = w.Commit()
-	return err
+	return w.Commit(name)
 }
 
 // finish checks the last frame, which has been read, and that nothing follows.

@@ -3,8 +3,6 @@ package store_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -20,6 +18,7 @@ import (
 	"entente/internal/flow"
 	"entente/internal/member"
 	"entente/internal/store"
+	"entente/internal/store/blobstore"
 	"entente/internal/testenv"
 	"entente/statement"
 
@@ -60,11 +59,12 @@ func putBlob(t testing.TB, s *store.Store, data []byte) string {
 	if _, err := w.Write(data); err != nil {
 		t.Fatal(err)
 	}
-	name, err := w.Commit()
-	if err != nil {
+	digest := blobstore.NewDigest()
+	digest.Write(data)
+	if err := w.Commit(digest.Name()); err != nil {
 		t.Fatal(err)
 	}
-	return name
+	return digest.Name()
 }
 
 func hash(s string) envelope.Hash { return envelope.Sum([]byte(s)) }
@@ -227,9 +227,9 @@ func checkRestored(t *testing.T, s *store.Store, kept [2]string, dropped string)
 			t.Errorf("blob: %v", err)
 			continue
 		}
-		h := sha256.New()
-		_, err = io.Copy(h, io.NewSectionReader(b, 0, b.Size()))
-		if err = errors.Join(err, b.Close()); err != nil || hex.EncodeToString(h.Sum(nil)) != name {
+		digest := blobstore.NewDigest()
+		_, err = io.Copy(digest, io.NewSectionReader(b, 0, b.Size()))
+		if err = errors.Join(err, b.Close()); err != nil || digest.Name() != name {
 			t.Errorf("blob %s: %v", name, err)
 		}
 	}

@@ -1,4 +1,4 @@
-// Package blobstore keeps large sealed bytes as files of a directory, each under the SHA-256 of its content.
+// Package blobstore keeps large sealed bytes as files of a directory, each under a hash of its content.
 //
 // It promises that a name it has returned is durable and holds exactly the bytes that the name says, that a crash
 // leaves no half-written blob under a name, and that names from outside never leave the directory. It refuses to
@@ -7,11 +7,8 @@ package blobstore
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -25,7 +22,7 @@ import (
 
 // Dir is a directory of blobs; it implements flow.Blobs. Safe for concurrent use.
 //
-//	blobs/ab/ab…   committed, by SHA-256 in hexadecimal digits
+//	blobs/ab/ab…   committed, by the head of the tree over its segments in hexadecimal digits
 //	partial/<id>   parcels that arrive in pieces
 //	temp/          being written; emptied at Open
 type Dir struct {
@@ -69,14 +66,13 @@ func (d *Dir) Create(ctx context.Context) (flow.BlobWriter, error) {
 	if err != nil {
 		return nil, diskFault(fmt.Errorf("creating a blob: %w", err))
 	}
-	return &writer{d: d, f: f, hash: sha256.New()}, nil
+	return &writer{d: d, f: f}, nil
 }
 
 // writer writes one blob; it is used by one goroutine.
 type writer struct {
-	d    *Dir
-	f    *os.File // nil after Commit or Close
-	hash hash.Hash
+	d *Dir
+	f *os.File // nil after Commit or Close
 }
 
 // Write implements io.Writer.
@@ -85,16 +81,14 @@ func (w *writer) Write(p []byte) (int, error) {
 		return 0, fs.ErrClosed
 	}
 	n, err := w.f.Write(p)
-	w.hash.Write(p[:n])
 	return n, diskFault(err)
 }
 
 // Commit implements flow.BlobWriter.
-func (w *writer) Commit() (string, error) {
+func (w *writer) Commit(name string) error {
 	if w.f == nil {
-		return "", fs.ErrClosed
+		return fs.ErrClosed
 	}
-	name := hex.EncodeToString(w.hash.Sum(nil))
 	f := w.f
 	w.f = nil
 	err := errors.Join(f.Sync(), f.Close())
@@ -103,9 +97,9 @@ func (w *writer) Commit() (string, error) {
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())
-		return "", diskFault(fmt.Errorf("committing a blob: %w", err))
+		return diskFault(fmt.Errorf("committing a blob: %w", err))
 	}
-	return name, nil
+	return nil
 }
 
 // Close implements flow.BlobWriter.
@@ -141,16 +135,20 @@ func (d *Dir) adopt(from, name string) error {
 
 // Open implements flow.Blobs.
 func (d *Dir) Open(ctx context.Context, name string) (flow.Blob, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	path, err := d.place(name)
 	if err != nil {
 		return nil, err
 	}
+	return openBlob(ctx, path)
+}
+
+func openBlob(ctx context.Context, path string) (flow.Blob, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.Wrap(fault.NotFound, "not_found", "There is no such stored file here.", err)
+		return nil, noFile(err)
 	}
 	if err != nil {
 		return nil, diskFault(fmt.Errorf("opening a blob: %w", err))
@@ -194,14 +192,21 @@ func remove(path string) error {
 }
 
 // Partial implements flow.Blobs. One that was begun with another size is a conflict.
-func (d *Dir) Partial(ctx context.Context, id envelope.ID, size int64) (flow.PartialBlob, error) {
+func (d *Dir) Partial(ctx context.Context, id envelope.ID, size int64, begin bool) (flow.PartialBlob, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if size < 0 {
 		return nil, fault.New(fault.Invalid, "blob_size", "A file cannot have a negative size.")
 	}
-	f, err := os.OpenFile(d.path("partial", id.String()), os.O_RDWR|os.O_CREATE, 0o600)
+	flags := os.O_RDWR
+	if begin {
+		flags |= os.O_CREATE
+	}
+	f, err := os.OpenFile(d.path("partial", id.String()), flags, 0o600)
+	if errors.Is(err, fs.ErrNotExist) && !begin {
+		return nil, noFile(err)
+	}
 	if err != nil {
 		return nil, diskFault(fmt.Errorf("opening a partial file: %w", err))
 	}
@@ -255,39 +260,43 @@ func (p *partial) WriteAt(b []byte, off int64) (int, error) {
 // Sync implements flow.PartialBlob.
 func (p *partial) Sync() error { return diskFault(p.File.Sync()) }
 
-// Commit implements flow.PartialBlob. The partial is closed by it, and gone if it succeeds.
-func (p *partial) Commit() (string, error) {
-	h := sha256.New()
-	_, err := io.Copy(h, io.NewSectionReader(p.File, 0, p.size))
-	if err = errors.Join(err, p.File.Sync(), p.File.Close()); err != nil {
-		return "", diskFault(fmt.Errorf("committing a partial file: %w", err))
-	}
-	name := hex.EncodeToString(h.Sum(nil))
-	err = p.d.adopt(p.File.Name(), name)
-	if errors.Is(err, fs.ErrNotExist) && p.d.has(name) {
-		err = nil // another handle of the same parcel has committed it
-	}
-	if err != nil {
-		return "", diskFault(fmt.Errorf("committing a partial file: %w", err))
-	}
-	return name, nil
+// OpenPartial implements flow.Blobs.
+func (d *Dir) OpenPartial(ctx context.Context, id envelope.ID) (flow.Blob, error) {
+	return openBlob(ctx, d.path("partial", id.String()))
 }
 
-// Close implements io.Closer; after Commit it does nothing.
-func (p *partial) Close() error {
-	if err := p.File.Close(); !errors.Is(err, fs.ErrClosed) {
-		return err
+// Partials implements flow.Blobs.
+func (d *Dir) Partials(ctx context.Context) ([]envelope.ID, error) {
+	entries, err := os.ReadDir(d.path("partial"))
+	if err = errors.Join(ctx.Err(), err); err != nil {
+		return nil, diskFault(fmt.Errorf("listing partial files: %w", err))
 	}
-	return nil
+	var ids []envelope.ID
+	for _, e := range entries {
+		if id, err := envelope.ParseID(e.Name()); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
 
-func (d *Dir) has(name string) bool {
-	path, err := d.place(name)
-	if err != nil {
-		return false
+// errEnough ends a listing.
+var errEnough = errors.New("enough")
+
+// Names implements flow.Blobs.
+func (d *Dir) Names(ctx context.Context, after string, limit int) ([]string, error) {
+	var names []string
+	err := d.each(ctx, after, func(name string) error {
+		if len(names) == limit {
+			return errEnough
+		}
+		names = append(names, name)
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
 	}
-	_, err = os.Stat(path)
-	return err == nil
+	return names, err
 }
 
 // Reserve implements flow.Blobs.
@@ -303,17 +312,26 @@ func (d *Dir) Reserve(n int64) error {
 }
 
 // Each calls f with the name of every committed blob, in order.
-func (d *Dir) Each(ctx context.Context, f func(name string) error) error {
+func (d *Dir) Each(ctx context.Context, f func(name string) error) error { return d.each(ctx, "", f) }
+
+// each is Each for names above after.
+func (d *Dir) each(ctx context.Context, after string, f func(name string) error) error {
 	dirs, err := os.ReadDir(d.path("blobs"))
 	if err != nil {
 		return diskFault(fmt.Errorf("listing blobs: %w", err))
 	}
 	for _, dir := range dirs {
+		if len(after) >= len(dir.Name()) && dir.Name() < after[:len(dir.Name())] {
+			continue
+		}
 		names, err := os.ReadDir(d.path("blobs", dir.Name()))
 		if err != nil {
 			return diskFault(fmt.Errorf("listing blobs: %w", err))
 		}
 		for _, n := range names {
+			if n.Name() <= after {
+				continue
+			}
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -331,15 +349,19 @@ func (d *Dir) Verify(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	h := sha256.New()
-	_, err = io.Copy(h, io.NewSectionReader(b, 0, b.Size()))
+	digest := NewDigest()
+	_, err = io.Copy(digest, io.NewSectionReader(b, 0, b.Size()))
 	if err = errors.Join(err, b.Close()); err != nil {
 		return diskFault(fmt.Errorf("reading the blob %s: %w", name, err))
 	}
-	if got := hex.EncodeToString(h.Sum(nil)); got != name {
+	if !digest.Names(name) {
 		return fault.New(fault.Internal, "blob_damaged", "The stored file "+name+" is damaged.")
 	}
 	return nil
+}
+
+func noFile(err error) error {
+	return fault.Wrap(fault.NotFound, "not_found", "There is no such stored file here.", err)
 }
 
 func fullDisk(err error) error {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,14 +39,30 @@ func put(t *testing.T, d *blobstore.Dir, data []byte) string {
 	if _, err := w.Write(data); err != nil {
 		t.Fatal(err)
 	}
-	name, err := w.Commit()
-	if err != nil {
+	name := named(data)
+	if err := w.Commit(name); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
 		t.Errorf("Close after Commit: %v", err)
 	}
 	return name
+}
+
+// named is the name of some bytes.
+func named(data []byte) string {
+	digest := blobstore.NewDigest()
+	digest.Write(data)
+	return digest.Name()
+}
+
+// treeHead is the same, by the words of the interface.
+func treeHead(data []byte) string {
+	var leaves []envelope.Hash
+	for s := range slices.Chunk(data, envelope.SegmentSize) {
+		leaves = append(leaves, envelope.SegmentHash(s))
+	}
+	return envelope.Root(leaves).String()
 }
 
 func get(t *testing.T, d *blobstore.Dir, name string) []byte {
@@ -82,7 +99,7 @@ func TestBlob(t *testing.T) {
 	d := open(t, root)
 	for _, data := range [][]byte{nil, []byte("sealed"), bytes.Repeat([]byte("x"), 3<<20)} {
 		name := put(t, d, data)
-		if want := envelope.Sum(data).String(); name != want {
+		if want := treeHead(data); name != want {
 			t.Errorf("name %s, want %s", name, want)
 		}
 		if again := put(t, d, data); again != name {
@@ -108,6 +125,40 @@ func TestBlob(t *testing.T) {
 	}
 }
 
+// TestNames pages through the blobs, and takes a name of the first stores for what it is.
+func TestNames(t *testing.T) {
+	d := open(t, t.TempDir())
+	var want []string
+	for n := range 9 {
+		want = append(want, put(t, d, []byte{byte(n)}))
+	}
+	slices.Sort(want)
+	var got []string
+	for after := ""; ; {
+		page, err := d.Names(t.Context(), after, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		got, after = append(got, page...), page[len(page)-1]
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%d names of %d, %v", len(got), len(want), got)
+	}
+	data := []byte("of an older build")
+	w, err := d.Create(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(data)
+	old := envelope.Sum(data).String()
+	if err := errors.Join(w.Commit(old), d.Verify(t.Context(), old)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDiscarded(t *testing.T) {
 	root := t.TempDir()
 	d := open(t, root)
@@ -121,7 +172,7 @@ func TestDiscarded(t *testing.T) {
 	if err := errors.Join(w.Close(), w.Close()); err != nil {
 		t.Errorf("Close: %v", err)
 	}
-	if _, err := w.Commit(); err == nil {
+	if err := w.Commit(named(nil)); err == nil {
 		t.Error("a discarded blob was committed")
 	}
 	if _, err := w.Write([]byte("x")); err == nil {
@@ -172,7 +223,7 @@ func TestPathNames(t *testing.T) {
 
 func partial(t *testing.T, d *blobstore.Dir, id envelope.ID, size int64) flow.PartialBlob {
 	t.Helper()
-	p, err := d.Partial(t.Context(), id, size)
+	p, err := d.Partial(t.Context(), id, size, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,15 +242,18 @@ func TestPartial(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(p.Sync(), p.Close(), p.Close()); err != nil {
+	if err := errors.Join(p.Sync(), p.Close()); err != nil {
 		t.Fatal(err)
 	}
 
 	d = open(t, root) // it survives a restart
-	if _, err := d.Partial(t.Context(), id, 99); fault.KindOf(err) != fault.Conflict {
+	if _, err := d.Partial(t.Context(), id, 99, true); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("another size: %v, want a fault of kind %s", err, fault.Conflict)
 	}
-	if _, err := d.Partial(t.Context(), envelope.ID{9}, -1); fault.KindOf(err) != fault.Invalid {
+	if _, err := d.Partial(t.Context(), envelope.ID{9}, 5, false); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("one that was not begun: %v", err)
+	}
+	if _, err := d.Partial(t.Context(), envelope.ID{9}, -1, true); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("a negative size: %v, want a fault of kind %s", err, fault.Invalid)
 	}
 	p = partial(t, d, id, int64(len(data)))
@@ -211,21 +265,20 @@ func TestPartial(t *testing.T) {
 	if _, err := p.WriteAt(data[5:10], 5); err != nil {
 		t.Fatal(err)
 	}
-	twin := partial(t, d, id, int64(len(data)))
-	for _, handle := range []flow.PartialBlob{p, twin} {
-		name, err := handle.Commit()
-		if err != nil || name != envelope.Sum(data).String() {
-			t.Errorf("Commit: %s, %v", name, err)
-		}
-		if got := get(t, d, name); !bytes.Equal(got, data) {
-			t.Errorf("%q came back", got)
-		}
+	b, err := d.OpenPartial(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if n := count(t, filepath.Join(root, "partial")); n != 0 {
-		t.Errorf("%d partial files are left", n)
+	defer b.Close()
+	if got, err := io.ReadAll(io.NewSectionReader(b, 0, b.Size())); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%q came back: %v", got, err)
 	}
-
-	partial(t, d, id, 5)
+	if ids, err := d.Partials(t.Context()); err != nil || !slices.Equal(ids, []envelope.ID{id}) {
+		t.Errorf("partials %v: %v", ids, err)
+	}
+	if _, err := d.OpenPartial(t.Context(), envelope.ID{9}); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("a partial that was never begun: %v, want a fault of kind %s", err, fault.NotFound)
+	}
 	for range 2 {
 		if err := d.RemovePartial(t.Context(), id); err != nil {
 			t.Errorf("RemovePartial: %v", err)

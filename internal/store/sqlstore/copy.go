@@ -56,7 +56,7 @@ func Tables() []Table {
 		table("receipts", "hash b, link b, author b, kind t, header b, parcel b, lane t, epoch i, seq i, contiguous_to i, at i, idx i, log i, unsent i"),
 		table("statements", "commitment b, link b, author b, lane t, epoch i, seq i, thread b, kind t, authored i, text b, text_salt b, parcel b, erased i"),
 		table("statement_bodies", "commitment b, sealed b"),
-		table("files", "statement b, position i, link b, parcel b, size i, state t, blob t, floe b, reason t"),
+		table("files", "statement b, position i, link b, author b, parcel b, size i, state t, blob t, floe b, keys b, reason t"),
 		table("columns", "link b, thread b, author b, epoch i, seq i, lane t, room t, data b"),
 		table("requests", "thread b, link b, number t, kind t, requesting b, requested b, urgency t, status t, received i, changed i, quiet i"),
 		table("dues", "thread b, step t, link b, owes b, desk t, urgency t, since i, at i, escalate i"),

@@ -215,11 +215,23 @@ func (t *tx) FilesIn(ctx context.Context, link statement.LinkID, author party.ID
 		link[:], author[:], string(state))
 }
 
-// BlobNamed implements exchange.LaneTx.
-func (t *tx) BlobNamed(ctx context.Context, blob string) (bool, error) {
-	name := func(r rows, s *string) error { return r.Scan(s) }
-	found, err := list(ctx, t, name, `SELECT blob FROM parcels WHERE blob = $1 AND blob <> '' LIMIT 1`, blob)
-	return len(found) > 0, err
+// BlobsNamed implements exchange.LaneTx.
+func (t *tx) BlobsNamed(ctx context.Context, blobs []string) (map[string]bool, error) {
+	named := map[string]bool{}
+	for _, table := range []string{"parcels", "files", "draft_files"} {
+		err := many(blobs, 0, func(b *string) any { return *b }, func(in string, args []any) error {
+			return each(ctx, t, func(r rows) error {
+				var name string
+				err := r.Scan(&name)
+				named[name] = true
+				return err
+			}, `SELECT blob FROM `+table+` WHERE blob <> '' AND blob IN `+in, args...)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return named, nil
 }
 
 // ParcelByHeader implements exchange.LaneTx.

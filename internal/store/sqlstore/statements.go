@@ -180,21 +180,21 @@ func (t *tx) ErasingFiles(ctx context.Context, after statement.Commitment, posit
 		WHERE state = 'erasing' AND (statement, position) > ($1, $2) ORDER BY statement, position LIMIT $3`, after[:], int64(position), int64(limit))
 }
 
-const fileColumns = `statement, position, link, parcel, size, state, blob, floe, reason`
+const fileColumns = `statement, position, link, author, parcel, size, state, blob, floe, keys, reason`
 
 func scanFile(r rows, f *exchange.File) error {
-	return r.Scan(fixed{f.Statement[:]}, &f.Position, fixed{f.Link[:]}, fixed{f.Parcel[:]}, &f.Size, &f.State, &f.Blob,
-		loose{&f.FLOE}, &f.Reason)
+	return r.Scan(fixed{f.Statement[:]}, &f.Position, fixed{f.Link[:]}, fixed{f.Author[:]}, fixed{f.Parcel[:]}, &f.Size, &f.State, &f.Blob,
+		loose{&f.FLOE}, loose{&f.Keys}, &f.Reason)
 }
 
 // PutFiles implements exchange.StatementTx.
 func (t *tx) PutFiles(ctx context.Context, fs ...exchange.File) error {
 	for i := range fs {
 		f := &fs[i]
-		err := t.write(ctx, `INSERT INTO files (`+fileColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-			ON CONFLICT (statement, position) DO UPDATE SET link = excluded.link, parcel = excluded.parcel,
-				size = excluded.size, state = excluded.state, blob = excluded.blob, floe = excluded.floe, reason = excluded.reason`,
-			f.Statement[:], int64(f.Position), f.Link[:], f.Parcel[:], f.Size, f.State, f.Blob, orNull(f.FLOE), f.Reason)
+		err := t.write(ctx, `INSERT INTO files (`+fileColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+			ON CONFLICT (statement, position) DO UPDATE SET link = excluded.link, author = excluded.author, parcel = excluded.parcel,
+				size = excluded.size, state = excluded.state, blob = excluded.blob, floe = excluded.floe, keys = excluded.keys, reason = excluded.reason`,
+			f.Statement[:], int64(f.Position), f.Link[:], f.Author[:], f.Parcel[:], f.Size, f.State, f.Blob, orNull(f.FLOE), orNull(f.Keys), f.Reason)
 		if err != nil {
 			return err
 		}
@@ -205,6 +205,14 @@ func (t *tx) PutFiles(ctx context.Context, fs ...exchange.File) error {
 // Files implements exchange.StatementTx.
 func (t *tx) Files(ctx context.Context, c statement.Commitment) ([]exchange.File, error) {
 	return list(ctx, t, scanFile, `SELECT `+fileColumns+` FROM files WHERE statement = $1 ORDER BY position`, c[:])
+}
+
+// HeldBytes implements exchange.StatementTx.
+func (t *tx) HeldBytes(ctx context.Context, link statement.LinkID, author party.ID) (int64, error) {
+	return one(ctx, t, "sum", func(r rows, n *int64) error { return r.Scan(n) }, `SELECT CAST(
+		(SELECT COALESCE(SUM(size), 0) FROM files WHERE link = $1 AND author = $2 AND blob <> '') +
+		(SELECT COALESCE(SUM(length), 0) FROM parcels WHERE link = $1 AND author = $2 AND state IN ('arriving', 'received') AND live = 1 AND file >= 0)
+		AS BIGINT)`, link[:], author[:])
 }
 
 // FileByParcel implements exchange.StatementTx.
