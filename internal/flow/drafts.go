@@ -187,6 +187,10 @@ func (h *House) examine(d Draft) (faults []statement.FieldFault, warnings []stri
 		}
 	}
 	faults, warnings = assistance.Examine(kind, w.Urgency, w.Face, w.Body, h.now())
+	if d.ReplyBy != nil && *d.ReplyBy <= h.now() {
+		faults = append(faults, statement.FieldFault{Where: "/reply_by", What: "is over already",
+			Write: statement.Words{EN: "Give an instant that lies ahead, or none.", ZH: "请填尚未到来的时刻，或不填。"}})
+	}
 	return faults, warnings, nil
 }
 

@@ -249,6 +249,15 @@ func TestIncompleteIsNotSent(t *testing.T) {
 			"/body/relation", "/body/custodian", "/body/necessity", "/body/mla_intended"}},
 		{"urgent for no reason", func(d *flow.RequestDraft) { d.Urgency = "urgent" }, []string{"/body/urgency_reason"}},
 		{"until yesterday", func(d *flow.RequestDraft) { d.Face = map[string]any{"until": int64(1)} }, []string{"/face/until"}},
+		{"a period reversed, another without a zone, an unknown offence, an answer by yesterday", func(d *flow.RequestDraft) {
+			*d = request(w.a, "preservation.request", preservation(map[string]any{
+				"offences": []any{map[string]any{"class": "gossip", "conduct": "They talked.", "provision": "None"}},
+				"identifiers": []any{
+					map[string]any{"type": "ip", "value": "192.0.2.7", "from": "2026-03-01T10:00:00", "to": "2026-03-01T09:00:00", "zone": "UTC"},
+					map[string]any{"type": "ip", "value": "192.0.2.8", "from": "2026-03-01T10:00:00"},
+				}}), nil)
+			d.ReplyBy = new(int64(1))
+		}, []string{"/body/offences/0/class", "/body/identifiers/0/to", "/body/identifiers/1/zone", "/reply_by"}},
 		{"a face of its own", func(d *flow.RequestDraft) { d.Face = map[string]any{"secret": "x", "use": "gossip"} }, []string{"/face/secret", "/face/use"}},
 	} {
 		before := w.record(w.a)
