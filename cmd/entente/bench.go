@@ -26,7 +26,7 @@ and removed after it; no node of yours is touched.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.benchStatementsCommand(), a.benchReadyCommand(), a.benchLedgerCommand(), a.benchTransferCommand(), a.benchOvertakeCommand(), a.benchIdleCommand())
+	cmd.AddCommand(a.benchStatementsCommand(), a.benchReadyCommand(), a.benchLedgerCommand(), a.benchTransferCommand(), a.benchOvertakeCommand(), a.benchIdleCommand(), a.benchRequestsCommand())
 	return cmd
 }
 

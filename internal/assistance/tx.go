@@ -70,8 +70,9 @@ type DueFilter struct {
 type Tx interface {
 	// PutRequest writes a request's row and replaces its clocks.
 	PutRequest(ctx context.Context, r Row, clocks []Due) error
-	// Request finds the row of a thread; RequestsByNumber those that bear a number, which two parties may have given to two.
+	// Request finds the row of a thread, RequestsOf those of many that there are; RequestsByNumber those that bear a number, which two parties may have given to two.
 	Request(ctx context.Context, thread statement.Commitment) (Row, error)
+	RequestsOf(ctx context.Context, threads []statement.Commitment) (map[statement.Commitment]Row, error)
 	RequestsByNumber(ctx context.Context, number string) ([]Row, error)
 	Requests(ctx context.Context, f Filter) ([]Row, error)     // newest received first
 	RequestsWithin(ctx context.Context, s Span) ([]Row, error) // oldest received first

@@ -120,3 +120,14 @@ func TestProgramThatFails(t *testing.T) {
 		t.Error("a program that ends at once was measured")
 	}
 }
+
+func TestRequests(t *testing.T) {
+	r, err := bench.MeasureRequests(t.Context(), options(t), 30, 10, 40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Requests != 31 || r.Statements != 30*10+40 || r.Rebuild <= 0 || r.Due.Count == 0 || r.DueLoaded.P99 < r.DueLoaded.P50 || r.Show.P50 <= 0 ||
+		r.Long.Count != r.Short.Count || r.Report <= 0 || r.Load <= 0 {
+		t.Errorf("%+v", r)
+	}
+}

@@ -101,6 +101,14 @@ func (s *side) start(ctx context.Context, program string) error {
 	})
 }
 
+// stop ends the process in order; it can be started again.
+func (s *side) stop() error {
+	if err := s.process.Process.Signal(os.Interrupt); err != nil {
+		return fault.Wrap(fault.Unavailable, "bench", "The node cannot be stopped.", err)
+	}
+	return s.wait()
+}
+
 // wait waits for the process to end after its context did. A node that ended with a failure of its own is an error.
 func (s *side) wait() error {
 	s.client.Close()

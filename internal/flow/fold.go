@@ -248,11 +248,11 @@ func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane state
 		}
 		sides[i] = &foldSide{state: state, start: state.Folded, alone: terms.way != bothWays && author == h.self}
 	}
-	folded := tallies{}
+	folded, ahead := tallies{}, over(tx)
 	for progress := true; progress; {
 		progress = false
 		for i, side := range sides {
-			n, err := h.foldReady(ctx, tx, l, side, sides[1-i].state, rules, folded)
+			n, err := h.foldReady(ctx, ahead, l, side, sides[1-i].state, rules, folded)
 			if err != nil {
 				return err
 			}
@@ -292,14 +292,14 @@ type foldSide struct {
 type tallies map[statement.Commitment]assistance.Tally
 
 // foldReady folds one author's statements until one is not resolved yet, or has seen more than was folded of the other's.
-func (h *House) foldReady(ctx context.Context, tx Tx, l exchange.Link, side *foldSide, other exchange.LaneState, rules func(envelope.Hash) (map[string]foldable, bool), said tallies) (int, error) {
+func (h *House) foldReady(ctx context.Context, ahead *overlay, l exchange.Link, side *foldSide, other exchange.LaneState, rules func(envelope.Hash) (map[string]foldable, bool), said tallies) (int, error) {
 	folded := 0
 	for {
 		if len(side.run) == 0 {
 			if side.ended {
 				return folded, nil
 			}
-			run, err := tx.ParcelRun(ctx, l.ID, side.state.Author, side.state.Epoch, side.state.Lane, side.state.Folded, foldBatch)
+			run, err := ahead.columns.ParcelRun(ctx, l.ID, side.state.Author, side.state.Epoch, side.state.Lane, side.state.Folded, foldBatch)
 			if err != nil {
 				return folded, err
 			}
@@ -320,7 +320,7 @@ func (h *House) foldReady(ctx context.Context, tx Tx, l exchange.Link, side *fol
 		if n == 0 {
 			return folded, nil
 		}
-		if err := h.foldRun(ctx, tx, l, side.run[:n], other.Author, rules, said); err != nil {
+		if err := h.foldRun(ctx, ahead, l, side.run[:n], other.Author, rules, said); err != nil {
 			return folded, err
 		}
 		side.state.Folded += uint64(n)
@@ -341,16 +341,15 @@ func ready(p exchange.Parcel, next uint64, other exchange.LaneState, alone bool)
 }
 
 // foldRun folds parcels that are ready, in order, and writes their verdicts. It adds to the requests whose words it folded.
-func (h *House) foldRun(ctx context.Context, tx Tx, l exchange.Link, run []exchange.Parcel, peer party.ID, rules func(envelope.Hash) (map[string]foldable, bool), requests tallies) error {
+func (h *House) foldRun(ctx context.Context, ahead *overlay, l exchange.Link, run []exchange.Parcel, peer party.ID, rules func(envelope.Hash) (map[string]foldable, bool), requests tallies) error {
 	ids := make([]envelope.ID, len(run))
 	for i, p := range run {
 		ids[i] = p.ID
 	}
-	said, err := tx.StatementsByParcel(ctx, ids)
+	said, err := ahead.columns.StatementsByParcel(ctx, ids)
 	if err != nil {
 		return err
 	}
-	ahead := over(tx) // so that columns are written together, after the last
 	for i, p := range run {
 		t, err := turnOf(p, said[p.ID], peer, rules)
 		if err != nil {
@@ -369,10 +368,10 @@ func (h *House) foldRun(ctx context.Context, tx Tx, l exchange.Link, run []excha
 			}
 		}
 	}
-	if err := tx.PutColumns(ctx, ahead.written...); err != nil {
+	if err := ahead.write(ctx); err != nil {
 		return err
 	}
-	return tx.SetVerdicts(ctx, run)
+	return ahead.columns.SetVerdicts(ctx, run)
 }
 
 func turnOf(p exchange.Parcel, s exchange.Statement, peer party.ID, rules func(envelope.Hash) (map[string]foldable, bool)) (turn, error) {

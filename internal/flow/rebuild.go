@@ -3,7 +3,9 @@ package flow
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"hash"
 	"math"
 	"slices"
 
@@ -74,7 +76,7 @@ func (h *House) FoldHash(ctx context.Context, link statement.LinkID, c Cut) (env
 			}
 		}
 		folded = len(f.verdicts)
-		sum, err = f.hash()
+		sum, err = f.sum()
 		return err
 	})
 	return sum, folded, err
@@ -196,8 +198,8 @@ func (f *cutFold) inside(p exchange.Parcel, addressee party.ID, receipts []excha
 	return false
 }
 
-// hash is over the newest version of every column and every verdict, in an order that both sides share.
-func (f *cutFold) hash() (envelope.Hash, error) {
+// sum is over the newest version of every column and every verdict, in an order that both sides share.
+func (f *cutFold) sum() (envelope.Hash, error) {
 	var columns []foldedColumn
 	for _, versions := range f.memory.history {
 		columns = append(columns, folded(versions[len(versions)-1].Column))
@@ -220,6 +222,39 @@ type foldedColumn struct {
 
 func folded(c exchange.Column) foldedColumn {
 	return foldedColumn{c.Link, c.Thread, c.Author, c.Lane, c.Room, c.Data}
+}
+
+// rowsHash hashes rows one by one, as one JSON object of two lists, so that it needs none of them in memory.
+type rowsHash struct {
+	hash.Hash
+	rows int // of the list that is open
+}
+
+// list begins a list; row adds to it.
+func (r *rowsHash) list(name string) {
+	if r.rows = 0; r.Hash == nil {
+		r.Hash = sha256.New()
+		fmt.Fprintf(r, "{%q:[", name)
+		return
+	}
+	fmt.Fprintf(r, "],%q:[", name)
+}
+
+func (r *rowsHash) row(v any) error {
+	data, err := envelope.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if r.rows++; r.rows > 1 {
+		data = append([]byte{','}, data...)
+	}
+	_, err = r.Write(data)
+	return err
+}
+
+func (r *rowsHash) sum() envelope.Hash {
+	r.Write([]byte("]}"))
+	return envelope.Hash(r.Sum(nil))
 }
 
 func hashColumns(columns []foldedColumn, verdicts []cutVerdict) (envelope.Hash, error) {
@@ -282,62 +317,80 @@ func (h *House) Rebuild(ctx context.Context, who actor.Actor, p Progress) (*Rebu
 	return report, err
 }
 
-// foldedRows hashes every folded row of every link: the newest columns and the verdicts.
+// foldedRows hashes every folded row of every link: the newest columns, the verdicts, and what was made of the columns of requests.
 func (h *House) foldedRows(ctx context.Context, tx Tx) (envelope.Hash, int, error) {
-	var columns []foldedColumn
-	err := tx.Columns(ctx, nil, "", func(c exchange.Column) error {
-		columns = append(columns, folded(c))
-		return nil
-	})
+	sum := &rowsHash{}
+	sum.list("columns")
+	err := tx.Columns(ctx, nil, "", func(c exchange.Column) error { return sum.row(folded(c)) })
 	if err != nil {
 		return envelope.Hash{}, 0, err
 	}
+	columns := sum.rows
 	links, err := tx.Links(ctx)
 	if err != nil {
 		return envelope.Hash{}, 0, err
 	}
-	var verdicts []cutVerdict
+	sum.list("verdicts")
 	for _, l := range links {
 		for _, author := range []party.ID{h.self, l.Peer} {
 			for _, lane := range statement.Lanes() {
-				for after := uint64(0); ; {
-					run, err := tx.ParcelRun(ctx, l.ID, author, h.epochOf(l, author), lane, after, foldBatch)
-					if err != nil {
-						return envelope.Hash{}, 0, err
-					}
-					for _, p := range run {
-						verdicts = append(verdicts, cutVerdict{p.Author, p.Lane, p.Epoch, p.Seq, p.Verdict})
-						after = p.Seq
-					}
-					if len(run) < foldBatch {
-						break
-					}
+				if err := h.verdicts(ctx, tx, l, author, lane, sum); err != nil {
+					return envelope.Hash{}, 0, err
 				}
 			}
 		}
 	}
-	sum, err := hashColumns(columns, verdicts)
-	if err != nil {
-		return envelope.Hash{}, 0, err
+	sum.list("requests")
+	for _, l := range links {
+		if err := hashRequests(ctx, tx, l.ID, sum); err != nil {
+			return envelope.Hash{}, 0, err
+		}
 	}
-	sum, err = hashRequests(ctx, tx, sum)
-	return sum, len(columns), err
+	return sum.sum(), columns, nil
 }
 
-// hashRequests hashes what was made of the columns of requests, after the hash of the columns.
-func hashRequests(ctx context.Context, tx Tx, columns envelope.Hash) (envelope.Hash, error) {
-	requests, err := tx.Requests(ctx, assistance.Filter{Limit: math.MaxInt32})
-	if err != nil {
-		return envelope.Hash{}, err
+// verdicts adds the verdicts on what an author said in a lane.
+func (h *House) verdicts(ctx context.Context, tx Tx, l exchange.Link, author party.ID, lane statement.Lane, sum *rowsHash) error {
+	for after := uint64(0); ; {
+		run, err := tx.ParcelRun(ctx, l.ID, author, h.epochOf(l, author), lane, after, foldBatch)
+		if err != nil {
+			return err
+		}
+		for _, p := range run {
+			if err := sum.row(cutVerdict{p.Author, p.Lane, p.Epoch, p.Seq, p.Verdict}); err != nil {
+				return err
+			}
+			after = p.Seq
+		}
+		if len(run) < foldBatch {
+			return nil
+		}
 	}
-	dues, err := tx.Dues(ctx, assistance.DueFilter{Limit: math.MaxInt32})
-	if err != nil {
-		return envelope.Hash{}, err
+}
+
+// hashRequests adds the rows of a link's requests and their clocks.
+func hashRequests(ctx context.Context, tx Tx, link statement.LinkID, sum *rowsHash) error {
+	span := assistance.Span{Link: link, To: math.MaxInt64, AfterReceived: -1, Limit: foldBatch}
+	for {
+		rows, err := tx.RequestsWithin(ctx, span)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			dues, err := tx.Dues(ctx, assistance.DueFilter{Thread: &r.Thread, Limit: maxList})
+			if err != nil {
+				return err
+			}
+			if err := sum.row(struct {
+				Request assistance.Row   `json:"request"`
+				Dues    []assistance.Due `json:"dues"`
+			}{r, dues}); err != nil {
+				return err
+			}
+			span.AfterReceived, span.AfterThread = r.Received, r.Thread
+		}
+		if len(rows) < foldBatch {
+			return nil
+		}
 	}
-	data, err := envelope.Marshal(struct {
-		Columns  envelope.Hash    `json:"columns"`
-		Requests []assistance.Row `json:"requests"`
-		Dues     []assistance.Due `json:"dues"`
-	}{columns, requests, dues})
-	return envelope.Sum(data), err
 }

@@ -163,12 +163,16 @@ func (h *House) Dues(ctx context.Context, who actor.Actor, f assistance.DueFilte
 		if err != nil {
 			return err
 		}
+		threads := make([]statement.Commitment, len(dues))
+		for i, d := range dues {
+			threads[i] = d.Thread
+		}
+		requests, err := tx.RequestsOf(ctx, threads)
+		if err != nil {
+			return err
+		}
 		for _, d := range dues {
-			r, err := tx.Request(ctx, d.Thread)
-			if err != nil {
-				return err
-			}
-			views = append(views, h.dueView(d, r, names))
+			views = append(views, h.dueView(d, requests[d.Thread], names))
 		}
 		return nil
 	})

@@ -78,6 +78,28 @@ func (o *overlay) put(v version) {
 	}
 }
 
+// maxAhead is of how many columns an overlay keeps the newest version after it has written them.
+const maxAhead = 8192
+
+// write writes all columns together that were put since the last time. Of each it keeps the newest version, since the next word
+// of the thread needs it, as long as they are not too many.
+func (o *overlay) write(ctx context.Context) error {
+	if err := o.columns.PutColumns(ctx, o.written...); err != nil {
+		return err
+	}
+	for _, c := range o.written {
+		key := columnKey{c.Link, c.Thread, c.Author}
+		versions := o.history[key]
+		o.history[key] = append(versions[:0], versions[len(versions)-1])
+	}
+	o.written = o.written[:0]
+	if len(o.history) > maxAhead {
+		clear(o.history)
+		clear(o.begun)
+	}
+	return nil
+}
+
 // editionOf is the edition of the rules under which a thread was begun: that of its first statement.
 func (o *overlay) editionOf(ctx context.Context, thread statement.Commitment) (envelope.Hash, error) {
 	if edition, ok := o.begun[thread]; ok {

@@ -109,16 +109,27 @@ func (n *subject) befriend(ctx context.Context, tx flow.Tx, chain *party.Chain, 
 		OwnEpoch: ledger.FirstEpoch, PeerEpoch: ledger.FirstEpoch}
 	errs := []error{tx.PutIdentity(ctx, chain.ID, 1, chain.Envelopes[0]), tx.PutLink(ctx, l)}
 	for _, author := range []party.ID{n.house.Self().ID, chain.ID} {
-		column, err := envelope.Marshal(exchange.LinkColumn{
-			Confirmed: &exchange.LinkConfirmation{Statement: l.ID, Method: "in_person", At: now}, Agreed: []envelope.Hash{agreement.Hash()},
-		})
 		_, entered := flow.Enter(ctx, tx, l.ID, author, ledger.FirstEpoch, now, []flow.Entry{
 			{Kind: ledger.EpochLeaf, Doc: l.ID}, {Kind: ledger.IdentityLeaf, Doc: l.ID}, {Kind: ledger.LinkLeaf, Doc: l.ID},
 		})
-		errs = append(errs, err, entered, tx.PutColumns(ctx, exchange.Column{Link: l.ID, Thread: l.ID, Author: author, Lane: statement.Control,
+		log, err := tx.Log(ctx, l.ID, author, ledger.FirstEpoch)
+		log.Identity = 1
+		errs = append(errs, entered, err, tx.PutLog(ctx, log))
+	}
+	return l, errors.Join(append(errs, confirmed(ctx, tx, l, n.house.Self().ID, agreement.Hash()))...)
+}
+
+// confirmed makes a link one that both sides have confirmed, without the statements that said so.
+func confirmed(ctx context.Context, tx flow.Tx, l exchange.Link, self party.ID, agreement envelope.Hash) error {
+	column, err := envelope.Marshal(exchange.LinkColumn{
+		Confirmed: &exchange.LinkConfirmation{Statement: l.ID, Method: "in_person", At: l.Created}, Agreed: []envelope.Hash{agreement},
+	})
+	errs := []error{err}
+	for _, author := range []party.ID{self, l.Peer} {
+		errs = append(errs, tx.PutColumns(ctx, exchange.Column{Link: l.ID, Thread: l.ID, Author: author, Lane: statement.Control,
 			Epoch: ledger.FirstEpoch, Seq: 1, Room: exchange.RoomLink, Data: column}))
 	}
-	return l, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // Answer takes the node's requests at l until ctx ends: each poll waits as long as it may, and is answered with nothing.

@@ -62,6 +62,20 @@ func (t *tx) Request(ctx context.Context, thread statement.Commitment) (assistan
 	return one(ctx, t, "request", scanRequest, `SELECT `+requestColumns+` FROM requests WHERE thread = $1`, thread[:])
 }
 
+// RequestsOf implements assistance.Tx.
+func (t *tx) RequestsOf(ctx context.Context, threads []statement.Commitment) (map[statement.Commitment]assistance.Row, error) {
+	found := make(map[statement.Commitment]assistance.Row, len(threads))
+	err := many(threads, 0, hashArg, func(in string, args []any) error {
+		return each(ctx, t, func(r rows) error {
+			var q assistance.Row
+			err := scanRequest(r, &q)
+			found[q.Thread] = q
+			return err
+		}, `SELECT `+requestColumns+` FROM requests WHERE thread IN `+in, args...)
+	})
+	return found, err
+}
+
 // RequestsByNumber implements assistance.Tx.
 func (t *tx) RequestsByNumber(ctx context.Context, number string) ([]assistance.Row, error) {
 	return list(ctx, t, scanRequest, `SELECT `+requestColumns+` FROM requests WHERE number = $1 ORDER BY received, thread`, number)

@@ -6,6 +6,7 @@ import (
 	"entente/internal/assistance"
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/statement"
 )
 
 func someRequest(n int) assistance.Row {
@@ -46,6 +47,9 @@ func requests(b *bench) {
 	b.update(putRequest(first, nil))
 	same(b, "request, put again", read(b, get), first)
 	all[0] = first
+	same(b, "of threads", read(b, func(ctx context.Context, tx flow.Tx) (map[statement.Commitment]assistance.Row, error) {
+		return tx.RequestsOf(ctx, []statement.Commitment{hash(3), hash(99), hash(1)})
+	}), map[statement.Commitment]assistance.Row{hash(1): all[0], hash(3): all[2]})
 	same(b, "by number", read(b, func(ctx context.Context, tx flow.Tx) ([]assistance.Row, error) {
 		return tx.RequestsByNumber(ctx, first.Number)
 	}), []assistance.Row{all[0], all[3]})
