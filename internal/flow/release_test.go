@@ -207,6 +207,19 @@ func TestBreakGlass(t *testing.T) {
 	wantCode(t, "countersigned again", err, "countersigned")
 }
 
+// A sweep leaves the files of a draft alone, which the draft alone names.
+func TestSweepLeavesDrafts(t *testing.T) {
+	o := newOffice(t)
+	o.requestDesks()
+	d := request(o.a, "preservation.request", map[string]any{"language": "en"}, nil)
+	d.Files = several(fileOf("log.txt", []byte("a log")))
+	_, err := o.a.Ask(t.Context(), o.anna, d, nil)
+	wantCode(t, "incomplete", err, "incomplete")
+	if n, err := o.a.Sweep(t.Context()); n != 0 || err != nil {
+		t.Errorf("%d files were removed, %v", n, err)
+	}
+}
+
 // TestDraftOfRequest: an incomplete request is kept, put right and sent under the next number; what is discarded is gone.
 func TestDraftOfRequest(t *testing.T) {
 	o := newOffice(t)
