@@ -94,6 +94,7 @@ type House interface {
 	Requester
 	Registrar
 	Releaser
+	Repeater
 	Linker
 	Speaker
 	Keeper

@@ -52,6 +52,7 @@ type fake struct {
 	arrived   chan struct{} // closed when Send has seen the first byte of a file; may be nil
 	alias     string
 	chain     party.Chain
+	answers   map[string]answered
 }
 
 func newFake() *fake {

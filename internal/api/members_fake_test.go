@@ -105,3 +105,24 @@ func (f *fake) BreakGlass(context.Context, actor.Actor, string, envelope.Hash, s
 func (f *fake) Countersign(context.Context, actor.Actor, string, string, string) (member.Draft, error) {
 	return someDraft(), f.fail
 }
+
+func (f *fake) Claim(_ context.Context, who, key string) (envelope.Hash, flow.Answer, bool, error) {
+	kept, done := f.answers[who+key]
+	return kept.fingerprint, kept.answer, done, nil
+}
+
+func (f *fake) Answered(_ context.Context, who, key string, fingerprint envelope.Hash, a flow.Answer) error {
+	if f.answers == nil {
+		f.answers = map[string]answered{}
+	}
+	f.answers[who+key] = answered{fingerprint, a}
+	return nil
+}
+
+func (f *fake) Unclaim(context.Context, string, string) error { return nil }
+
+// answered is an answer that is kept to be replayed.
+type answered struct {
+	fingerprint envelope.Hash
+	answer      flow.Answer
+}

@@ -162,6 +162,11 @@ func describe(o operation, s *schemas) *item {
 	for _, kind := range o.failures() {
 		it.Responses[strconv.Itoa(answers()[kind].status)] = &response{Ref: "#/components/responses/" + string(kind)}
 	}
+	if o.method != http.MethodGet && !o.shownOnce {
+		it.Parameters = append(it.Parameters, parameter{Name: onceHeader, In: "header", Schema: s.of(reflect.TypeFor[string]()),
+			Description: "Names the call: sent again under its name within a day, it does nothing and gets the same answer."})
+		it.Responses[strconv.Itoa(http.StatusUnprocessableEntity)] = &response{Ref: "#/components/responses/" + string(fault.Conflict)}
+	}
 	it.Responses[strconv.Itoa(http.StatusUnauthorized)] = &response{Ref: "#/components/responses/" + string(fault.Forbidden)}
 	if o.request != "" {
 		it.Responses[strconv.Itoa(http.StatusUnsupportedMediaType)] = &response{Ref: "#/components/responses/" + string(fault.Invalid)}

@@ -78,6 +78,8 @@ func special(code string) (int, bool) {
 		return http.StatusUnsupportedMediaType, true
 	case "token":
 		return http.StatusUnauthorized, true
+	case "idempotency_mismatch":
+		return http.StatusUnprocessableEntity, true
 	case "draft_changed":
 		return http.StatusPreconditionFailed, true
 	case "precondition":

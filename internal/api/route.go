@@ -26,17 +26,18 @@ const (
 
 // operation is one row of the table of routes: what the mux serves and what the description says.
 type operation struct {
-	method  string
-	path    string // below Prefix, in the notation of http.ServeMux, which is also OpenAPI's
-	id      string // operationId
-	summary string
-	in      reflect.Type // struct whose tags "path", "query" and "body" say where its fields come from
-	out     reflect.Type // nil: the answer is bytes
-	status  int          // of success
-	request string       // media type of the request's body, empty for none
-	media   string       // media type of the answer
-	long    bool         // may stream its progress as NDJSON
-	serve   func(*Door, http.ResponseWriter, *http.Request, actor.Actor) error
+	method    string
+	path      string // below Prefix, in the notation of http.ServeMux, which is also OpenAPI's
+	id        string // operationId
+	summary   string
+	in        reflect.Type // struct whose tags "path", "query" and "body" say where its fields come from
+	out       reflect.Type // nil: the answer is bytes
+	status    int          // of success
+	request   string       // media type of the request's body, empty for none
+	media     string       // media type of the answer
+	shownOnce bool         // the answer holds a secret that is not kept
+	long      bool         // may stream its progress as NDJSON
+	serve     func(*Door, http.ResponseWriter, *http.Request, actor.Actor) error
 }
 
 // read is a route that answers with JSON and changes nothing.
@@ -54,6 +55,12 @@ func act[In, Out any](path, id, summary string, f func(*Door, context.Context, a
 	o.serve = func(d *Door, w http.ResponseWriter, r *http.Request, who actor.Actor) error {
 		return plain(d, w, r, who, o.status, f)
 	}
+	return o
+}
+
+// secret marks a route whose answer holds what is shown once.
+func secret(o operation) operation {
+	o.shownOnce = true
 	return o
 }
 
@@ -87,6 +94,9 @@ func answerLong[Out any](d *Door, w http.ResponseWriter, r *http.Request, status
 	if err != nil {
 		p := problemOf(err)
 		d.logFailure(r, p, err)
+		if kept, ok := w.(*recorder); ok {
+			kept.failed = true
+		}
 		s.line(Line[Out]{Problem: &p})
 		return nil
 	}
@@ -193,7 +203,9 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (d *Door) handler(o operation) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		who, err := d.who(r)
-		if err == nil {
+		if key := r.Header.Get(onceHeader); err == nil && key != "" && o.method != http.MethodGet {
+			err = d.once(w, r, who, key, o)
+		} else if err == nil {
 			err = o.serve(d, w, r, who)
 		}
 		if err == nil {

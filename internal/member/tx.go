@@ -11,6 +11,7 @@ import (
 // Tx is what this room needs of a transaction. A read of what is not there gives a fault of kind NotFound.
 type Tx interface {
 	DraftTx
+	ReplayTx
 
 	// PutMember inserts or updates by name, PutToken by id.
 	PutMember(ctx context.Context, m Member) error
