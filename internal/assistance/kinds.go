@@ -105,13 +105,13 @@ func NewTable() Table {
 }
 
 // Has says whether a kind belongs to this room.
-func (t Table) Has(kind string) bool {
-	_, ok := t[kind]
+func (table Table) Has(kind string) bool {
+	_, ok := table[kind]
 	return ok
 }
 
 // Decides says whether a kind is a decision on a request, or says what was done on it: more than an officer's word.
-func (t Table) Decides(kind string) bool {
-	k, ok := t[kind]
+func (table Table) Decides(kind string) bool {
+	k, ok := table[kind]
 	return ok && (strings.HasPrefix(kind, "decision.") || k.By == Requested && k.Only == "preservation")
 }
