@@ -12,6 +12,9 @@ const (
 	KindsEdition  = "2026-2" // the newest: that of 2026-1 and requests for assistance
 )
 
+// Editions returns the editions of kinds that this build speaks, oldest first.
+func Editions() []string { return []string{KindsEdition1, KindsEdition} }
+
 // Kind is one thing that may be said.
 type Kind struct {
 	Name       string

@@ -124,6 +124,31 @@ func (r Rules) Deadline(step, kind, urgency string) (Deadline, bool) {
 	return Deadline{}, false
 }
 
+// Toward is the rule set with another edition of kinds: with the usual deadlines of the kinds that this one did not have, and without
+// what it says of kinds that the other does not have.
+func (r Rules) Toward(edition string) (Rules, error) {
+	if _, ok := Kinds(edition); !ok {
+		return r, envelope.Refuse("kinds", "edition %.40q is not known here", edition)
+	}
+	has := func(edition, kind string) bool {
+		_, ok := LookUp(edition, kind)
+		return ok || kind == "*"
+	}
+	before := r.Kinds
+	r.Kinds = edition
+	r.Deadlines = slices.DeleteFunc(slices.Clone(r.Deadlines), func(d Deadline) bool { return !has(edition, d.Kind) })
+	for _, d := range defaultDeadlines() {
+		if !has(before, d.Kind) && has(edition, d.Kind) {
+			r.Deadlines = append(r.Deadlines, d)
+		}
+	}
+	r.Retention = slices.DeleteFunc(slices.Clone(r.Retention), func(k Retention) bool { return !has(edition, k.Kind) })
+	if r.OfficerSignatures != nil {
+		r.OfficerSignatures = slices.DeleteFunc(slices.Clone(r.OfficerSignatures), func(kind string) bool { return !has(edition, kind) })
+	}
+	return r, r.Validate()
+}
+
 // Encode validates r and returns its bytes. Equal rule sets have equal bytes.
 func (r Rules) Encode() ([]byte, error) {
 	if err := r.Validate(); err != nil {

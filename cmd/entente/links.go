@@ -12,6 +12,7 @@ import (
 	"entente/envelope"
 	"entente/internal/fault"
 	"entente/internal/node"
+	"entente/statement"
 )
 
 // maxInvitation bounds the file of an invitation.
@@ -21,6 +22,7 @@ func (a *app) inviteCommand() *cobra.Command {
 	var valid time.Duration
 	var out string
 	var modes []string
+	var edition string
 	cmd := &cobra.Command{
 		Use:   "invite ALIAS",
 		Short: "Make an invitation for another party",
@@ -33,8 +35,17 @@ acknowledged.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
 			var expires int64
-			err := a.save(out, func(w io.Writer) error {
-				inv, err := c.Invite(ctx, args[0], int64(valid/time.Second), modes...)
+			offer := statement.DefaultAgreement()
+			if len(modes) > 0 {
+				offer.Modes = modes
+			}
+			rules, err := offer.Rules.Toward(edition)
+			if err != nil {
+				return usage("Give as --edition one of: %s", strings.Join(statement.Editions(), ", "))
+			}
+			offer.Rules = rules
+			err = a.save(out, func(w io.Writer) error {
+				inv, err := c.Invite(ctx, args[0], int64(valid/time.Second), offer)
 				if err != nil {
 					return err
 				}
@@ -58,6 +69,7 @@ acknowledged.`,
 	cmd.Flags().DurationVar(&valid, "valid", 72*time.Hour, "how long it can be used")
 	cmd.Flags().StringVar(&out, "out", "", "write it to this new file instead of standard output")
 	cmd.Flags().StringSliceVar(&modes, "mode", nil, "the ways to agree on: https, courier or both, or oneway; https and courier without it")
+	cmd.Flags().StringVar(&edition, "edition", statement.KindsEdition, "the edition of kinds to agree on; an older one for a node that does not know the newest")
 	return cmd
 }
 
@@ -251,6 +263,41 @@ compare before they confirm: the digits first, then the six words in either lang
 			return a.print(l, func(w io.Writer) { showLink(w, l) })
 		}),
 	})
+	cmd.AddCommand(a.agreeCommand())
+	return cmd
+}
+
+func (a *app) agreeCommand() *cobra.Command {
+	var to node.Agreement
+	var proposal string
+	cmd := &cobra.Command{
+		Use:   "agree LINK",
+		Short: "Sign another rule set for a link",
+		Long: `Sign another rule set for a link: with --edition the one in force with another edition of kinds, with --proposal what the other party
+has signed ("entente links show LINK" lists it). It is in force as soon as both have signed it: what is begun from then on obeys it,
+and what was begun before keeps its own. Suites, modes and limits do not change; for those, pair anew.`,
+		Example: "  entente links agree kestria --edition " + statement.KindsEdition,
+		Args:    cobra.ExactArgs(1),
+		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+			if (to.Edition == "") == (proposal == "") {
+				return usage("Give either --edition or --proposal.")
+			}
+			if proposal != "" {
+				hash, err := envelope.ParseHash(proposal)
+				if err != nil {
+					return usage("Give as --proposal all 64 digits of the agreement.")
+				}
+				to.Proposal = &hash
+			}
+			said, err := c.Agree(ctx, args[0], to)
+			if err != nil {
+				return err
+			}
+			return a.printSaid(said)
+		}),
+	}
+	cmd.Flags().StringVar(&to.Edition, "edition", "", "the edition of kinds: "+strings.Join(statement.Editions(), " or "))
+	cmd.Flags().StringVar(&proposal, "proposal", "", "the agreement that the other party has signed")
 	return cmd
 }
 
@@ -277,6 +324,16 @@ func showLink(w io.Writer, l node.Link) {
 		pair(w, "Words "+language, strings.Join(l.Code.Words[language], " "))
 	}
 	pair(w, "Agreement", l.AgreementHash.String())
+	if l.Agreement != nil {
+		pair(w, "Edition", line(l.Agreement.Rules.Kinds))
+	}
+	for _, p := range l.Proposals {
+		by := "by us, and not by them yet"
+		if !p.Ours {
+			by = "by them; to sign it: entente links agree " + line(l.Alias) + " --proposal " + p.Agreement.String()
+		}
+		pair(w, "Signed", fmt.Sprintf("edition %s, %s", line(p.Edition), by))
+	}
 	sending, cosigned := "nothing", "not yet"
 	if l.Figures.OldestUnreceipted != nil {
 		sending = fmt.Sprintf("%d, the oldest since %s", l.Figures.Sending, maybe(l.Figures.OldestUnreceipted))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"entente/statement"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -235,7 +236,7 @@ func linked(t *testing.T, dir string, settings func() []string) [2]*side {
 	a, k := sides[0], sides[1]
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
-	inv, err := a.client.Invite(ctx, k.name, 3600)
+	inv, err := a.client.Invite(ctx, k.name, 3600, statement.DefaultAgreement())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,7 @@ type Linker interface {
 	PairByFile(ctx context.Context, who actor.Actor, alias string, inv *flow.Invitation) ([]byte, error)
 	PairOn(ctx context.Context, who actor.Actor, f *flow.PairFile) (statement.LinkID, []byte, error)
 	Confirm(ctx context.Context, who actor.Actor, link statement.LinkID, method, person, function, note string) (statement.Commitment, error)
+	Agree(ctx context.Context, who actor.Actor, link statement.LinkID, edition string, proposal envelope.Hash) (statement.Commitment, error)
 	SuspendLanes(ctx context.Context, who actor.Actor, link statement.LinkID, lanes []statement.Lane, reason, words string) (statement.Commitment, error)
 	ResumeLanes(ctx context.Context, who actor.Actor, link statement.LinkID, lanes []statement.Lane, words string) (statement.Commitment, error)
 	Withdraw(ctx context.Context, who actor.Actor, link statement.LinkID, reason, words string) (statement.Commitment, error)

@@ -106,6 +106,10 @@ func (f *fake) Unpack(_ context.Context, _ actor.Actor, r io.Reader, begin func(
 	return err
 }
 
+func (f *fake) Agree(context.Context, actor.Actor, statement.LinkID, string, envelope.Hash) (statement.Commitment, error) {
+	return envelope.Hash{7}, f.fail
+}
+
 func (f *fake) SuspendLanes(context.Context, actor.Actor, statement.LinkID, []statement.Lane, string, string) (statement.Commitment, error) {
 	return said, f.fail
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"entente/envelope"
 	"entente/internal/actor"
 	"entente/internal/exchange"
 	"entente/internal/fault"
@@ -144,6 +145,27 @@ func (d *Door) confirm(ctx context.Context, who actor.Actor, in confirmIn) (Said
 	return Said{Statement: c}, err
 }
 
+type agreeIn struct {
+	Link string    `path:"link" doc:"Alias, id, or a prefix of the id."`
+	Body Agreement `body:"json"`
+}
+
+func (d *Door) agree(ctx context.Context, who actor.Actor, in agreeIn) (Said, error) {
+	if (in.Body.Edition == "") == (in.Body.Proposal == nil) {
+		return Said{}, fault.New(fault.Invalid, "agreement", "Name either an edition, or a proposal of the other party.")
+	}
+	v, err := d.house.FindLink(ctx, who, in.Link)
+	if err != nil {
+		return Said{}, err
+	}
+	var proposal envelope.Hash
+	if in.Body.Proposal != nil {
+		proposal = *in.Body.Proposal
+	}
+	c, err := d.house.Agree(ctx, who, v.ID, in.Body.Edition, proposal)
+	return Said{Statement: c}, err
+}
+
 type suspendIn struct {
 	Link string     `path:"link" doc:"Alias, id, or a prefix of the id."`
 	Body Suspension `body:"json"`
@@ -199,6 +221,9 @@ func (d *Door) linkOf(v flow.LinkView) Link {
 	}
 	if v.PeerCompromised != nil {
 		l.Peer.Compromised = maybe(*v.PeerCompromised)
+	}
+	for _, p := range v.Proposals {
+		l.Proposals = append(l.Proposals, Proposal{Agreement: p.Hash, Ours: p.Ours, Edition: p.Kinds})
 	}
 	for _, s := range v.Suspended {
 		l.Suspended = append(l.Suspended, Suspended{Lane: s.Lane, Ours: s.Ours, Since: maybe(s.At), Reason: s.Reason, Statement: s.Statement})

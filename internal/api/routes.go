@@ -38,6 +38,7 @@ func table() []operation {
 		act("/pairings/answers", "answerInvitation", "Accept an invitation by a file, without a network", (*Door).answerInvitation),
 		act("/pairings", "continuePairing", "Go on with a pairing by the other party's file", (*Door).continuePairing),
 		act("/links/{link}/confirmations", "confirm", "Say that a named person compared the code", (*Door).confirm),
+		act("/links/{link}/agreements", "agree", "Sign another agreement, whose rule set is in force when both have", (*Door).agree),
 		act("/links/{link}/suspensions", "suspend", "Suspend lanes of a link", (*Door).suspend),
 		act("/links/{link}/resumptions", "resume", "Resume lanes that we suspended", (*Door).resume),
 		act("/links/{link}/withdrawals", "withdraw", "Withdraw from a link", (*Door).withdraw),

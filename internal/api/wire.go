@@ -68,11 +68,25 @@ type Link struct {
 	Reach         string               `json:"reach" doc:"push: each node pushes to the other; polled: the peer's node pushes to ours and polls it; polling: ours does that; courier: only files cross; oneway_out: files cross from us alone; oneway_in: from the peer alone."`
 	AgreementHash envelope.Hash        `json:"agreement_hash"`
 	Agreement     *statement.Agreement `json:"agreement,omitzero" doc:"In force, or offered while the link is unverified; only when one link is asked for."`
+	Proposals     []Proposal           `json:"proposals,omitempty" doc:"Agreements that one party has signed and the other has not."`
 	OwnEpoch      uint32               `json:"own_epoch"`
 	PeerEpoch     uint32               `json:"peer_epoch"`
 	Figures       Figures              `json:"figures"`
 	Suspended     []Suspended          `json:"suspended,omitempty" doc:"Lanes in which nothing is said now; one that both suspended stands twice."`
 	Withdrawn     []Withdrawn          `json:"withdrawn,omitempty" doc:"Who withdrew from the link."`
+}
+
+// Proposal is an agreement that one party has signed alone.
+type Proposal struct {
+	Agreement envelope.Hash `json:"agreement"`
+	Ours      bool          `json:"ours" doc:"Whether we signed it."`
+	Edition   string        `json:"edition" doc:"Of its kinds."`
+}
+
+// Agreement asks to sign another agreement: one of the two.
+type Agreement struct {
+	Edition  string         `json:"edition,omitempty" doc:"Of kinds: the agreement in force with this edition."`
+	Proposal *envelope.Hash `json:"proposal,omitzero" doc:"What the other party has signed."`
 }
 
 // Suspended is a lane that a party suspended.

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"entente/statement"
 	"errors"
 	"fmt"
 	"net"
@@ -245,7 +246,7 @@ func withPair(ctx context.Context, o Options, dir string, f func(context.Context
 
 // link pairs the nodes and confirms the link on both sides.
 func (p *pair) link(ctx context.Context) error {
-	inv, err := p.arvenia.client.Invite(ctx, p.kestria.name, int64(time.Hour/time.Second))
+	inv, err := p.arvenia.client.Invite(ctx, p.kestria.name, int64(time.Hour/time.Second), statement.DefaultAgreement())
 	if err != nil {
 		return err
 	}

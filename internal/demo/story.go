@@ -91,7 +91,7 @@ func (s *story) start(ctx, running context.Context) error {
 }
 
 func (s *story) invite(ctx context.Context) error {
-	inv, err := s.arvenia.client.InviteTo(ctx, s.kestria.alias, int64(time.Hour/time.Second), twoPersons())
+	inv, err := s.arvenia.client.Invite(ctx, s.kestria.alias, int64(time.Hour/time.Second), twoPersons())
 	if err != nil {
 		return err
 	}

@@ -251,9 +251,9 @@ func LaneStatus(ours, theirs LinkColumn, lane statement.Lane) string {
 }
 
 // Silent stands for the column of a party that can say nothing, the addressee of a oneway link, as the other sees it: the link is
-// confirmed as far as that has confirmed it.
+// confirmed as far as that has confirmed it, on the agreement of pairing alone.
 func Silent(author LinkColumn) LinkColumn {
-	return LinkColumn{Confirmed: author.Confirmed, Agreed: author.Agreed}
+	return LinkColumn{Confirmed: author.Confirmed, Agreed: author.Agreed[:min(1, len(author.Agreed))]}
 }
 
 // confirmed is how far the confirming of the link has come.

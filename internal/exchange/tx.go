@@ -21,6 +21,9 @@ type LinkTx interface {
 	PutLink(ctx context.Context, l Link) error               // insert or update by ID
 	Link(ctx context.Context, id statement.LinkID) (Link, error)
 	Links(ctx context.Context) ([]Link, error) // by alias
+	// PutAgreement keeps an encoded agreement that a party has said; idempotent. Agreements are all of a link, by hash.
+	PutAgreement(ctx context.Context, link statement.LinkID, data []byte) error
+	Agreements(ctx context.Context, link statement.LinkID) ([][]byte, error)
 	// Addresses are those of all links whose peer can be reached, by alias.
 	Addresses(ctx context.Context) ([]Address, error)
 	// Unended are the links on which a parcel of the peer is arriving or received, and so not at its end.

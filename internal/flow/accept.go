@@ -50,6 +50,7 @@ type accepting struct {
 	push     bool  // receipts are pushed to the peer; otherwise they go in the answer, and again when it asks again
 	lanes    map[statement.Lane]*arrivalLane
 	standing *standing // nil: not read yet
+	since    *int64    // see knownSince, of the agreement in force; nil: not asked for yet
 	bars     []bar     // suspensions and withdrawals; nil: not read yet
 
 	parcels    []exchange.Parcel
@@ -151,11 +152,17 @@ func (w *accepting) one(ctx context.Context, a *arrival) error {
 		if err != nil {
 			return err
 		}
+		outdated, err := w.outdated(ctx, a.text, hd.Index)
+		if err != nil {
+			return err
+		}
 		switch {
 		case repeated:
 			rejected = "repeated"
 		case early:
 			rejected = refusedUnverified
+		case outdated:
+			rejected = exchange.VoidEdition
 		}
 	}
 	terms, err := w.h.terms(w.l)
@@ -201,7 +208,9 @@ func (w *accepting) one(ctx context.Context, a *arrival) error {
 		return err
 	}
 	if row.State == exchange.Opened {
-		w.say(a, row)
+		if err := w.say(ctx, a, row); err != nil {
+			return err
+		}
 	}
 	w.parcels = append(w.parcels, row)
 	w.known[hd.ID] = row
@@ -457,7 +466,12 @@ func (w *accepting) stale(ctx context.Context, hd *parcel.Header) (*envelope.Has
 }
 
 // say records an opened statement: its text, the sealed rest, and its files to come.
-func (w *accepting) say(a *arrival, row exchange.Parcel) {
+func (w *accepting) say(ctx context.Context, a *arrival, row exchange.Parcel) error {
+	if agreement, err := agreementIn(a.text.Kind, a.content.Body); err == nil && agreement != nil {
+		if err := w.h.keepAgreement(ctx, w.tx, w.l, agreement); err != nil {
+			return err
+		}
+	}
 	s := exchange.Statement{Commitment: row.Text, Link: w.l.ID, Author: w.l.Peer, Lane: row.Lane, Epoch: row.Epoch, Seq: row.Seq,
 		Thread: row.Text, Kind: a.text.Kind, Authored: a.text.Authored, Text: a.content.Text, TextSalt: a.content.TextSalt, Parcel: row.ID}
 	if a.text.Thread != nil {
@@ -468,6 +482,7 @@ func (w *accepting) say(a *arrival, row exchange.Parcel) {
 		w.files = append(w.files, exchange.File{Statement: row.Text, Position: i, Link: w.l.ID, Author: w.l.Peer, Parcel: f.Parcel, Size: f.Size, State: "waiting"})
 	}
 	w.bodies = append(w.bodies, exchange.Body{Commitment: row.Text, Sealed: a.body, Key: a.wrapped})
+	return nil
 }
 
 // close writes everything and folds the lanes concerned.

@@ -252,17 +252,12 @@ func (h *House) EraseAged(ctx context.Context) (int, error) {
 	erased := 0
 	errs := []error{h.removeErased(ctx)}
 	for _, l := range links {
-		terms, err := h.terms(l)
+		book, err := h.rulebook(ctx, nil, l)
 		if err != nil {
 			return erased, err
 		}
-		kinds, _ := statement.Kinds(terms.Rules.Kinds)
-		for _, kind := range kinds {
-			days, ok := terms.Rules.Retain(kind.Name)
-			if !ok {
-				continue
-			}
-			n, err := h.eraseKind(ctx, l, kind.Name, h.now()-int64(days)*(24*time.Hour).Microseconds())
+		for edition, rules := range book.rules {
+			n, err := h.eraseUnder(ctx, l, edition, rules)
 			erased += n
 			errs = append(errs, err)
 		}
@@ -270,8 +265,24 @@ func (h *House) EraseAged(ctx context.Context) (int, error) {
 	return erased, errors.Join(errs...)
 }
 
-// eraseKind erases the statements of one kind whose threads said nothing since before.
-func (h *House) eraseKind(ctx context.Context, l exchange.Link, kind string, before int64) (erased int, err error) {
+// eraseUnder erases what was said under a rule set and is kept by it no longer.
+func (h *House) eraseUnder(ctx context.Context, l exchange.Link, edition envelope.Hash, rules *statement.Rules) (erased int, err error) {
+	kinds, _ := statement.Kinds(rules.Kinds)
+	var errs []error
+	for _, kind := range kinds {
+		days, ok := rules.Retain(kind.Name)
+		if !ok {
+			continue
+		}
+		n, err := h.eraseKind(ctx, l, edition, kind.Name, h.now()-int64(days)*(24*time.Hour).Microseconds())
+		erased += n
+		errs = append(errs, err)
+	}
+	return erased, errors.Join(errs...)
+}
+
+// eraseKind erases the statements of one kind and edition whose threads said nothing since before.
+func (h *House) eraseKind(ctx context.Context, l exchange.Link, edition envelope.Hash, kind string, before int64) (erased int, err error) {
 	var errs []error
 	for after, more := (exchange.Statement{}), true; more; {
 		var due []exchange.Statement
@@ -282,11 +293,15 @@ func (h *House) eraseKind(ctx context.Context, l exchange.Link, kind string, bef
 			}
 			after = rows[len(rows)-1]
 			for _, row := range rows {
+				text, err := statement.DecodeText(row.Text)
+				if err != nil {
+					return fmt.Errorf("reading a stored text: %w", err)
+				}
 				closed, err := h.closed(ctx, tx, l, row)
 				if err != nil {
 					return err
 				}
-				if closed {
+				if closed && text.Edition == edition {
 					due = append(due, row)
 				}
 			}

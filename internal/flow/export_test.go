@@ -19,7 +19,7 @@ func (h *House) UnderBoth(ctx context.Context, link statement.LinkID, c Cut, lan
 		}
 		f := &cutFold{h: h, tx: tx, l: l, cut: c, memory: over(tx)}
 		f.memory.fresh = true
-		if f.rules, err = h.editions(l); err != nil {
+		if f.rules, err = h.editions(ctx, tx, l); err != nil {
 			return err
 		}
 		if err := f.lane(ctx, lane); err != nil {

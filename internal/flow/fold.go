@@ -66,7 +66,7 @@ type foldable struct {
 // takes longer than to fold.
 func foldables(requests assistance.Table) map[string]map[string]foldable {
 	tables := map[string]map[string]foldable{}
-	for _, edition := range []string{statement.KindsEdition1, statement.KindsEdition} {
+	for _, edition := range statement.Editions() {
 		kinds, _ := statement.Kinds(edition)
 		table := map[string]foldable{}
 		for _, k := range kinds {
@@ -228,7 +228,7 @@ const foldBatch = 256
 
 // foldLane folds everything in a lane that is ready, of both parties, inside the caller's transaction.
 func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane statement.Lane) error {
-	rules, err := h.editions(l)
+	rules, err := h.editions(ctx, tx, l)
 	if err != nil {
 		return err
 	}
@@ -391,7 +391,7 @@ func turnOf(p exchange.Parcel, s exchange.Statement, peer party.ID, rules func(e
 // checkGuard says early whether a statement that is about to be said would be void, counting our own that still wait
 // for their receipts as said, and the peer's that we opened and that wait for these as folded.
 func (h *House) checkGuard(ctx context.Context, tx Tx, l exchange.Link, r *reservation, own, theirs exchange.LaneState) error {
-	rules, err := h.editions(l)
+	rules, err := h.editions(ctx, tx, l)
 	if err != nil {
 		return err
 	}

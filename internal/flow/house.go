@@ -88,6 +88,7 @@ type linkState struct {
 
 	mu       sync.Mutex               // guards everything below
 	terms    *terms                   // the agreement of the link's row, decoded
+	rules    *rulebook                // all agreements that were said; nil until it is asked for
 	kin      *kin                     // reloaded when the peer shows another version
 	inflows  map[envelope.ID]*inflow  // parcels of the peer that arrive in segments, whose hashes are known
 	outflows map[envelope.ID]*outflow // parcels of ours whose segments the peer asked for

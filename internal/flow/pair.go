@@ -343,6 +343,7 @@ type LinkView struct {
 	WordsEN, WordsZH []string
 	Agreement        statement.Agreement // in force, or offered until one is
 	AgreementHash    envelope.Hash
+	Proposals        []ProposalView // agreements that one party has signed alone
 	Figures          exchange.Figures
 	Suspended        []SuspensionView
 	Withdrawn        []WithdrawalView
@@ -374,6 +375,14 @@ func (h *House) views(ctx context.Context, who actor.Actor, choose func([]exchan
 				return err
 			}
 			s.show(&view)
+			book, err := h.rulebook(ctx, tx, l)
+			if err != nil {
+				return err
+			}
+			view.Proposals = book.proposals(s)
+			if a, ok := book.agreements[view.AgreementHash]; ok {
+				view.Agreement = *a
+			}
 			if h.frozen(l) {
 				view.State = LinkRestored
 			}
@@ -416,14 +425,14 @@ func (h *House) describe(ctx context.Context, v *LinkView) error {
 	if v.WordsZH, err = code.Words("zh"); err != nil {
 		return err
 	}
+	if !v.AgreementHash.IsZero() {
+		return nil
+	}
 	a, err := h.terms(v.Link)
 	if err != nil {
 		return err
 	}
-	if v.AgreementHash.IsZero() {
-		v.AgreementHash = a.Agreement.Hash()
-	}
-	v.Agreement = a.Agreement
+	v.AgreementHash, v.Agreement = a.Agreement.Hash(), a.Agreement
 	return nil
 }
 

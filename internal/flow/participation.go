@@ -80,14 +80,15 @@ func (h *House) roundDue(link statement.LinkID) {
 // we have opened of the peer's that waits to be folded.
 type standing struct {
 	ours, theirs exchange.LinkColumn
-	verified     bool // both have confirmed, as far as either may know: what waits to be folded counts
+	said         [2]exchange.LinkColumn // likewise, ours and theirs, with whatever was said besides
+	verified     bool                   // both have confirmed, as far as either may know: what waits to be folded counts
 }
 
 func (h *House) standing(ctx context.Context, tx Tx, l exchange.Link) (s standing, err error) {
 	if s.ours, s.theirs, err = h.linkColumns(ctx, tx, l); err != nil {
 		return s, err
 	}
-	rules, err := h.editions(l)
+	rules, err := h.editions(ctx, tx, l)
 	if err != nil {
 		return s, err
 	}
@@ -122,10 +123,12 @@ func (h *House) standing(ctx context.Context, tx Tx, l exchange.Link) (s standin
 	switch t.way {
 	case outward:
 		s.theirs = exchange.Silent(s.ours)
+		said[1] = s.theirs
 	case inward: // what we said is not what the other party waits for
-		s.verified = said[0].Confirmed != nil
+		s.said, s.verified = said, said[0].Confirmed != nil
 		return s, nil
 	}
+	s.said = said
 	s.verified = exchange.LaneStatus(said[0], said[1], statement.Control) == exchange.LinkActive
 	return s, nil
 }
@@ -139,8 +142,13 @@ func say(column *exchange.LinkColumn, t statement.Turn) {
 
 // say counts a statement of ours that has just got its place.
 func (s *standing) say(r *reservation) {
+	if r.text.Thread == nil || *r.text.Thread != r.link.ID {
+		return
+	}
+	t := statement.Turn{Text: r.text, Commitment: r.commitment}
+	say(&s.said[0], t)
 	if participates(r.text.Kind) {
-		say(&s.ours, statement.Turn{Text: r.text, Commitment: r.commitment})
+		say(&s.ours, t)
 	}
 }
 
@@ -234,7 +242,7 @@ func (w *accepting) early(ctx context.Context, t *statement.Text) (bool, error) 
 	if t.Lane != statement.Control {
 		return false, nil
 	}
-	rules, err := w.h.editions(w.l)
+	rules, err := w.h.editions(ctx, w.tx, w.l)
 	if err != nil {
 		return false, err
 	}

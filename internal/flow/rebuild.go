@@ -67,7 +67,7 @@ func (h *House) FoldHash(ctx context.Context, link statement.LinkID, c Cut) (env
 		f := &cutFold{h: h, tx: tx, l: l, cut: c,
 			memory: over(tx)}
 		f.memory.fresh = true
-		if f.rules, err = h.editions(l); err != nil {
+		if f.rules, err = h.editions(ctx, tx, l); err != nil {
 			return err
 		}
 		for _, lane := range statement.Lanes() {

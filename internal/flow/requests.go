@@ -302,11 +302,11 @@ func (h *House) clock(ctx context.Context, tx Tx, l exchange.Link, thread statem
 	if r == nil {
 		return errors.New("a request's thread has no request")
 	}
-	a, err := h.terms(l)
+	rules, err := h.rulesOf(ctx, tx, l, thread)
 	if err != nil {
 		return err
 	}
-	by := assistance.Terms{Rules: a.Rules, Requested: row.Requested, Zone: h.zone}
+	by := assistance.Terms{Rules: *rules, Requested: row.Requested, Zone: h.zone}
 	clocks, err := assistance.Clocks(requesting, requested, by)
 	if err != nil {
 		return err

@@ -26,6 +26,7 @@ type sealing struct {
 	edition   envelope.Hash // that the statement obeys
 	to        *party.Identity
 	agreement *terms
+	rules     *statement.Rules // of the edition
 	began     int64
 	key       []byte // the statement's key at rest
 	progress  Progress
@@ -50,7 +51,7 @@ func (w *sealing) begin(ctx context.Context, d Draft, stand standing) error {
 	if err != nil {
 		return err
 	}
-	if err := allowed(d, some, w.agreement, stand); err != nil {
+	if err := allowed(d, some, w.agreement, w.rules, stand); err != nil {
 		return err
 	}
 	for ; some; f, err, some = next() {
@@ -87,8 +88,11 @@ func (w *sealing) seal(ctx context.Context, who actor.Actor, text statement.Text
 	if r.text, err = statement.DecodeText(content.Text); err != nil {
 		return nil, fault.Wrap(fault.Invalid, "statement", "This statement is not valid: "+plain(err)+".", err)
 	}
-	if err := w.h.kinds[w.agreement.Rules.Kinds][text.Kind].Check(r.text, content.Body); err != nil {
+	if err := w.h.kinds[w.rules.Kinds][text.Kind].Check(r.text, content.Body); err != nil {
 		return nil, fault.Wrap(fault.Invalid, "statement", "This statement is not valid: "+plain(err)+".", err)
+	}
+	if r.agreement, err = agreementIn(text.Kind, content.Body); err != nil {
+		return nil, err
 	}
 	encoded, err := content.Encode()
 	if err != nil {

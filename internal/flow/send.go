@@ -68,6 +68,7 @@ type reservation struct {
 	row        exchange.Statement
 	body       []byte // sealed at rest
 	wrapped    []byte // statement's key
+	agreement  []byte // that it signs; nil if it signs none
 	parcels    []*outgoing
 	also       func(context.Context, Tx, statement.Commitment) error // in the reserving transaction; nil for nothing
 }
@@ -128,7 +129,7 @@ func (h *House) begin(ctx context.Context, d Draft, p Progress) (*sealing, error
 		return nil, fault.New(fault.Conflict, contestedCode,
 			"The other party's keys are in dispute, so nothing is said to it until it has signed a version of its identity with its recovery keys; call it.")
 	}
-	w := &sealing{h: h, link: asked.link, edition: asked.edition, to: peer.stands.Latest(), agreement: agreement, began: h.now(), key: make([]byte, 32),
+	w := &sealing{h: h, link: asked.link, edition: asked.edition, to: peer.stands.Latest(), agreement: agreement, rules: asked.rules, began: h.now(), key: make([]byte, 32),
 		progress: p, registered: d.Registered, blobs: h.hold()}
 	rand.Read(w.key)
 	if err := w.begin(ctx, d, asked.stand); err != nil {
@@ -169,63 +170,6 @@ func (w *sealing) send(ctx context.Context, who actor.Actor, d Draft, also func(
 	return r.commitment, nil
 }
 
-// outlook is what a composition asks of the store before it begins. The reserving transaction asks again for all that may
-// change meanwhile.
-type outlook struct {
-	id     statement.LinkID
-	lane   statement.Lane
-	thread *statement.Commitment
-
-	link    exchange.Link
-	stand   standing
-	edition envelope.Hash // that the statement obeys
-}
-
-// lookOut answers those who ask about one link at the same time from one snapshot.
-func (h *House) lookOut(ctx context.Context, batch []*outlook) []error {
-	errs := make([]error, len(batch))
-	err := h.cfg.Store.View(ctx, func(tx Tx) error {
-		l, err := tx.Link(ctx, batch[0].id)
-		if err != nil {
-			return err
-		}
-		if h.frozen(l) {
-			return frozenFault()
-		}
-		stand, err := h.standing(ctx, tx, l)
-		if err != nil {
-			return err
-		}
-		a, err := h.terms(l)
-		if err != nil {
-			return err
-		}
-		lanes := map[statement.Lane]error{}
-		for i, o := range batch {
-			full, known := lanes[o.lane]
-			if !known {
-				own, err := tx.Lane(ctx, l.ID, h.self, l.OwnEpoch, o.lane)
-				if err != nil {
-					return err
-				}
-				full = a.full(own)
-				lanes[o.lane] = full
-			}
-			o.link, o.stand = l, stand
-			if o.edition, errs[i] = h.editionFor(ctx, tx, l, o.thread); errs[i] == nil {
-				errs[i] = full
-			}
-		}
-		return nil
-	})
-	for i := range errs {
-		if err != nil {
-			errs[i] = err
-		}
-	}
-	return errs
-}
-
 func orElse(s, fallback string) string {
 	if s == "" {
 		return fallback
@@ -234,8 +178,8 @@ func orElse(s, fallback string) string {
 }
 
 // allowed applies the kind's table, who takes part, and the marking policy before anything is sealed.
-func allowed(d Draft, files bool, a *terms, stand standing) error {
-	kind, ok := statement.LookUp(a.Rules.Kinds, d.Kind)
+func allowed(d Draft, files bool, a *terms, rules *statement.Rules, stand standing) error {
+	kind, ok := statement.LookUp(rules.Kinds, d.Kind)
 	if !ok {
 		return fault.New(fault.Invalid, "unknown_kind", fmt.Sprintf("There is no kind of statement %q in the edition that this link agreed to.", d.Kind))
 	}
@@ -261,7 +205,7 @@ func allowed(d Draft, files bool, a *terms, stand standing) error {
 		active := exchange.LinkActive
 		facts.LinkState = &active
 	}
-	decision := handling.Decide(a.Rules.Policy, facts)
+	decision := handling.Decide(rules.Policy, facts)
 	if !decision.Allowed {
 		sentence := "The marking does not allow this to leave."
 		code := "marking"
@@ -367,6 +311,9 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 		if errs[i] = stand.allow(lane); errs[i] != nil {
 			continue
 		}
+		if errs[i] = h.stillObeys(ctx, tx, l, stand, r); errs[i] != nil {
+			continue
+		}
 		if lanes[lane] == nil {
 			own, err := tx.Lane(ctx, l.ID, h.self, l.OwnEpoch, lane)
 			if err != nil {
@@ -418,6 +365,11 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 			}
 		}
 		stand.say(r)
+		if r.agreement != nil {
+			if err := h.keepAgreement(ctx, tx, l, r.agreement); err != nil {
+				return err
+			}
+		}
 		r.row.Epoch, r.row.Seq = l.OwnEpoch, own.Last
 		statements = append(statements, r.row)
 		if err := putWithheld(ctx, tx, r); err != nil {

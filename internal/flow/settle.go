@@ -28,7 +28,7 @@ func authors(err error) bool {
 }
 
 // open decrypts a statement's content and checks it against its header. A code says why it was rejected; an error is our own.
-func (h *House) open(_ context.Context, l exchange.Link, hd *parcel.Header, src io.ReaderAt) (*statement.Content, *statement.Text, string, error) {
+func (h *House) open(ctx context.Context, l exchange.Link, hd *parcel.Header, src io.ReaderAt) (*statement.Content, *statement.Text, string, error) {
 	content, text, err := parcel.OpenContent(h.cfg.Registry, src, hd, h.cfg.Keys.Opener())
 	if err != nil && !authors(err) {
 		return nil, nil, "", fault.Wrap(fault.Unavailable, "open", "The statement could not be opened now; nothing was lost.", err)
@@ -37,7 +37,7 @@ func (h *House) open(_ context.Context, l exchange.Link, hd *parcel.Header, src 
 		h.warn(l.ID, "a parcel could not be opened", "parcel", hd.ID, "err", err)
 		return nil, nil, "not_opened", nil
 	}
-	rules, err := h.editions(l)
+	rules, err := h.editions(ctx, nil, l)
 	if err != nil {
 		return nil, nil, "", err
 	}
@@ -265,8 +265,14 @@ func (h *House) settleStatement(ctx context.Context, l exchange.Link, p exchange
 			if err != nil {
 				return err
 			}
-			if early {
+			outdated, err := w.outdated(ctx, a.text, hd.Index)
+			switch {
+			case err != nil:
+				return err
+			case early:
 				rejected = refusedUnverified
+			case outdated:
+				rejected = exchange.VoidEdition
 			}
 		}
 		if rejected != "" {
@@ -277,8 +283,7 @@ func (h *House) settleStatement(ctx context.Context, l exchange.Link, p exchange
 		if len(a.content.Files) > 0 {
 			h.stir(l.ID) // its files may have come before it
 		}
-		w.say(a, *row)
-		return nil
+		return w.say(ctx, a, *row)
 	})
 }
 

@@ -326,10 +326,13 @@ func (w *world) confirm(n *node, l *link) {
 // agree signs another agreement.
 func (w *world) agree(n *node, l *link) {
 	a := statement.DefaultAgreement()
-	a.Limits.Pending = 100 + w.r.IntN(4)
+	a.Limits.Pending = 100 + w.r.IntN(3)
+	if w.r.IntN(2) == 0 { // another rule set
+		a.Rules.Retention[1].Days += 1 + w.r.IntN(2)
+	}
 	encoded, err := a.Encode()
 	w.must(err)
-	w.say(n, l, fmt.Sprintf("link.agree %d", a.Limits.Pending), nil, draft(l, statement.Control, "link.agree", &l.id,
+	w.say(n, l, fmt.Sprintf("link.agree %d %d", a.Limits.Pending, a.Rules.Retention[1].Days), nil, draft(l, statement.Control, "link.agree", &l.id,
 		statement.LinkAgreeFace{Agreement: envelope.Sum(encoded)}, statement.LinkAgreeBody{Agreement: encoded}))
 }
 

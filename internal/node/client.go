@@ -34,6 +34,7 @@ type (
 	Link           = api.Link
 	Figures        = api.Figures
 	LinkFigures    = api.LinkFigures
+	Agreement      = api.Agreement
 	Confirmation   = api.Confirmation
 	Suspension     = api.Suspension
 	Resumption     = api.Resumption
@@ -145,18 +146,8 @@ func (c *Client) CancelRecovery(ctx context.Context) (Keys, error) {
 	return post[Keys](ctx, c, "/keys/recoveries/cancellations", nil)
 }
 
-// Invite makes an invitation that is valid for so many seconds, to an agreement on these ways; on the usual ones without any.
-func (c *Client) Invite(ctx context.Context, alias string, valid int64, modes ...string) (Invitation, error) {
-	if len(modes) == 0 {
-		return post[Invitation](ctx, c, "/invitations", api.InvitationRequest{Alias: alias, Valid: valid})
-	}
-	offer := statement.DefaultAgreement()
-	offer.Modes = modes
-	return c.InviteTo(ctx, alias, valid, offer)
-}
-
-// InviteTo is Invite to an agreement of one's own.
-func (c *Client) InviteTo(ctx context.Context, alias string, valid int64, offer statement.Agreement) (Invitation, error) {
+// Invite makes an invitation that is valid for so many seconds, to the agreement that is offered.
+func (c *Client) Invite(ctx context.Context, alias string, valid int64, offer statement.Agreement) (Invitation, error) {
 	return post[Invitation](ctx, c, "/invitations", api.InvitationRequest{Alias: alias, Valid: valid, Agreement: &offer})
 }
 
@@ -201,6 +192,12 @@ func (c *Client) Links(ctx context.Context) ([]Link, error) {
 // Link shows a link, named by its alias, its id or a prefix of that.
 func (c *Client) Link(ctx context.Context, name string) (Link, error) {
 	return get[Link](ctx, c, "/links/"+url.PathEscape(name), nil)
+}
+
+// Agree signs another agreement for a link: the one in force with an edition of kinds, or a proposal of the other party.
+func (c *Client) Agree(ctx context.Context, link string, to Agreement) (envelope.Hash, error) {
+	said, err := post[api.Said](ctx, c, "/links/"+url.PathEscape(link)+"/agreements", to)
+	return said.Statement, err
 }
 
 // Confirm says that a person compared the code of a link, and returns the statement that says so.

@@ -132,7 +132,7 @@ func TestOneOpenPort(t *testing.T) {
 	ctx := t.Context()
 	a, b := newRunning(t, "kestria", freeAddress(t)), newRunning(t, "arvenia", "")
 
-	inv, err := a.client.Invite(ctx, a.peer, 3600)
+	inv, err := a.client.Invite(ctx, a.peer, 3600, statement.DefaultAgreement())
 	a.must(err)
 	encoded, err := inv.Encode()
 	a.must(err)

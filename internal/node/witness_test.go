@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/binary"
+	"entente/statement"
 	"errors"
 	"fmt"
 	"io"
@@ -225,7 +226,7 @@ func checkThirdParty(t *testing.T, third thirdParty) {
 	a.stop()
 	a.cfg.Witnesses, a.cfg.WitnessEvery = list, time.Second
 	a.start()
-	inv, err := a.client.Invite(ctx, a.peer, 3600)
+	inv, err := a.client.Invite(ctx, a.peer, 3600, statement.DefaultAgreement())
 	a.must(err)
 	encoded, err := inv.Encode()
 	a.must(err)

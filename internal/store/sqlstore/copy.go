@@ -43,6 +43,7 @@ func Tables() []Table {
 		table("identities", "party b, version i, envelope b"),
 		table("identity_forks", "party b, hash b, version i, envelope b"),
 		table("links", "id b, alias t, peer b, endpoint t, inviter i, agreement b, created i, own_epoch i, peer_epoch i"),
+		table("agreements", "link b, hash b, data b"),
 		table("invitations", "token_hash b, alias t, agreement b, nonce b, expires i, state t, link b"),
 		table("lanes", "link b, author b, epoch i, lane t, last i, last_header b, contiguous i, settled i, folded i"),
 		table("parcels", "id b, link b, author b, epoch i, lane t, lane_rank i, seq i, file i, header b, text b, state t, live i, reason t, "+

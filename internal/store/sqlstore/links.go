@@ -107,3 +107,15 @@ func (t *tx) SetMeta(ctx context.Context, key string, value []byte) error {
 	return t.write(ctx, `INSERT INTO meta (key, value) VALUES ($1, $2)
 		ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, orNull(value))
 }
+
+// PutAgreement implements exchange.LinkTx.
+func (t *tx) PutAgreement(ctx context.Context, link statement.LinkID, data []byte) error {
+	hash := envelope.Sum(data)
+	return t.write(ctx, `INSERT INTO agreements (link, hash, data) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, link[:], hash[:], data)
+}
+
+// Agreements implements exchange.LinkTx.
+func (t *tx) Agreements(ctx context.Context, link statement.LinkID) ([][]byte, error) {
+	return list(ctx, t, func(r rows, b *[]byte) error { return r.Scan(loose{b}) },
+		`SELECT data FROM agreements WHERE link = $1 ORDER BY hash`, link[:])
+}

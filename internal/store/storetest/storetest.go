@@ -6,6 +6,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"slices"
 	"testing"
 
 	"entente/envelope"
@@ -25,7 +26,7 @@ func Conformance(t *testing.T, open func(t *testing.T) flow.Store) {
 		name string
 		run  func(*bench)
 	}{
-		{"Identities", identities}, {"Links", links}, {"Invitations", invitations}, {"Meta", meta},
+		{"Identities", identities}, {"Links", links}, {"Agreements", agreements}, {"Invitations", invitations}, {"Meta", meta},
 		{"Lanes", lanes}, {"Parcels", parcels}, {"AdvanceParcels", advanceParcels}, {"ParcelContent", parcelContent}, {"ParcelLists", parcelLists}, {"LastSeen", lastSeen},
 		{"Due", due}, {"Registered", registered}, {"Segments", segments}, {"Receipts", receipts}, {"ReceiptAbove", receiptAbove},
 		{"Statements", statements}, {"StatementLists", statementLists}, {"Bodies", bodies}, {"Files", files}, {"Aged", aged}, {"ErasingFiles", erasingFiles},
@@ -179,6 +180,17 @@ func links(b *bench) {
 		[]exchange.Link{m, l})
 	same(b, "addresses", read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Address, error) { return tx.Addresses(ctx) }),
 		[]exchange.Address{{Link: m.ID, Alias: m.Alias, Endpoint: m.Endpoint}})
+}
+
+func agreements(b *bench) {
+	for _, data := range []string{"one", "two", "one"} {
+		b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutAgreement(ctx, theLink(), []byte(data)) })
+	}
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutAgreement(ctx, otherLink(), []byte("three")) })
+	got := read(b, func(ctx context.Context, tx flow.Tx) ([][]byte, error) { return tx.Agreements(ctx, theLink()) })
+	want := [][]byte{[]byte("one"), []byte("two")}
+	slices.SortFunc(want, func(x, y []byte) int { hx, hy := envelope.Sum(x), envelope.Sum(y); return bytes.Compare(hx[:], hy[:]) })
+	same(b, "agreements of a link", got, want)
 }
 
 func invitations(b *bench) {

@@ -1,0 +1,10 @@
+-- Every agreement that a party has said on a link, by its hash: a statement obeys the rule set that its thread began under, whatever
+-- was agreed on since.
+
+-- +goose Up
+CREATE TABLE agreements (
+    link BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (link, hash)
+) STRICT;
