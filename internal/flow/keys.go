@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"entente/envelope"
@@ -231,6 +232,7 @@ func (h *House) retire(ctx context.Context) error {
 			return h.cfg.Keys.Retire()
 		}
 		after = docs[len(docs)-1].Hash
+		docs = slices.DeleteFunc(docs, func(d exchange.Document) bool { return h.signsNoMore(signedUnder(d.Payload)) })
 		errs := make([]error, len(docs))
 		parallel(len(docs), func(i int) { errs[i] = h.signOne(&docs[i]) })
 		if err := errors.Join(errs...); err != nil {
@@ -240,6 +242,13 @@ func (h *House) retire(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// signsNoMore says whether a version's keys are destroyed. A backup of before may have what was to be signed with them; it was
+// signed before they were destroyed, and the links of the backup are only read.
+func (h *House) signsNoMore(version int) bool {
+	_, err := h.cfg.Keys.SignersOf(version)
+	return fault.CodeOf(err) == "identity_version"
 }
 
 // EndOverlaps destroys the keys of our former versions whose overlap is over, and says of how many these were. The keyring notes

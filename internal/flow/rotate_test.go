@@ -247,6 +247,22 @@ func TestRotationIsTakenUp(t *testing.T) {
 	w.whole()
 }
 
+// A restored backup may have what keys were to sign that are destroyed: the next change of keys goes on without it.
+func TestRotationAfterAnOldBackup(t *testing.T) {
+	w := confirmed(t)
+	ctx := t.Context()
+	w.must(w.a.Rotate(ctx, operator, flow.Renewal{}))
+	unsigned := exchange.Document{Hash: envelope.Sum([]byte("receipt")), Link: w.a.link, Type: parcel.ReceiptType, Payload: []byte(`{"identity":1}`)}
+	w.must(w.a.store.Update(ctx, flow.Normal, func(tx flow.Tx) error { return tx.PutDocuments(ctx, unsigned) }))
+	w.must(w.a.Rotate(ctx, operator, flow.Renewal{}))
+	w.a.restart(t)
+	if _, err := w.a.keys.SignersOf(2); err == nil {
+		t.Error("the keys of the second version were not destroyed")
+	}
+	w.later()
+	w.whole()
+}
+
 // What was sealed for the older version opens for 30 days; then its keys are gone, and what comes is refused with a receipt.
 func TestOverlapEnds(t *testing.T) {
 	w := confirmed(t)
