@@ -19,10 +19,12 @@ import (
 // drafts are all made from the declaration. Its fields stand in the order in which they are printed.
 type Form []Field
 
-// FormKind is a kind of statement whose face and body are forms. What opens a thread has a series; the rest continues one.
+// FormKind is a kind of statement whose face and body are forms. It opens a thread or continues one.
 type FormKind struct {
 	Name   string
-	Series string // two letters, in the numbers of such requests; "" for what continues a thread
+	Lane   Lane   // where it stands
+	Opens  bool   // a thread
+	Series string // two letters, in the numbers of such requests; "" for what is no request
 	Label  Words
 	forms  func() (face, body Form)      // made when they are first asked for, and shared: nobody changes them
 	both   func(face, body []byte) error // nil where face and body are independent
@@ -48,17 +50,21 @@ func (k FormKind) with(both func(face, body []byte) error) FormKind {
 
 // kind registers the kind.
 func (k FormKind) kind() Kind {
-	return Kind{Name: k.Name, Lanes: []Lane{Assistance}, Starts: k.Series != "", Follows: k.Series == "", CheckBoth: k.both,
+	return Kind{Name: k.Name, Lanes: []Lane{k.Lane}, Starts: k.Opens, Follows: !k.Opens, CheckBoth: k.both,
 		CheckFace: func(face []byte) error { return k.Face().validate(face) },
 		CheckBody: func(body []byte) error { return k.Body().validate(body) }}
 }
 
-// FormKinds returns the kinds of an edition whose faces and bodies are forms: requests for assistance, and what continues them.
+// FormKinds returns the kinds of an edition whose faces and bodies are forms: requests for assistance and what continues them,
+// and the hotline.
 func FormKinds(edition string) []FormKind {
-	if edition != KindsEdition {
-		return nil
+	switch edition {
+	case KindsEdition2:
+		return append(RequestKinds(), ReplyKinds()...)
+	case KindsEdition:
+		return slices.Concat(RequestKinds(), ReplyKinds(), HotlineKinds())
 	}
-	return append(RequestKinds(), ReplyKinds()...)
+	return nil
 }
 
 // FormKindOf finds such a kind by its name.

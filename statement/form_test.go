@@ -244,6 +244,47 @@ func TestFirstEditionIsKept(t *testing.T) {
 	}
 }
 
+// The second edition is kept too: its kinds in their places, its rules' hash, and nothing of the third.
+func TestSecondEditionIsKept(t *testing.T) {
+	rules := statement.DefaultRules()
+	rules.Kinds = statement.KindsEdition2
+	if rules.Validate() == nil {
+		t.Error("rules of the second edition hold deadlines for the hotline")
+	}
+	rules.Deadlines = slices.DeleteFunc(rules.Deadlines, func(d statement.Deadline) bool { return d.Kind == "hotline.call" })
+	if got, want := rules.Edition().String(), "b665171ba7238546a739ee034cde1e065e9ef36b0ad936bc6f3ee5970ef07560"; got != want {
+		t.Errorf("the rules of the second edition have the hash %s, want %s", got, want)
+	}
+	second, _ := statement.Kinds(statement.KindsEdition2)
+	third, _ := statement.Kinds(statement.KindsEdition)
+	for i, k := range second {
+		if third[i].Name != k.Name {
+			t.Errorf("%s is not where it was", k.Name)
+		}
+	}
+	if _, ok := statement.LookUp(statement.KindsEdition2, "hotline.call"); ok {
+		t.Error("the second edition knows the hotline")
+	}
+}
+
+// A call that escalates a request names it.
+func TestEscalationNamesItsRequest(t *testing.T) {
+	k, _ := statement.FormKindOf(statement.KindsEdition, "hotline.call")
+	face, body := filled(k)
+	face["kind"] = "escalation"
+	if got := faultsOf(t, k, face, body); len(got) > 0 {
+		t.Errorf("an escalation has the faults %q", got)
+	}
+	delete(face, "request")
+	if got := faultsOf(t, k, face, body); len(got) != 1 || !strings.HasPrefix(got[0], "/face/request ") {
+		t.Errorf("an escalation of nothing: %q", got)
+	}
+	face["kind"] = "incident"
+	if got := faultsOf(t, k, face, body); len(got) > 0 {
+		t.Errorf("an incident has the faults %q", got)
+	}
+}
+
 // No body that anybody sends makes a check fail otherwise than by saying what is wrong; and what it takes, it takes again.
 func FuzzForm(f *testing.F) {
 	kinds := statement.FormKinds(statement.KindsEdition)

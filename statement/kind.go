@@ -9,11 +9,12 @@ import (
 // The editions of kinds that this build speaks. A rule set names one; a link keeps the one that it agreed to.
 const (
 	KindsEdition1 = "2026-1"
-	KindsEdition  = "2026-2" // the newest: that of 2026-1 and requests for assistance
+	KindsEdition2 = "2026-2" // that of 2026-1 and requests for assistance
+	KindsEdition  = "2026-3" // the newest: that of 2026-2 and the hotline
 )
 
 // Editions returns the editions of kinds that this build speaks, oldest first.
-func Editions() []string { return []string{KindsEdition1, KindsEdition} }
+func Editions() []string { return []string{KindsEdition1, KindsEdition2, KindsEdition} }
 
 // Kind is one thing that may be said.
 type Kind struct {
@@ -31,17 +32,14 @@ type Kind struct {
 // those of this one and its own. What is said about the link itself stands in the thread that the link's id names: the pairing is its
 // first word, so it is there from the start, for both. So are the threads of erasures; see ErasureThread.
 func Kinds(edition string) ([]Kind, bool) {
-	switch edition {
-	case KindsEdition1:
-		return recordKinds(), true
-	case KindsEdition:
-		kinds := recordKinds()
-		for _, k := range FormKinds(edition) {
-			kinds = append(kinds, k.kind())
-		}
-		return kinds, true
+	if !slices.Contains(Editions(), edition) {
+		return nil, false
 	}
-	return nil, false
+	kinds := recordKinds()
+	for _, k := range FormKinds(edition) {
+		kinds = append(kinds, k.kind())
+	}
+	return kinds, true
 }
 
 // recordKinds are those of edition 2026-1: messages, desks, and what is said about the link itself.
@@ -69,7 +67,7 @@ func recordKinds() []Kind {
 
 // LookUp finds a kind of an edition by its name. It makes what it looks in: whoever has many statements keeps Kinds.
 func LookUp(edition, name string) (Kind, bool) {
-	if edition != KindsEdition1 && edition != KindsEdition {
+	if !slices.Contains(Editions(), edition) {
 		return Kind{}, false
 	}
 	kinds := recordKinds()

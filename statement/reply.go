@@ -10,7 +10,7 @@ import (
 // ReplyKinds returns every kind that continues a request, in edition 2026-2: first what the requested party says, then the asker.
 func ReplyKinds() []FormKind {
 	kind := func(name, en, zh string, forms func() (face, body Form)) FormKind {
-		return FormKind{Name: name, Label: Words{en, zh}, forms: sync.OnceValues(forms)}
+		return FormKind{Name: name, Lane: Assistance, Label: Words{en, zh}, forms: sync.OnceValues(forms)}
 	}
 	return []FormKind{
 		kind("request.acknowledge", "Acknowledgement", "收悉确认", func() (Form, Form) {

@@ -21,7 +21,7 @@ const (
 // Convention Committee adopted on 9 July 2018, as far as they go.
 func RequestKinds() []FormKind {
 	kind := func(name, series, en, zh string, body func() Form, more ...func() Field) FormKind {
-		return FormKind{Name: name, Series: series, Label: Words{en, zh}, forms: sync.OnceValues(func() (Form, Form) {
+		return FormKind{Name: name, Lane: Assistance, Opens: true, Series: series, Label: Words{en, zh}, forms: sync.OnceValues(func() (Form, Form) {
 			face := requestFace(series)
 			for _, field := range more {
 				face = append(face, field())

@@ -40,7 +40,7 @@ type Rules struct {
 
 // Deadline is how long a step may take, counted from the receipt.
 type Deadline struct {
-	Step    string `json:"step"`    // code: receipt, ack, decide, answer, countersign, clarify, escalate
+	Step    string `json:"step"`    // code: receipt, ack, decide, answer, countersign, clarify, escalate, ring
 	Kind    string `json:"kind"`    // kind, or "*"
 	Urgency string `json:"urgency"` // emergency | urgent | routine
 	Amount  int    `json:"amount"`
@@ -109,6 +109,10 @@ func defaultDeadlines() []Deadline {
 		row("answer", "mla.content", "urgent", 90, "days"), row("answer", "mla.content", "routine", 90, "days"),
 		row("decide", "mla.other", "urgent", 30, "days"), row("decide", "mla.other", "routine", 30, "days"),
 		row("answer", "mla.other", "urgent", 90, "days"), row("answer", "mla.other", "routine", 90, "days"),
+		// The hotline: a person answers, and every so often the next desk of the roster is rung too.
+		row("ack", "hotline.call", "emergency", 15, "minutes"), row("ack", "hotline.call", "urgent", 30, "minutes"),
+		row("ack", "hotline.call", "routine", 60, "minutes"), row("ring", "hotline.call", "emergency", 3, "minutes"),
+		row("ring", "hotline.call", "urgent", 5, "minutes"), row("ring", "hotline.call", "routine", 10, "minutes"),
 	}
 }
 

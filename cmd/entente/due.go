@@ -153,7 +153,12 @@ func showRequest(w io.Writer, r node.RequestDetail) {
 	}
 	fmt.Fprintln(w)
 	showForm(w, r.Form)
-	for i, word := range r.Timeline {
+	showWords(w, r.Timeline)
+}
+
+// showWords prints the words of a thread, in their order.
+func showWords(w io.Writer, words []node.RequestWord) {
+	for i, word := range words {
 		s := word.Statement
 		fmt.Fprintf(w, "\n%d. %s  %s  %s / %s (%s, %s)\n", i+1, instant(s.Authored), owner(s.Ours), word.Label.EN, word.Label.ZH, state(s), short(s.Commitment))
 		showForm(w, word.Form)

@@ -29,7 +29,7 @@ stays as it is.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.newRequestCommand(), a.formCommand(), a.listRequestsCommand(), a.showRequestCommand())
-	cmd.AddCommand(a.sayCommands([]saying{
+	cmd.AddCommand(a.sayCommands(inRequest(), []saying{
 		{"clarify", "clarification.answer"}, {"agree", "conditions.agree"}, {"decline", "conditions.decline"}, {"proceed", "preservation.proceed"},
 		{"extend", "preservation.extend"}, {"link", "preservation.link"}, {"release", "preservation.release"}, {"query", "status.query"},
 		{"correct", "request.correct"}, {"withdraw", "request.withdraw"}, {"contest", "request.contest"}, {"confirm", "answer.confirm"},
@@ -46,7 +46,7 @@ func (a *app) answerCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.sayCommands([]saying{
+	cmd.AddCommand(a.sayCommands(inRequest(), []saying{
 		{"complete", "answer.complete"}, {"partial", "answer.partial"}, {"preserved", "preservation.preserved"}, {"path", "preservation.path"},
 		{"status", "status.update"},
 	})...)
@@ -62,7 +62,7 @@ are given or withheld, and both is said.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.sayCommands([]saying{
+	cmd.AddCommand(a.sayCommands(inRequest(), []saying{
 		{"acknowledge", "request.acknowledge"}, {"ask", "clarification.ask"}, {"accept", "decision.accept"}, {"condition", "decision.condition"},
 		{"transmit", "decision.transmit"}, {"postpone", "decision.postpone"}, {"refuse", "decision.refuse"}, {"refuse-part", "decision.refuse_part"},
 		{"impossible", "decision.impossible"}, {"delay", "decision.delay"}, {"ineffective", "preservation.ineffective"},

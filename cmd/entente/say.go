@@ -16,31 +16,45 @@ import (
 	"entente/statement"
 )
 
-// saying is a command that says one kind of thing in the thread of a request.
+// saying is a command that says one kind of thing.
 type saying struct{ verb, kind string }
 
+// topic is what commands say something about: how their argument is called, and who carries it to the node.
+type topic struct {
+	noun, where string // "REQUEST", "in the thread of a request"
+	urgency     bool   // it is asked for; else it is that of the thread
+	say         func(ctx context.Context, c *node.Client, name string, d node.Draft, files []node.Upload, p node.Progress) (node.Called, error)
+}
+
+func inRequest() topic {
+	return topic{noun: "REQUEST", where: "in the thread of a request", say: func(ctx context.Context, c *node.Client, name string, d node.Draft, files []node.Upload, p node.Progress) (node.Called, error) {
+		said, err := c.Reply(ctx, name, d, files, p)
+		return node.Called{Statement: said}, err
+	}}
+}
+
 // sayCommands makes the commands. Each has a flag for every field of the kind's face and body that is not a group.
-func (a *app) sayCommands(sayings []saying) []*cobra.Command {
+func (a *app) sayCommands(about topic, sayings []saying) []*cobra.Command {
 	var commands []*cobra.Command
 	for _, s := range sayings {
 		kind, ok := statement.FormKindOf(statement.KindsEdition, s.kind)
 		if !ok {
 			panic("entente: a command says " + s.kind + ", which is no kind") // found by every test of the commands
 		}
-		commands = append(commands, a.sayCommand(s.verb, kind))
+		commands = append(commands, a.sayCommand(s.verb, about, kind))
 	}
 	return commands
 }
 
-func (a *app) sayCommand(verb string, kind statement.FormKind) *cobra.Command {
-	var form string
+func (a *app) sayCommand(verb string, about topic, kind statement.FormKind) *cobra.Command {
+	var form, urgency string
 	var m markings
 	given := map[string]*[]string{} // by field
 	cmd := &cobra.Command{
-		Use:   verb + " REQUEST [FILE…]",
+		Use:   verb + " " + about.noun + " [FILE…]",
 		Short: kind.Label.EN + " / " + kind.Label.ZH,
-		Long: fmt.Sprintf(`Say %s in the thread of a request: %s / %s. What belongs into each field: entente request form %s --explain.`,
-			kind.Name, kind.Label.EN, kind.Label.ZH, kind.Name),
+		Long: fmt.Sprintf(`Say %s %s: %s / %s. What belongs into each field: entente request form %s --explain.`,
+			kind.Name, about.where, kind.Label.EN, kind.Label.ZH, kind.Name),
 		Args: cobra.MinimumNArgs(1),
 	}
 	cmd.RunE = a.ask(func(ctx context.Context, c *node.Client, args []string) error {
@@ -48,7 +62,7 @@ func (a *app) sayCommand(verb string, kind statement.FormKind) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		draft.Marking = m.marking()
+		draft.Marking, draft.Urgency = m.marking(), urgency
 		m.originate(cmd, &draft)
 		files, done, err := open(args[1:])
 		if err != nil {
@@ -56,16 +70,22 @@ func (a *app) sayCommand(verb string, kind statement.FormKind) *cobra.Command {
 		}
 		defer done()
 		show, end := a.progress("sealing")
-		said, err := c.Reply(ctx, args[0], draft, files, show)
+		said, err := about.say(ctx, c, args[0], draft, files, show)
 		end()
 		if err != nil {
 			return err
 		}
-		return a.printSaid(said)
+		for _, warning := range said.Warnings {
+			fmt.Fprintln(a.stderr, "Note:", line(warning))
+		}
+		return a.printSaid(said.Statement)
 	})
 	f := cmd.Flags()
 	f.StringVar(&form, "form", "", "face and body as JSON, from this file, or from standard input (-)")
 	m.flags(cmd)
+	if about.urgency {
+		f.StringVar(&urgency, "urgency", "urgent", "emergency, urgent or routine")
+	}
 	for _, field := range slices.Concat(kind.Face(), kind.Body()) {
 		given[field.Name] = f.StringArray(strings.ReplaceAll(field.Name, "_", "-"), nil, flagWords(field))
 	}
@@ -82,7 +102,7 @@ func flagWords(f statement.Field) string {
 		}
 		words += ": " + strings.Join(names, ", ")
 	}
-	if f.Type == statement.FieldCited {
+	if f.Name == "cites" {
 		words += " (by default the latest)"
 	}
 	if f.Many > 0 {
@@ -93,7 +113,7 @@ func flagWords(f statement.Field) string {
 
 // wordOf makes the draft of a word of a form and of the flags that were given, which come before it.
 func (a *app) wordOf(kind statement.FormKind, form string, given map[string]*[]string) (node.Draft, error) {
-	draft := node.Draft{Lane: statement.Assistance, Kind: kind.Name}
+	draft := node.Draft{Lane: kind.Lane, Kind: kind.Name}
 	d, err := a.readForm(form)
 	if err != nil {
 		return draft, err

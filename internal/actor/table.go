@@ -11,6 +11,7 @@ const (
 	ReadStatements Act = "statements.read" // lists and single statements, with what they say
 	ReadFiles      Act = "files.read"
 	ReadRequests   Act = "requests.read" // requests for assistance, their timelines and clocks
+	ReadCalls      Act = "hotline.read"  // calls, whom they ring and since when
 	ReadLedger     Act = "ledger.read"
 	Prove          Act = "proof.export"
 
@@ -18,6 +19,7 @@ const (
 	Ask        Act = "request.ask"
 	Reply      Act = "request.reply"  // a word in the thread of a request that decides nothing
 	Decide     Act = "request.decide" // a decision on a request, and what was done on it
+	Call       Act = "hotline.call"   // call, answer, and stand down
 	ReadDrafts Act = "drafts.read"
 	Review     Act = "drafts.review"
 	Release    Act = "drafts.release" // and countersign what left on one person's word
@@ -78,6 +80,7 @@ func Table() []Rule {
 		{ReadStatements, readers, ScopeRead},
 		{ReadFiles, readers, ScopeRead},
 		{ReadRequests, readers, ScopeRead},
+		{ReadCalls, readers, ScopeRead},
 		{ReadLedger, all, ScopeRead},
 		{Prove, readers, ScopeRead},
 
@@ -85,6 +88,7 @@ func Table() []Rule {
 		{Ask, speakers, ScopeSay},
 		{Reply, speakers, ScopeSay},
 		{Decide, deciders, ScopeSay},
+		{Call, append(slices.Clone(deciders), HeadOfDelegation), ScopeSay},
 		{ReadDrafts, append(slices.Clone(speakers), LegalReviewer, ReleasingOfficer, Auditor), ScopeRead},
 		{Review, []Role{LegalReviewer, ReleasingOfficer, CentralAuthority}, ScopeRelease},
 		{Release, []Role{ReleasingOfficer, CentralAuthority, HeadOfDelegation}, ScopeRelease},

@@ -93,6 +93,7 @@ type House interface {
 	Keyholder
 	Carrier
 	Requester
+	Caller
 	Registrar
 	Releaser
 	Repeater

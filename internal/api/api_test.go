@@ -98,6 +98,9 @@ func calls(t *testing.T) map[string]request {
 	wordBody, wordHeader := form(t, strings.Replace(draft, `"lane":"network"`, `"lane":"assistance"`, 1))
 	ask, reply := post("/requests", wordBody), post("/requests/ARV-PR-2026-0001/statements", wordBody)
 	ask.header, reply.header = wordHeader, wordHeader
+	callBody, callHeader := form(t, strings.Replace(draft, `"lane":"network"`, `"lane":"hotline"`, 1))
+	call, escalate, onCall := post("/calls", callBody), post("/requests/ARV-PR-2026-0001/calls", callBody), post("/calls/"+said.String()+"/statements", callBody)
+	call.header, escalate.header, onCall.header = callHeader, callHeader, callHeader
 	one := "/statements/" + said.String()
 	deskBody := `"body":{"names":{"en":"Hotline"},"hours":[],"always":true,"zone":"UTC","languages":["en"],"substitutes":[]}`
 	offer, err := statement.DefaultAgreement().Encode()
@@ -118,6 +121,7 @@ func calls(t *testing.T) map[string]request {
 		t.Fatal(err)
 	}
 	return map[string]request{
+		"calls": get("/calls?box=in"), "call": get("/calls/" + said.String()), "makeCall": call, "escalate": escalate, "sayOnCall": onCall,
 		"requests": get("/requests?box=in"),
 		"ask":      ask,
 		"request":  get("/requests/ARV-PR-2026-0001"),

@@ -22,6 +22,7 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/internal/hotline"
 	"entente/parcel"
 	"entente/party"
 	"entente/statement"
@@ -46,6 +47,7 @@ type fake struct {
 	filter    exchange.Filter
 	asked     flow.RequestDraft
 	requested assistance.Filter
+	called    hotline.Filter
 	dues      assistance.DueFilter
 	spooled   int           // files in the spool now
 	cutShort  bool          // WriteFile fails after it has begun

@@ -126,7 +126,7 @@ func askRoute() operation {
 		if err != nil {
 			return Asked{}, err
 		}
-		draft, err := requestDraft(o)
+		draft, err := requestDraft(o, statement.Assistance)
 		if err != nil {
 			return Asked{}, err
 		}
@@ -138,7 +138,7 @@ func askRoute() operation {
 
 func replyRoute() operation {
 	return draftRoute[requestIn]("/requests/{request}/statements", "reply", "Say something in the thread of a request, with files", func(d *Door, who actor.Actor, r *http.Request, o outgoing) (Said, error) {
-		draft, err := requestDraft(o)
+		draft, err := requestDraft(o, statement.Assistance)
 		if err != nil {
 			return Said{}, err
 		}
@@ -147,12 +147,12 @@ func replyRoute() operation {
 	})
 }
 
-// requestDraft takes of a draft what a request has; lane, thread and references follow from it.
-func requestDraft(o outgoing) (flow.RequestDraft, error) {
+// requestDraft takes of a draft what a request has, or a call; lane, thread and references follow from that.
+func requestDraft(o outgoing, lane statement.Lane) (flow.RequestDraft, error) {
 	out := flow.RequestDraft{Kind: o.Kind, Zone: o.Zone, Urgency: o.Urgency, Marking: o.Marking, Body: o.Body, Files: o.files, Registered: o.Registered,
 		Originator: o.Originator, Consent: o.Consent}
-	if o.Thread != nil || len(o.Refs) > 0 || o.Lane != "" && o.Lane != statement.Assistance {
-		return out, fault.New(fault.Invalid, "draft", "Leave out lane, thread and refs: they follow from the request.")
+	if o.Thread != nil || len(o.Refs) > 0 || o.Lane != "" && o.Lane != lane {
+		return out, fault.New(fault.Invalid, "draft", "Leave out lane, thread and refs: they follow from the request or call.")
 	}
 	if len(o.Face) > 0 {
 		if err := envelope.Unmarshal(o.Face, &out.Face); err != nil {

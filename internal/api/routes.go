@@ -78,9 +78,15 @@ func table() []operation {
 		long(http.MethodPost, "/drafts/{draft}/releases", "releaseDraft", "Let a draft leave, as its second person", http.StatusCreated, (*Door).releaseDraft),
 		long(http.MethodPost, "/drafts/{draft}/emergencies", "breakGlass", "Let an emergency leave on one person's word", http.StatusCreated, (*Door).breakGlass),
 		act("/drafts/{draft}/countersignatures", "countersignDraft", "Countersign what left on one person's word", (*Door).countersignDraft),
+		escalateRoute(),
 		read("/due", "due", "List the clocks that run, the earliest first", (*Door).dues),
 		read("/forms", "forms", "List the kinds whose faces and bodies are forms", (*Door).forms),
 		read("/forms/{kind}", "form", "Declare every field of a form", (*Door).form),
+
+		read("/calls", "calls", "List the calls on the hotline, newest first, and whom they ring", (*Door).calls),
+		callRoute(),
+		read("/calls/{call}", "call", "Show a call with its timeline", (*Door).call),
+		sayOnCallRoute(),
 
 		read("/figures", "figures", "Read the gauges of every link", (*Door).figures),
 		read("/audit", "audit", "List what members did, newest first", (*Door).audit),

@@ -2,9 +2,7 @@ package assistance
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -62,29 +60,4 @@ func count(list jsontext.Value) int {
 		return 0
 	}
 	return len(values)
-}
-
-// Open says whether a desk is open at an instant, as its hours say.
-func Open(desk statement.DeskBody, at time.Time) bool {
-	if desk.Always {
-		return true
-	}
-	clock := at.Format("15:04")
-	return slices.ContainsFunc(desk.Hours, func(h statement.Hours) bool {
-		return onDays(h.Days, at.Weekday()) && h.From <= clock && clock < h.To
-	})
-}
-
-// onDays says whether "mon-fri", or "sat", has a day of the week.
-func onDays(days string, day time.Weekday) bool {
-	week := []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
-	first, last, span := strings.Cut(days, "-")
-	if !span {
-		last = first
-	}
-	from, to := slices.Index(week, first), slices.Index(week, last)
-	if from <= to {
-		return from <= int(day) && int(day) <= to
-	}
-	return int(day) >= from || int(day) <= to
 }

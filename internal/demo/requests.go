@@ -46,7 +46,11 @@ type object map[string]any
 
 // form makes a draft of a face and a body.
 func form(kind string, face, body object) (node.Draft, error) {
-	d := node.Draft{Lane: statement.Assistance, Kind: kind, Marking: handling.Marking{TLP: "AMBER"}}
+	k, ok := statement.FormKindOf(statement.KindsEdition, kind)
+	if !ok {
+		return node.Draft{}, fmt.Errorf("%s has no form", kind)
+	}
+	d := node.Draft{Lane: k.Lane, Kind: kind, Marking: handling.Marking{TLP: "AMBER"}}
 	for _, part := range []struct {
 		value object
 		into  *jsontext.Value

@@ -24,6 +24,7 @@ func actsOf() map[string]actor.Act {
 		"List": actor.ReadStatements, "Awaited": actor.ReadStatements, "Show": actor.ReadStatements, "WriteFile": actor.ReadFiles,
 		"Requests": actor.ReadRequests, "Request": actor.ReadRequests, "Dues": actor.ReadRequests, "StatusReport": actor.ReadRequests,
 		"Ledger": actor.ReadLedger, "VerifyLedger": actor.ReadLedger, "ReceiptEntry": actor.ReadLedger, "Proof": actor.Prove,
+		"Calls": actor.ReadCalls, "ShowCall": actor.ReadCalls, "Call": actor.Call, "Escalate": actor.Call, "SayOnCall": actor.Call,
 		"Send": actor.Say, "Ask": actor.Ask, "Reply": actor.Say,
 		"Invite": actor.Govern, "PairComplete": actor.Govern, "PairByFile": actor.Govern, "PairOn": actor.Govern, "Confirm": actor.Govern,
 		"Agree": actor.Govern, "SuspendLanes": actor.Govern, "ResumeLanes": actor.Govern, "Withdraw": actor.Govern,
@@ -46,6 +47,7 @@ func kindActs() map[string]actor.Act {
 		actor.Desks:  "desk.propose desk.update desk.countersign desk.withdraw",
 		actor.Decide: "decision.accept decision.condition decision.transmit decision.postpone decision.refuse decision.refuse_part " +
 			"decision.impossible decision.delay preservation.preserved preservation.path preservation.ineffective",
+		actor.Call: "hotline.call hotline.acknowledge hotline.reply hotline.hand_over hotline.stand_down",
 		actor.Reply: "request.acknowledge clarification.ask clarification.answer status.update status.query answer.partial answer.complete " +
 			"answer.confirm answer.feedback conditions.agree conditions.decline preservation.proceed preservation.extend preservation.link " +
 			"preservation.release request.correct request.withdraw request.contest request.close",

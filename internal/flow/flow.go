@@ -10,6 +10,7 @@ import (
 	"entente/envelope"
 	"entente/internal/assistance"
 	"entente/internal/exchange"
+	"entente/internal/hotline"
 	"entente/internal/member"
 	"entente/party"
 
@@ -20,6 +21,7 @@ import (
 type Tx interface {
 	exchange.Tx
 	assistance.Tx
+	hotline.Tx
 	member.Tx
 }
 

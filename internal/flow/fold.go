@@ -7,6 +7,7 @@ import (
 	"entente/envelope"
 	"entente/internal/assistance"
 	"entente/internal/exchange"
+	"entente/internal/hotline"
 	"entente/party"
 	"entente/statement"
 )
@@ -90,6 +91,9 @@ func roomOf(requests assistance.Table, kind string) (string, foldRoom, bool) {
 		return exchange.RoomErasure, adapt(exchange.FoldErasure), true
 	case "link.confirm", "link.agree", "participation.suspend", "participation.resume", "participation.withdraw", "test":
 		return exchange.RoomLink, adapt(exchange.FoldLink), true
+	}
+	if hotline.Has(kind) {
+		return hotline.Room, adapt(hotline.Fold), true
 	}
 	if requests.Has(kind) {
 		return assistance.Room, adapt(requests.Fold), true
@@ -248,7 +252,7 @@ func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane state
 		}
 		sides[i] = &foldSide{state: state, start: state.Folded, alone: terms.way != bothWays && author == h.self}
 	}
-	folded, ahead := tallies{}, over(tx)
+	folded, ahead := touched{requests: tallies{}, calls: map[statement.Commitment]bool{}}, over(tx)
 	for progress := true; progress; {
 		progress = false
 		for i, side := range sides {
@@ -266,7 +270,10 @@ func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane state
 			}
 		}
 	}
-	return h.setClocks(ctx, tx, l, folded)
+	if err := h.setClocks(ctx, tx, l, folded.requests); err != nil {
+		return err
+	}
+	return h.setCalls(ctx, tx, l, folded.calls)
 }
 
 // foldLanes is foldLane of several.
@@ -291,8 +298,14 @@ type foldSide struct {
 // tallies are the requests of which words were folded, and these words' places.
 type tallies map[statement.Commitment]assistance.Tally
 
+// touched are the threads of which words were folded and whose rows are to be made anew.
+type touched struct {
+	requests tallies
+	calls    map[statement.Commitment]bool
+}
+
 // foldReady folds one author's statements until one is not resolved yet, or has seen more than was folded of the other's.
-func (h *House) foldReady(ctx context.Context, ahead *overlay, l exchange.Link, side *foldSide, other exchange.LaneState, rules func(envelope.Hash) (map[string]foldable, bool), said tallies) (int, error) {
+func (h *House) foldReady(ctx context.Context, ahead *overlay, l exchange.Link, side *foldSide, other exchange.LaneState, rules func(envelope.Hash) (map[string]foldable, bool), said touched) (int, error) {
 	folded := 0
 	for {
 		if len(side.run) == 0 {
@@ -340,8 +353,8 @@ func ready(p exchange.Parcel, next uint64, other exchange.LaneState, alone bool)
 	return p.State == exchange.Opened && (p.Received != 0 || alone) && (p.SeenEpoch < other.Epoch || p.SeenSeq <= other.Folded)
 }
 
-// foldRun folds parcels that are ready, in order, and writes their verdicts. It adds to the requests whose words it folded.
-func (h *House) foldRun(ctx context.Context, ahead *overlay, l exchange.Link, run []exchange.Parcel, peer party.ID, rules func(envelope.Hash) (map[string]foldable, bool), requests tallies) error {
+// foldRun folds parcels that are ready, in order, and writes their verdicts. It adds to the threads whose rows are to be made anew.
+func (h *House) foldRun(ctx context.Context, ahead *overlay, l exchange.Link, run []exchange.Parcel, peer party.ID, rules func(envelope.Hash) (map[string]foldable, bool), made touched) error {
 	ids := make([]envelope.ID, len(run))
 	for i, p := range run {
 		ids[i] = p.ID
@@ -362,8 +375,13 @@ func (h *House) foldRun(ctx context.Context, ahead *overlay, l exchange.Link, ru
 		run[i].Verdict = verdict
 		for _, e := range effects {
 			h.cfg.Log.Debug("effect", "link", l.Alias, "kind", e.Kind, "code", e.Code, "ref", e.Ref)
-			if s := said[p.ID]; e.Kind == "due" {
-				requests[s.Thread] = h.requests.Say(requests[s.Thread], s.Kind, assistance.Place{Epoch: p.Epoch, Seq: p.Seq, Sent: p.SentIndex,
+			s := said[p.ID]
+			switch {
+			case e.Kind != "due":
+			case e.Code == hotline.Room:
+				made.calls[s.Thread] = true
+			default:
+				made.requests[s.Thread] = h.requests.Say(made.requests[s.Thread], s.Kind, assistance.Place{Epoch: p.Epoch, Seq: p.Seq, Sent: p.SentIndex,
 					Got: p.Received, SeenEpoch: p.SeenEpoch, SeenSeq: p.SeenSeq})
 			}
 		}

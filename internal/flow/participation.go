@@ -32,6 +32,8 @@ func (h *House) actOf(kind string) actor.Act {
 		return actor.Erase
 	case strings.HasPrefix(kind, "desk."):
 		return actor.Desks
+	case form.Lane == statement.Hotline:
+		return actor.Call
 	case form.Series != "":
 		return actor.Ask
 	case h.requests.Decides(kind):

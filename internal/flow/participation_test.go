@@ -16,7 +16,6 @@ import (
 const (
 	network  = statement.Network
 	dialogue = statement.Dialogue
-	hotline  = statement.Hotline
 )
 
 func (w *world) suspend(s *side, lanes ...statement.Lane) statement.Commitment {
@@ -110,8 +109,8 @@ func TestSuspendUnion(t *testing.T) {
 	}
 	w.silent(b, "link_suspended", "The other party suspended the lane network on 2026-11-02", network)
 	w.silent(b, "link_suspended", "The other party suspended", dialogue)
-	w.speaks(a, hotline)
-	w.speaks(b, hotline)
+	w.speaks(a, statement.Hotline)
+	w.speaks(b, statement.Hotline)
 
 	before := w.record(a)
 	forged := w.forge(b, a, forgery{})
@@ -214,13 +213,13 @@ func TestWithdraw(t *testing.T) {
 	w.must(err)
 	said, err := a.Withdraw(ctx, operator, a.link, "withheld", "With thanks for the work done together.")
 	w.must(err)
-	w.silent(a, "link_withdrawn", "We withdrew from this link just now", network, hotline)
+	w.silent(a, "link_withdrawn", "We withdrew from this link just now", network, statement.Hotline)
 	if v := w.linkOf(a); v.State != exchange.LinkWithdrawn || len(v.Withdrawn) != 1 || !v.Withdrawn[0].Ours || v.Withdrawn[0].At != 0 {
 		t.Errorf("before the peer knows: %s, %+v", v.State, v.Withdrawn)
 	}
 	w.run() // without StartRounds: the rounds are due by themselves
 	w.silent(a, "link_withdrawn", "We withdrew from this link on 2026-11-02", network)
-	w.silent(b, "link_withdrawn", "The other party withdrew from this link on 2026-11-02", network, hotline)
+	w.silent(b, "link_withdrawn", "The other party withdrew from this link on 2026-11-02", network, statement.Hotline)
 	if v, err := a.Show(ctx, operator, crossed.String()); err != nil || v.Verdict != "folded" {
 		t.Errorf("what crossed is %q, %v", v.Verdict, err)
 	}
@@ -290,7 +289,7 @@ func TestParticipationCrossings(t *testing.T) {
 			return err
 		},
 		"participation.resume": func(w *world, s *side) error {
-			_, err := s.ResumeLanes(w.t.Context(), operator, s.link, []statement.Lane{hotline}, "")
+			_, err := s.ResumeLanes(w.t.Context(), operator, s.link, []statement.Lane{statement.Hotline}, "")
 			return err
 		},
 		"participation.withdraw": func(w *world, s *side) error {
@@ -317,12 +316,12 @@ func TestParticipationCrossings(t *testing.T) {
 			t.Run(c.A+" × "+c.B+", "+order, func(t *testing.T) {
 				w := confirmed(t)
 				for _, s := range []*side{w.a, w.b} {
-					w.suspend(s, hotline)
+					w.suspend(s, statement.Hotline)
 				}
 				w.run()
 				if c.B != "participation.resume" && c.A != "participation.resume" {
 					for _, s := range []*side{w.a, w.b} {
-						w.resume(s, hotline)
+						w.resume(s, statement.Hotline)
 					}
 					w.run()
 				}

@@ -14,6 +14,7 @@ import (
 	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/fault"
+	"entente/internal/hotline"
 	"entente/parcel"
 	"entente/party"
 	"entente/statement"
@@ -346,6 +347,12 @@ func (h *House) foldedRows(ctx context.Context, tx Tx) (envelope.Hash, int, erro
 			return envelope.Hash{}, 0, err
 		}
 	}
+	sum.list("calls")
+	for _, l := range links {
+		if err := hashCalls(ctx, tx, l.ID, sum); err != nil {
+			return envelope.Hash{}, 0, err
+		}
+	}
 	return sum.sum(), columns, nil
 }
 
@@ -366,6 +373,20 @@ func (h *House) verdicts(ctx context.Context, tx Tx, l exchange.Link, author par
 			return nil
 		}
 	}
+}
+
+// hashCalls adds the rows of a link's calls.
+func hashCalls(ctx context.Context, tx Tx, link statement.LinkID, sum *rowsHash) error {
+	rows, err := tx.Calls(ctx, hotline.Filter{Link: &link, Limit: math.MaxInt32})
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if err := sum.row(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hashRequests adds the rows of a link's requests and their clocks.

@@ -162,7 +162,7 @@ func (h *House) addressed(ctx context.Context, who actor.Actor, d RequestDraft) 
 		return face, []string{"What is known of the desk was erased: days are counted in UTC."}, nil
 	}
 	face["days"], face["always"] = desk.Body.Zone, desk.Body.Always
-	if zone, err := h.zone(desk.Body.Zone); err == nil && !assistance.Open(*desk.Body, h.cfg.Now().In(zone)) {
+	if zone, err := h.zone(desk.Body.Zone); err == nil && !desk.Body.Open(h.cfg.Now().In(zone)) {
 		warnings = append(warnings, "The desk is closed now; call its hotline if it cannot wait.")
 	}
 	return face, warnings, nil
@@ -188,7 +188,7 @@ func (h *House) Reply(ctx context.Context, who actor.Actor, name string, d Reque
 		return statement.Commitment{}, err
 	}
 	kind, ok := statement.FormKindOf(statement.KindsEdition, d.Kind)
-	if !ok || kind.Series != "" {
+	if !ok || kind.Opens || kind.Lane != statement.Assistance {
 		return statement.Commitment{}, fault.New(fault.Invalid, "unknown_kind", "There is no such answer to a request.")
 	}
 	var thread statement.Commitment

@@ -47,7 +47,7 @@ type RequestDetail struct {
 	Timeline []RequestWord
 }
 
-// RequestWord is one statement of a request's thread.
+// RequestWord is one statement of the thread of a request or a call.
 type RequestWord struct {
 	StatementView
 	Label statement.Words
@@ -90,22 +90,34 @@ func (h *House) Requests(ctx context.Context, who actor.Actor, f assistance.Filt
 
 // underWay are our own requests that are not folded yet, newest first.
 func (h *House) underWay(ctx context.Context, tx Tx, link *statement.LinkID, names map[statement.LinkID]string) ([]RequestView, error) {
+	var views []RequestView
+	err := h.unfolded(ctx, tx, link, statement.Assistance, func(l exchange.Link, s exchange.Statement, text *statement.Text) error {
+		if h.requests.Has(s.Kind) {
+			views = append(views, RequestView{LinkAlias: names[l.ID], Ours: true, Row: assistance.Row{Link: l.ID, Thread: s.Thread, Number: assistance.NumberOf(text),
+				Kind: s.Kind, Requesting: h.self, Requested: l.Peer, Urgency: text.Urgency, Status: Sent}})
+		}
+		return nil
+	})
+	return views, err
+}
+
+// unfolded calls f with what of ours opens threads in a lane and is not folded yet, newest first: of one link, or of all.
+func (h *House) unfolded(ctx context.Context, tx Tx, link *statement.LinkID, lane statement.Lane, f func(exchange.Link, exchange.Statement, *statement.Text) error) error {
 	links, err := tx.Links(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var views []RequestView
 	for _, l := range links {
 		if link != nil && l.ID != *link {
 			continue
 		}
-		lane, err := tx.Lane(ctx, l.ID, h.self, l.OwnEpoch, statement.Assistance)
+		state, err := tx.Lane(ctx, l.ID, h.self, l.OwnEpoch, lane)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		run, err := tx.ParcelRun(ctx, l.ID, h.self, l.OwnEpoch, statement.Assistance, lane.Folded, maxList)
+		run, err := tx.ParcelRun(ctx, l.ID, h.self, l.OwnEpoch, lane, state.Folded, maxList)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		ids := make([]envelope.ID, len(run))
 		for i, p := range run {
@@ -113,22 +125,23 @@ func (h *House) underWay(ctx context.Context, tx Tx, link *statement.LinkID, nam
 		}
 		said, err := tx.StatementsByParcel(ctx, ids)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, p := range slices.Backward(run) {
 			s := said[p.ID]
-			if s.Thread != s.Commitment || !h.requests.Has(s.Kind) {
+			if s.Thread != s.Commitment {
 				continue
 			}
 			text, err := statement.DecodeText(s.Text)
 			if err != nil {
-				return nil, fmt.Errorf("reading a stored text: %w", err)
+				return fmt.Errorf("reading a stored text: %w", err)
 			}
-			views = append(views, RequestView{LinkAlias: names[l.ID], Ours: true, Row: assistance.Row{Link: l.ID, Thread: s.Thread, Number: assistance.NumberOf(text),
-				Kind: s.Kind, Requesting: h.self, Requested: l.Peer, Urgency: text.Urgency, Status: Sent}})
+			if err := f(l, s, text); err != nil {
+				return err
+			}
 		}
 	}
-	return views, nil
+	return nil
 }
 
 func (h *House) duesOf(ctx context.Context, tx Tx, r assistance.Row, names map[statement.LinkID]string) ([]DueView, error) {
@@ -219,24 +232,35 @@ func (h *House) timeline(ctx context.Context, tx Tx, d *RequestDetail, names map
 		return err
 	}
 	d.Label, d.Form = printed(v)
-	rows, err := tx.Statements(ctx, exchange.Filter{Link: &d.Link, Thread: &d.Thread, Limit: maxList})
-	if err != nil {
+	if d.Timeline, err = h.words(ctx, tx, d.Link, d.Thread, names); err != nil {
 		return err
 	}
+	for i := range d.Timeline {
+		if d.Timeline[i].Commitment == d.Thread {
+			d.Timeline[i].Form = nil
+		}
+	}
+	return nil
+}
+
+// words are the latest statements of a thread with their printed forms, in the order of our own clock.
+func (h *House) words(ctx context.Context, tx Tx, link statement.LinkID, thread statement.Commitment, names map[statement.LinkID]string) ([]RequestWord, error) {
+	rows, err := tx.Statements(ctx, exchange.Filter{Link: &link, Thread: &thread, Limit: maxList})
+	if err != nil {
+		return nil, err
+	}
+	var words []RequestWord
 	for _, row := range slices.Backward(rows) {
 		v, err := h.view(ctx, tx, row, names)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		word := RequestWord{StatementView: v}
 		word.Label, word.Form = printed(v)
-		if row.Commitment == d.Thread {
-			word.Form = nil
-		}
-		d.Timeline = append(d.Timeline, word)
+		words = append(words, word)
 	}
-	slices.SortStableFunc(d.Timeline, func(a, b RequestWord) int { return cmp.Compare(a.here(), b.here()) })
-	return nil
+	slices.SortStableFunc(words, func(a, b RequestWord) int { return cmp.Compare(a.here(), b.here()) })
+	return words, nil
 }
 
 // here is when a word was said or came in by our own clock: the parties' clocks may be apart.

@@ -9,6 +9,7 @@ import (
 	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/fault"
+	"entente/internal/hotline"
 	"entente/party"
 	"entente/statement"
 )
@@ -32,7 +33,7 @@ func voidFault(v *statement.Void) error {
 
 		exchange.VoidNotSuspended: "We have not suspended this lane; only who suspended a lane can resume it.",
 	}[v.Reason]
-	return fault.New(fault.Conflict, v.Reason, cmp.Or(sentence, assistance.Reason(v.Reason), "This may not be said now."))
+	return fault.New(fault.Conflict, v.Reason, cmp.Or(sentence, assistance.Reason(v.Reason), hotline.Reason(v.Reason), "This may not be said now."))
 }
 
 type columnKey struct {

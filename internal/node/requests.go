@@ -19,6 +19,7 @@ type (
 	Request       = api.Request
 	RequestDetail = api.RequestDetail
 	RequestList   = api.List[api.Request]
+	RequestWord   = api.RequestWord
 	Due           = api.Due
 	Asked         = api.Asked
 	FormLine      = api.FormLine

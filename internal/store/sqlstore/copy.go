@@ -61,6 +61,8 @@ func Tables() []Table {
 		table("columns", "link b, thread b, author b, epoch i, seq i, lane t, room t, data b"),
 		table("requests", "thread b, link b, number t, kind t, requesting b, requested b, urgency t, status t, received i, changed i, quiet i"),
 		table("dues", "thread b, step t, link b, owes b, desk t, urgency t, since i, at i, escalate i"),
+		table("calls", "thread b, link b, level t, kind t, urgency t, calling b, called b, status t, desk t, request t, received i, since i, "+
+			"answer_by i, answered i, changed i"),
 		table("numbers", "series t, last i"),
 		table("logs", "link b, party b, epoch i, size i, last_time i, signed_size i, signed_at i, cosigned_size i, cosigned_note b, cosigned_at i, identity i"),
 		table("witnessed", "link b, epoch i, witness t, size i, note b, at i"),

@@ -294,6 +294,7 @@ func (t *tx) DropFolded(ctx context.Context) error {
 		`UPDATE lanes SET folded = 0 WHERE folded <> 0`,
 		`DELETE FROM requests`,
 		`DELETE FROM dues`,
+		`DELETE FROM calls`,
 	} {
 		if err := t.write(ctx, q); err != nil {
 			return err
