@@ -25,7 +25,7 @@ const (
 
 	Desks    Act = "desks.change"
 	Erase    Act = "statement.erase"
-	Govern   Act = "links.govern" // pair, confirm, suspend, resume, withdraw
+	Govern   Act = "links.govern" // pair, confirm, suspend, resume, withdraw, open an epoch
 	Courier  Act = "courier.carry"
 	Keys     Act = "keys.change"
 	Backup   Act = "node.backup"

@@ -140,6 +140,16 @@ func (h *House) note(ctx context.Context, who, act string) error {
 	return h.cfg.Store.Update(ctx, Normal, func(tx Tx) error { return h.audit(ctx, tx, who, act, h.self.String()) })
 }
 
+// takeUpAll goes on where a crash or a restore left our identity and our ledgers.
+func (h *House) takeUpAll(ctx context.Context) error {
+	h.turning.Lock()
+	defer h.turning.Unlock()
+	if err := h.takeUp(ctx); err != nil {
+		return fmt.Errorf("putting in force what the keyring decided: %w", err)
+	}
+	return h.openRestored(ctx)
+}
+
 // takeUp puts in force what the keyring decided and a crash left, and finishes with the keys before it.
 func (h *House) takeUp(ctx context.Context) error {
 	for {
@@ -165,13 +175,16 @@ func (h *House) adopt(ctx context.Context, who string, data []byte) error {
 		if err := tx.PutIdentity(ctx, h.self, version, data); err != nil {
 			return err
 		}
-		if links, err = tx.Links(ctx); err != nil {
+		restored, err := tx.Meta(ctx, RestoredKey)
+		if err != nil {
 			return err
 		}
-		for _, l := range links {
-			if h.frozen(l) {
-				continue
+		if restored == nil { // else each link is about to have a new epoch, which begins with this version
+			if links, err = tx.Links(ctx); err != nil {
+				return err
 			}
+		}
+		for _, l := range links {
 			b, err := openBook(ctx, tx, l.ID, h.self, l.OwnEpoch)
 			if err != nil {
 				return err
@@ -305,11 +318,11 @@ func (h *House) unshown(ctx context.Context, l exchange.Link, log exchange.Log, 
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
 		frames = nil
 		for n := len(chain.Versions); n > 1; n-- {
-			epoch, leaf, err := tx.IdentityLeaf(ctx, l.ID, h.self, chain.Hash(n))
+			leaf, err := tx.IdentityLeaf(ctx, l.ID, h.self, l.OwnEpoch, chain.Hash(n))
 			if err != nil && !notFound(err) {
 				return err
 			}
-			if err == nil && !all && (epoch < l.OwnEpoch || leaf.Index < log.CosignedSize) {
+			if err == nil && !all && leaf.Index < log.CosignedSize {
 				return nil
 			}
 			frames = append([]parcel.Frame{{Kind: parcel.FrameIdentity, Payload: chain.Envelopes[n-1]}}, frames...)

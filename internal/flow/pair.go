@@ -346,6 +346,7 @@ type LinkView struct {
 	Figures          exchange.Figures
 	Suspended        []SuspensionView
 	Withdrawn        []WithdrawalView
+	Epochs           EpochsView
 }
 
 // Links lists all links by name.
@@ -374,8 +375,8 @@ func (h *House) views(ctx context.Context, who actor.Actor, choose func([]exchan
 				return err
 			}
 			s.show(&view)
-			if h.frozen(l) {
-				view.State = LinkRestored
+			if err := h.showEpochs(ctx, tx, &view); err != nil {
+				return err
 			}
 			if view.Figures, err = tx.Figures(ctx, l.ID); err != nil {
 				return err

@@ -35,9 +35,6 @@ func (h *House) Receive(ctx context.Context, link statement.LinkID, frames []par
 
 // receive is Receive, by whatever way the frames came; ended hears of each parcel of ours that a receipt or a refusal was taken for.
 func (h *House) receive(ctx context.Context, l exchange.Link, frames []parcel.Frame, ended func(envelope.ID)) ([]parcel.Frame, error) {
-	if h.frozen(l) {
-		return nil, fault.New(fault.Unavailable, LinkRestored, "The other node was restored from a backup and only reads this link; its operator pairs anew.")
-	}
 	in := &intake{h: h, l: l, state: h.link(l.ID), looked: map[look]bool{}, ended: ended}
 	if err := in.take(ctx, frames); err != nil {
 		return nil, err
@@ -88,6 +85,13 @@ func (in *intake) take(ctx context.Context, frames []parcel.Frame) error {
 	if err := in.identities(ctx, identities); err != nil {
 		return err
 	}
+	for _, f := range frames { // a new epoch comes before what is said in it
+		if f.Kind == parcel.FrameOpening {
+			if err := in.opening(ctx, f); err != nil {
+				return err
+			}
+		}
+	}
 	if err := in.receipts(ctx, receipts); err != nil {
 		return err
 	}
@@ -100,7 +104,7 @@ func (in *intake) take(ctx context.Context, frames []parcel.Frame) error {
 	for _, f := range frames {
 		var err error
 		switch f.Kind {
-		case parcel.FrameParcel, parcel.FrameReceipt, parcel.FrameGrant, parcel.FrameIdentity:
+		case parcel.FrameParcel, parcel.FrameReceipt, parcel.FrameGrant, parcel.FrameIdentity, parcel.FrameOpening:
 		case parcel.FrameSegmentHashes:
 			err = in.segmentHashes(ctx, f)
 		case parcel.FrameSegment:
@@ -115,6 +119,12 @@ func (in *intake) take(ctx context.Context, frames []parcel.Frame) error {
 			err = in.want(f)
 		case parcel.FrameRefusal:
 			err = in.refusal(ctx, f)
+		case parcel.FrameAccount:
+			err = in.account(ctx, f)
+		case parcel.FrameAsk:
+			err = in.ask(ctx, f)
+		case parcel.FrameGiven:
+			err = in.given(ctx, f)
 		default:
 			in.refuse(nil, "frame_kind", "This kind of frame is not known here.")
 		}
@@ -398,10 +408,6 @@ func (in *intake) examine(ctx context.Context, a *arrival) {
 	a.header, a.hash = hd, envelope.Sum(a.env.Payload)
 	if hd.Link != in.l.ID || hd.From != in.l.Peer || hd.To != h.self {
 		refuse(fault.Forbidden, "addressee", "The parcel is not for this link and these parties.", nil)
-		return
-	}
-	if hd.Epoch != in.l.PeerEpoch {
-		refuse(fault.Conflict, "epoch", "The parcel is of an epoch that is not open here.", nil)
 		return
 	}
 	in.policy(a)

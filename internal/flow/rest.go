@@ -141,25 +141,37 @@ func (w *restWriter) Close() error { return w.blob.Close() }
 
 // readRest streams a stored file's plaintext.
 func (h *House) readRest(ctx context.Context, key []byte, f exchange.File, w io.Writer) error {
-	sub, err := restFileKey(key, f.Position)
+	plain, done, err := h.openRest(ctx, key, f)
 	if err != nil {
 		return err
 	}
-	dec, err := envelope.NewFLOEDecryptor(envelope.Segment1M(), sub, []byte(fileLabel(f.Position)), f.FLOE)
-	if err != nil {
-		return fmt.Errorf("opening a file at rest: %w", err)
-	}
-	blob, err := h.cfg.Blobs.Open(ctx, f.Blob)
-	if err != nil {
-		return err
-	}
-	defer blob.Close()
-	plain, err := envelope.NewFLOEReader(dec, blob, blob.Size())
-	if err != nil {
-		return fmt.Errorf("opening a file at rest: %w", err)
-	}
+	defer done()
 	if _, err := io.Copy(w, plain); err != nil {
 		return fault.Wrap(fault.Internal, "file", "The stored file cannot be read; \"entente doctor\" checks the store.", err)
 	}
 	return nil
+}
+
+// openRest opens a stored file to read its plaintext; done ends the reading.
+func (h *House) openRest(ctx context.Context, key []byte, f exchange.File) (plain io.Reader, done func(), err error) {
+	fail := func(err error) (io.Reader, func(), error) {
+		return nil, nil, fmt.Errorf("opening a file at rest: %w", err)
+	}
+	sub, err := restFileKey(key, f.Position)
+	if err != nil {
+		return fail(err)
+	}
+	dec, err := envelope.NewFLOEDecryptor(envelope.Segment1M(), sub, []byte(fileLabel(f.Position)), f.FLOE)
+	if err != nil {
+		return fail(err)
+	}
+	blob, err := h.cfg.Blobs.Open(ctx, f.Blob)
+	if err != nil {
+		return nil, nil, err
+	}
+	if plain, err = envelope.NewFLOEReader(dec, blob, blob.Size()); err != nil {
+		blob.Close()
+		return fail(err)
+	}
+	return plain, func() { blob.Close() }, nil
 }

@@ -28,7 +28,8 @@ type Options struct {
 	Real  bool // signatures of INT-1, whatever the seed; one in realEach has them anyway
 
 	// Open opens a party's store instead of a SQLite file; the parties are paired in it, then.
-	Open func(party string) *sqlstore.Store
+	Open  func(party string) *sqlstore.Store
+	Lapse bool // nodes are put back to backups, and nobody lies
 }
 
 // realEach is every how many seeds a run has the real signatures, which cost more than all the rest.
@@ -48,6 +49,7 @@ type Outcome struct {
 	Turns      int // keys that were replaced
 	Recovered  int // of these, by the recovery quorum
 	Crashes    int
+	Restores   int // nodes put back to a backup
 	Faults     int // requests that did not go well
 	Refused    int // tries that were refused, as they must be
 	Left       int // blobs that power cuts and failures left behind
@@ -150,6 +152,9 @@ func (w *world) cast(o Options) scene {
 		s.nodes = 3
 	}
 	w.lie = o.Lie
+	if o.Lapse {
+		w.lie = Honesty
+	}
 	if w.lie == "" {
 		w.lie = Honesty
 		if all := Lies(); w.r.IntN(4) == 0 {
@@ -161,6 +166,8 @@ func (w *world) cast(o Options) scene {
 	}
 	w.sky = forecast(w.r)
 	w.sky.turn = w.sky.turn && w.lie == Honesty // who lies does so with the keys of its first version
+	w.sky.lapse = (w.sky.lapse || o.Lapse) && w.lie == Honesty
+	w.sky.register = w.sky.register && !w.sky.lapse
 	return s
 }
 
@@ -243,6 +250,10 @@ func (w *world) stormy() {
 		w.note("a month goes by")
 	}
 	n := w.nodes[w.r.IntN(len(w.nodes))]
+	if w.sky.lapse && w.r.IntN(10) == 0 {
+		w.lapse(n)
+		return
+	}
 	switch k := w.r.IntN(100); {
 	case k < 4 && w.sky.courier && w.lie == Honesty:
 		w.courier(n)
