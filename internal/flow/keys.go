@@ -163,10 +163,14 @@ func (h *House) adopt(ctx context.Context, who string, data []byte) error {
 	version := len(chain.Versions)
 	var links []exchange.Link
 	err = h.cfg.Store.Update(ctx, Urgent, func(tx Tx) error {
-		if err := tx.PutIdentity(ctx, h.self, version, data); err != nil {
+		if links, err = tx.Links(ctx); err != nil {
 			return err
 		}
-		if links, err = tx.Links(ctx); err != nil {
+		known, err := tx.Identities(ctx, h.self)
+		if err != nil || len(known) >= version { // it was done by a transaction that seemed to fail
+			return err
+		}
+		if err := tx.PutIdentity(ctx, h.self, version, data); err != nil {
 			return err
 		}
 		for _, l := range links {
