@@ -91,13 +91,17 @@ func (h *House) Rotate(ctx context.Context, who actor.Actor, r Renewal) error {
 	return nil
 }
 
-// PrepareRecovery makes new keys and the document that the recovery quorum is to sign.
+// PrepareRecovery makes new keys and the document that the recovery quorum is to sign. A version that was decided before and did
+// not get further is taken up first.
 func (h *House) PrepareRecovery(ctx context.Context, who actor.Actor, r Renewal) ([]byte, error) {
 	if err := who.May(actor.Keys); err != nil {
 		return nil, err
 	}
 	h.turning.Lock()
 	defer h.turning.Unlock()
+	if err := h.takeUp(ctx); err != nil {
+		return nil, err
+	}
 	next, err := h.renewed(r)
 	if err != nil {
 		return nil, err
@@ -130,6 +134,9 @@ func (h *House) FinishRecovery(ctx context.Context, who actor.Actor, signed [][]
 	}
 	h.turning.Lock()
 	defer h.turning.Unlock()
+	if err := h.takeUp(ctx); err != nil { // the quorum signs what follows what was decided
+		return err
+	}
 	data, err := h.cfg.Keys.Finish(h.Self(), signed)
 	if err != nil {
 		return err

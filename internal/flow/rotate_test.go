@@ -323,6 +323,24 @@ func TestRotationInDoubt(t *testing.T) {
 	})
 }
 
+// A recovery follows a version that was decided and that the disk kept from being put in force.
+func TestRecoveryAfterDecided(t *testing.T) {
+	w := confirmed(t)
+	f := &faltering{w.a.store, 0}
+	w.a.store = f
+	w.a.House = w.a.open(t, w.a.Self())
+	if err := w.a.Rotate(t.Context(), operator, flow.Renewal{}); fault.CodeOf(err) != "identity_decided" {
+		t.Fatalf("Rotate: %v", err)
+	}
+	f.left = 1000
+	w.recover(w.a, flow.Renewal{}, 0, 1)
+	if n := len(w.a.Self().Versions); n != 3 || !w.a.Self().Recovered(3) {
+		t.Errorf("%d versions", n)
+	}
+	w.later()
+	w.whole()
+}
+
 // What was sealed for the older version opens for 30 days; then its keys are gone, and what comes is refused with a receipt.
 func TestOverlapEnds(t *testing.T) {
 	w := confirmed(t)
