@@ -231,8 +231,12 @@ func (h *House) learn(ctx context.Context, in *intake, data []byte) error {
 			p, k, c, err = h.self, own, mine, nil
 		}
 	}
-	if err != nil || c == nil {
+	if err != nil {
 		return err
+	}
+	if c == nil { // it is known, and what is remembered may be older, if it was stored by a transaction that seemed to fail
+		h.forgetKin(p)
+		return nil
 	}
 	if err := k.resolve(); err != nil {
 		return err
@@ -269,10 +273,9 @@ func (h *House) learn(ctx context.Context, in *intake, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if p == h.self {
-		return nil
+	if p != h.self {
+		h.forgetKin(p)
 	}
-	h.forgetKin(p)
 	return nil
 }
 

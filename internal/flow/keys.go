@@ -91,13 +91,17 @@ func (h *House) Rotate(ctx context.Context, who actor.Actor, r Renewal) error {
 	return nil
 }
 
-// PrepareRecovery makes new keys and the document that the recovery quorum is to sign.
+// PrepareRecovery makes new keys and the document that the recovery quorum is to sign. A version that was decided before and did
+// not get further is taken up first.
 func (h *House) PrepareRecovery(ctx context.Context, who actor.Actor, r Renewal) ([]byte, error) {
 	if err := who.May(actor.Keys); err != nil {
 		return nil, err
 	}
 	h.turning.Lock()
 	defer h.turning.Unlock()
+	if err := h.takeUp(ctx); err != nil {
+		return nil, err
+	}
 	next, err := h.renewed(r)
 	if err != nil {
 		return nil, err
@@ -130,6 +134,9 @@ func (h *House) FinishRecovery(ctx context.Context, who actor.Actor, signed [][]
 	}
 	h.turning.Lock()
 	defer h.turning.Unlock()
+	if err := h.takeUp(ctx); err != nil { // the quorum signs what follows what was decided
+		return err
+	}
 	data, err := h.cfg.Keys.Finish(h.Self(), signed)
 	if err != nil {
 		return err
@@ -163,10 +170,14 @@ func (h *House) adopt(ctx context.Context, who string, data []byte) error {
 	version := len(chain.Versions)
 	var links []exchange.Link
 	err = h.cfg.Store.Update(ctx, Urgent, func(tx Tx) error {
-		if err := tx.PutIdentity(ctx, h.self, version, data); err != nil {
+		if links, err = tx.Links(ctx); err != nil {
 			return err
 		}
-		if links, err = tx.Links(ctx); err != nil {
+		known, err := tx.Identities(ctx, h.self)
+		if err != nil || len(known) >= version { // it was done by a transaction that seemed to fail
+			return err
+		}
+		if err := tx.PutIdentity(ctx, h.self, version, data); err != nil {
 			return err
 		}
 		for _, l := range links {

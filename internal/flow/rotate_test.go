@@ -41,6 +41,20 @@ func (f *faltering) Update(ctx context.Context, p flow.Priority, act func(flow.T
 	return f.Store.Update(ctx, p, act)
 }
 
+// doubtful is a store that once commits and says that it failed, as a database does whose connection breaks at the wrong moment.
+type doubtful struct {
+	flow.Store
+	after int // updates that go well before
+}
+
+func (d *doubtful) Update(ctx context.Context, p flow.Priority, act func(flow.Tx) error) error {
+	err := d.Store.Update(ctx, p, act)
+	if d.after--; d.after == -1 && err == nil {
+		return errDisk
+	}
+	return err
+}
+
 // restart is a crash, after which the keyring and the identity are read from where they are durable.
 func (s *side) restart(t testing.TB) {
 	t.Helper()
@@ -258,6 +272,70 @@ func TestRotationAfterAnOldBackup(t *testing.T) {
 	w.a.restart(t)
 	if _, err := w.a.keys.SignersOf(2); err == nil {
 		t.Error("the keys of the second version were not destroyed")
+	}
+	w.later()
+	w.whole()
+}
+
+// A commit that seemed to fail changes nothing twice: neither where keys change, nor where the peer learns of it.
+func TestRotationInDoubt(t *testing.T) {
+	ctx := t.Context()
+	t.Run("at home", func(t *testing.T) {
+		w := confirmed(t)
+		w.a.store = &doubtful{w.a.store, 0}
+		w.a.House = w.a.open(t, w.a.Self())
+		if err := w.a.Rotate(ctx, operator, flow.Renewal{}); err == nil {
+			t.Fatal("nothing failed")
+		}
+		w.must(w.a.Rotate(ctx, operator, flow.Renewal{}))
+		identities := 0
+		for _, data := range w.leavesOf(w.a) {
+			leaf, err := ledger.DecodeLeaf(data)
+			w.must(err)
+			if leaf.Kind == ledger.IdentityLeaf && leaf.Doc == w.a.Self().Hash(2) {
+				identities++
+			}
+		}
+		if n := len(w.a.Self().Versions); n != 2 || identities != 1 {
+			t.Errorf("%d versions, %d leaves", n, identities)
+		}
+		w.later()
+		w.whole()
+	})
+	t.Run("at the peer", func(t *testing.T) {
+		w := confirmed(t)
+		w.must(w.a.Rotate(ctx, operator, flow.Renewal{}))
+		w.b.store = &doubtful{w.b.store, 0}
+		w.b.House = w.b.open(t, w.b.Self())
+		if _, err := w.b.PeerChain(ctx, w.b.link); err != nil { // it is remembered
+			t.Fatal(err)
+		}
+		identity := parcel.Frame{Kind: parcel.FrameIdentity, Payload: w.a.Self().Envelopes[1]}
+		if _, err := w.b.Receive(ctx, w.b.link, wire(t, []parcel.Frame{identity})); err == nil {
+			t.Fatal("nothing failed")
+		}
+		w.receive(w.b, identity)
+		if peer, err := w.b.PeerChain(ctx, w.b.link); err != nil || len(peer.Versions) != 2 {
+			t.Fatalf("the peer's versions: %v", err)
+		}
+		w.later()
+		w.whole()
+	})
+}
+
+// A recovery follows a version that was decided and that the disk kept from being put in force.
+func TestRecoveryAfterDecided(t *testing.T) {
+	w := confirmed(t)
+	f := &faltering{w.a.store, 0}
+	w.a.store = f
+	w.a.House = w.a.open(t, w.a.Self())
+	if err := w.a.Rotate(t.Context(), operator, flow.Renewal{}); fault.CodeOf(err) != "identity_decided" {
+		t.Fatalf("Rotate: %v", err)
+	}
+	f.left = 1000
+	w.recover(w.a, flow.Renewal{}, 0, 1)
+	if n := len(w.a.Self().Versions); n != 3 || !w.a.Self().Recovered(3) {
+		t.Errorf("%d versions", n)
 	}
 	w.later()
 	w.whole()

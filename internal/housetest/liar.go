@@ -200,7 +200,7 @@ func (w *world) forgedLeaf(l *link) (parcel.Frame, bool) {
 	return f, true
 }
 
-// sentBy finds a party's statements in the store of a node, with their headers.
+// sentBy finds a party's statements in the store of a node, with their headers; not those that were registered.
 func sentBy(n *node, l *link, author party.ID, which func(exchange.Parcel) bool) (rows []exchange.Parcel, headers []*parcel.Header) {
 	n.look(func(tx flow.Tx) error {
 		for _, lane := range statement.Lanes() {
@@ -215,6 +215,9 @@ func sentBy(n *node, l *link, author party.ID, which func(exchange.Parcel) bool)
 				doc, err := tx.Document(context.Background(), p.Header)
 				if err != nil {
 					return err
+				}
+				if doc.Type != parcel.HeaderType { // a grant stands for what is registered
+					continue
 				}
 				hd, err := parcel.DecodeHeader(doc.Payload)
 				if err != nil {
