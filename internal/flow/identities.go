@@ -296,6 +296,27 @@ func (h *House) forgetKin(p party.ID) {
 // signedBy finds the version that signed a document of the peer, if it may have.
 type signedBy func(version int, payload []byte) (*party.Identity, *fault.Error)
 
+// openSigned decodes a signed document of the peer and verifies it under the version of its identity that it names; name is what it is
+// called. Whether it is of this link, its caller asks.
+func openSigned[T any](registry envelope.Registry, signed signedBy, data []byte, name, payloadType string, decode func([]byte) (*T, error), version func(*T) int) (*envelope.Envelope, *T, *fault.Error) {
+	env, err := envelope.DecodeEnvelope(data)
+	if err != nil {
+		return nil, nil, fault.Wrap(fault.Invalid, "envelope", "The "+name+"'s envelope is malformed.", err)
+	}
+	d, err := decode(env.Payload)
+	if err != nil {
+		return nil, nil, fault.Wrap(fault.Invalid, name, "The "+name+" is malformed: "+plain(err)+".", err)
+	}
+	signer, broken := signed(version(d), env.Payload)
+	if broken != nil {
+		return nil, nil, broken
+	}
+	if _, err := registry.Verify(env, payloadType, signer.KeySet()); err != nil {
+		return nil, nil, fault.Wrap(fault.Forbidden, "signature", "The "+name+"'s signature does not verify.", err)
+	}
+	return env, d, nil
+}
+
 // known is signedBy for documents that leaves record: any version that stands, as the leaf is checked against the version in
 // force at its place.
 func (in *intake) known(version int, _ []byte) (*party.Identity, *fault.Error) {

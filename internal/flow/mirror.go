@@ -81,7 +81,7 @@ func (in *intake) documents(ctx context.Context, sent []parcel.Document) (docs m
 			continue
 		case "receipt":
 			var r *parcel.Receipt
-			env, r, broken = in.h.openReceipt(in.l, in.known, d.Envelope)
+			env, r, broken = in.openReceipt(in.known, d.Envelope)
 			a := &arrivedReceipt{frame: parcel.Frame{Kind: parcel.FrameReceipt, Payload: d.Envelope}}
 			if broken == nil && in.newest(r.Identity) {
 				receipts = append(receipts, a)
@@ -105,26 +105,13 @@ func (in *intake) documents(ctx context.Context, sent []parcel.Document) (docs m
 	return docs, replaced, in.receipts(ctx, receipts)
 }
 
+// headerDocument decodes and verifies a header of the peer that comes along with its leaf, and without its parcel.
 func (in *intake) headerDocument(data []byte) (*envelope.Envelope, *fault.Error) {
-	env, err := envelope.DecodeEnvelope(data)
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, "envelope", "The header's envelope is malformed.", err)
-	}
-	hd, err := parcel.DecodeHeader(env.Payload)
-	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, "header", "The header is malformed: "+plain(err)+".", err)
-	}
-	signer, broken := in.known(hd.Identity, env.Payload)
-	if broken != nil {
-		return nil, broken
-	}
-	if _, err := in.h.cfg.Registry.Verify(env, parcel.HeaderType, signer.KeySet()); err != nil {
-		return nil, fault.Wrap(fault.Forbidden, "signature", "The header's signature does not verify.", err)
-	}
-	if hd.Link != in.l.ID || hd.From != in.l.Peer {
+	env, hd, broken := openSigned(in.h.cfg.Registry, in.known, data, "header", parcel.HeaderType, parcel.DecodeHeader, func(hd *parcel.Header) int { return hd.Identity })
+	if broken == nil && (hd.Link != in.l.ID || hd.From != in.l.Peer) {
 		return nil, fault.New(fault.Forbidden, "addressee", "The header is not of this link.")
 	}
-	return env, nil
+	return env, broken
 }
 
 // mirroring is one transaction that takes leaves.

@@ -73,7 +73,7 @@ func (in *intake) receipts(ctx context.Context, batch []*arrivedReceipt) error {
 }
 
 func (in *intake) examineReceipt(ctx context.Context, a *arrivedReceipt) {
-	env, r, err := in.h.openReceipt(in.l, in.signer(ctx, ledger.ReceiptOut), a.frame.Payload)
+	env, r, err := in.openReceipt(in.signer(ctx, ledger.ReceiptOut), a.frame.Payload)
 	if err != nil {
 		a.broken = err
 		return
@@ -292,26 +292,12 @@ func (h *House) checkStale(ctx context.Context, tx Tx, l exchange.Link, p exchan
 }
 
 // openReceipt decodes and verifies a receipt of the peer.
-func (h *House) openReceipt(l exchange.Link, signed signedBy, data []byte) (*envelope.Envelope, *parcel.Receipt, *fault.Error) {
-	env, err := envelope.DecodeEnvelope(data)
-	if err != nil {
-		return nil, nil, fault.Wrap(fault.Invalid, "envelope", "The receipt's envelope is malformed.", err)
-	}
-	r, err := parcel.DecodeReceipt(env.Payload)
-	if err != nil {
-		return nil, nil, fault.Wrap(fault.Invalid, "receipt", "The receipt is malformed: "+plain(err)+".", err)
-	}
-	signer, broken := signed(r.Identity, env.Payload)
-	if broken != nil {
-		return nil, nil, broken
-	}
-	if _, err := h.cfg.Registry.Verify(env, parcel.ReceiptType, signer.KeySet()); err != nil {
-		return nil, nil, fault.Wrap(fault.Forbidden, "signature", "The receipt's signature does not verify.", err)
-	}
-	if r.Link != l.ID || r.From != l.Peer || r.To != h.self {
+func (in *intake) openReceipt(signed signedBy, data []byte) (*envelope.Envelope, *parcel.Receipt, *fault.Error) {
+	env, r, broken := openSigned(in.h.cfg.Registry, signed, data, "receipt", parcel.ReceiptType, parcel.DecodeReceipt, func(r *parcel.Receipt) int { return r.Identity })
+	if broken == nil && (r.Link != in.l.ID || r.From != in.l.Peer || r.To != in.h.self) {
 		return nil, nil, fault.New(fault.Forbidden, "addressee", "The receipt is not for this link and these parties.")
 	}
-	return env, r, nil
+	return env, r, broken
 }
 
 // want remembers what the peer asked for; the next deliveries carry it.

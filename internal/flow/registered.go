@@ -374,25 +374,11 @@ func (w *accepting) roomToHold(ctx context.Context, a *arrival, lane *arrivalLan
 
 // openGrant decodes and verifies a grant of the peer.
 func (in *intake) openGrant(signed signedBy, data []byte) (*envelope.Envelope, *parcel.Grant, *fault.Error) {
-	env, err := envelope.DecodeEnvelope(data)
-	if err != nil {
-		return nil, nil, fault.Wrap(fault.Invalid, "envelope", "The grant's envelope is malformed.", err)
-	}
-	g, err := parcel.DecodeGrant(env.Payload)
-	if err != nil {
-		return nil, nil, fault.Wrap(fault.Invalid, "grant", "The grant is malformed: "+plain(err)+".", err)
-	}
-	signer, broken := signed(g.Identity, env.Payload)
-	if broken != nil {
-		return nil, nil, broken
-	}
-	if _, err := in.h.cfg.Registry.Verify(env, parcel.GrantType, signer.KeySet()); err != nil {
-		return nil, nil, fault.Wrap(fault.Forbidden, "signature", "The grant's signature does not verify.", err)
-	}
-	if g.Link != in.l.ID || g.From != in.l.Peer || g.To != in.h.self {
+	env, g, broken := openSigned(in.h.cfg.Registry, signed, data, "grant", parcel.GrantType, parcel.DecodeGrant, func(g *parcel.Grant) int { return g.Identity })
+	if broken == nil && (g.Link != in.l.ID || g.From != in.l.Peer || g.To != in.h.self) {
 		return nil, nil, fault.New(fault.Forbidden, "addressee", "The grant is not for this link and these parties.")
 	}
-	return env, g, nil
+	return env, g, broken
 }
 
 // examineGrant checks a grant in the order of docs/spec/parcel.md: form, signature, link, the registered parcel and our receipt for
