@@ -3,16 +3,13 @@ package flow
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
-	"entente/envelope"
 	"entente/internal/actor"
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/hotline"
-	"entente/party"
 	"entente/statement"
 )
 
@@ -68,16 +65,13 @@ func (h *House) call(ctx context.Context, who actor.Actor, d RequestDraft, refs 
 	if err != nil {
 		return Called{}, err
 	}
-	if err := h.gate(ctx, who, draft); err != nil {
-		return Called{}, err
-	}
 	said, err := h.send(ctx, who, draft, nil, p)
 	return Called{Statement: said, Warnings: append(warnings, c...)}, err
 }
 
 // ringing fills in which desk is called: the other party's hotline, unless one is named.
 func (h *House) ringing(ctx context.Context, d RequestDraft) (face map[string]any, warnings []string, err error) {
-	face = with(d.Face, "", nil)
+	face = copied(d.Face)
 	desks, err := h.roster(ctx, d.Link)
 	if err != nil {
 		return nil, nil, err
@@ -122,13 +116,10 @@ func (h *House) SayOnCall(ctx context.Context, who actor.Actor, name string, d R
 	}); err != nil {
 		return statement.Commitment{}, err
 	}
-	d.Link, d.Urgency, d.Face = row.Link, orElse(d.Urgency, row.Urgency), with(d.Face, "", nil)
+	d.Link, d.Urgency, d.Face = row.Link, orElse(d.Urgency, row.Urgency), copied(d.Face)
 	draft := d.statement(&row.Thread)
 	draft.Lane = statement.Hotline
 	if _, err := h.complete(ctx, who, draft); err != nil {
-		return statement.Commitment{}, err
-	}
-	if err := h.gate(ctx, who, draft); err != nil {
 		return statement.Commitment{}, err
 	}
 	return h.send(ctx, who, draft, nil, p)
@@ -155,7 +146,7 @@ func (h *House) setCalls(ctx context.Context, tx Tx, l exchange.Link, threads ma
 			return err
 		}
 		row := hotline.Row{Link: l.ID, Thread: thread, Calling: h.self, Called: l.Peer}
-		calling, called, err := callColumns(ctx, tx, row)
+		calling, called, err := newestColumns[hotline.Column](ctx, tx, row.Link, row.Thread, row.Calling, row.Called)
 		if err != nil {
 			return err
 		}
@@ -176,23 +167,6 @@ func (h *House) setCalls(ctx context.Context, tx Tx, l exchange.Link, threads ma
 		}
 	}
 	return nil
-}
-
-// callColumns are the newest columns of a call's thread.
-func callColumns(ctx context.Context, tx Tx, r hotline.Row) (calling, called hotline.Column, err error) {
-	for author, into := range map[party.ID]*hotline.Column{r.Calling: &calling, r.Called: &called} {
-		c, err := tx.ColumnAt(ctx, r.Link, r.Thread, author, newestEpoch, newestSeq)
-		if err != nil {
-			return calling, called, err
-		}
-		if len(c.Data) == 0 {
-			continue
-		}
-		if err := envelope.Unmarshal(c.Data, into); err != nil {
-			return calling, called, fmt.Errorf("reading a call's column: %w", err)
-		}
-	}
-	return calling, called, nil
 }
 
 // CallView is a call as it is listed, as it stands now. A call of ours that the other party has not receipted is "sent".

@@ -150,11 +150,14 @@ func (h *House) gate(ctx context.Context, who actor.Actor, d Draft) error {
 	return heldFault(kept)
 }
 
-// complete refuses a draft whose form has faults, with all of them, and keeps it to be put right.
+// complete refuses a draft whose form has faults, with all of them, and keeps it to be put right; one without is for the gate.
 func (h *House) complete(ctx context.Context, who actor.Actor, d Draft) (warnings []string, err error) {
 	faults, warnings, err := h.examine(d)
-	if err != nil || len(faults) == 0 {
-		return warnings, err
+	if err != nil {
+		return nil, err
+	}
+	if len(faults) == 0 {
+		return warnings, h.gate(ctx, who, d)
 	}
 	need, err := h.need(ctx, d)
 	if err != nil {

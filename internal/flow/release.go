@@ -364,6 +364,7 @@ func (h *House) leave(ctx context.Context, who actor.Actor, name string, digest 
 	var m member.Draft
 	var w words
 	var key []byte
+	var allowed released
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
 		if m, err = findDraft(ctx, tx, name); err != nil {
 			return err
@@ -371,7 +372,7 @@ func (h *House) leave(ctx context.Context, who actor.Actor, name string, digest 
 		if err := same(m, digest); err != nil {
 			return err
 		}
-		if _, err := may(m); err != nil {
+		if allowed, err = may(m); err != nil {
 			return err
 		}
 		w, key, err = h.openDraft(ctx, tx, m)
@@ -387,10 +388,6 @@ func (h *House) leave(ctx context.Context, who actor.Actor, name string, digest 
 	}
 	if len(faults) > 0 { // time went by, for one
 		return Asked{}, incomplete("It was not sent, and stays a draft: ", faults)
-	}
-	allowed, err := may(m)
-	if err != nil {
-		return Asked{}, err
 	}
 	d.released, d.Files = &allowed, h.filesOf(ctx, key, w.Files)
 	var blobs []string

@@ -44,17 +44,10 @@ func columnsBefore(ctx context.Context, tx Tx, r assistance.Row, at assistance.P
 
 // columnsAt are a request's columns as they were at a place of each party's sequence.
 func columnsAt(ctx context.Context, tx Tx, r assistance.Row, askingEpoch uint32, askingSeq uint64, askedEpoch uint32, askedSeq uint64) (requesting, requested assistance.Column, err error) {
-	read := func(author party.ID, epoch uint32, seq uint64) (assistance.Column, error) {
-		c, err := tx.ColumnAt(ctx, r.Link, r.Thread, author, epoch, seq)
-		if err != nil {
-			return assistance.Column{}, err
-		}
-		return decoded[assistance.Column](version{Column: c})
-	}
-	if requesting, err = read(r.Requesting, askingEpoch, askingSeq); err != nil {
+	if requesting, err = columnAt[assistance.Column](ctx, tx, r.Link, r.Thread, r.Requesting, askingEpoch, askingSeq); err != nil {
 		return requesting, requested, err
 	}
-	requested, err = read(r.Requested, askedEpoch, askedSeq)
+	requested, err = columnAt[assistance.Column](ctx, tx, r.Link, r.Thread, r.Requested, askedEpoch, askedSeq)
 	return requesting, requested, err
 }
 

@@ -5,16 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"entente/envelope"
 	"entente/handling"
 	"entente/internal/actor"
 	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/fault"
+	"entente/party"
 	"entente/statement"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -68,9 +69,6 @@ func (h *House) Ask(ctx context.Context, who actor.Actor, d RequestDraft, p Prog
 	draft := d.statement(nil)
 	more, err := h.complete(ctx, who, draft)
 	if err != nil {
-		return Asked{}, err
-	}
-	if err := h.gate(ctx, who, draft); err != nil {
 		return Asked{}, err
 	}
 	asked, err := h.ask(ctx, who, kind, draft, nil, p)
@@ -133,9 +131,7 @@ func amount(n int, one, more string) string {
 // addressed fills in which desk is asked, where it counts its days, and whether it is always open.
 func (h *House) addressed(ctx context.Context, who actor.Actor, d RequestDraft) (face map[string]any, warnings []string, err error) {
 	face = map[string]any{"status": "new"}
-	for name, v := range d.Face {
-		face[name] = v
-	}
+	maps.Copy(face, d.Face)
 	desks, err := h.Desks(ctx, who, &d.Link)
 	if err != nil {
 		return nil, nil, err
@@ -199,7 +195,7 @@ func (h *House) Reply(ctx context.Context, who actor.Actor, name string, d Reque
 		}
 		thread, d.Link = row.Thread, row.Link
 		d.Urgency = orElse(d.Urgency, row.Urgency)
-		_, requested, err := requestColumns(ctx, tx, row)
+		_, requested, err := newestColumns[assistance.Column](ctx, tx, row.Link, row.Thread, row.Requesting, row.Requested)
 		if cited := h.requests.Cited(d.Kind, requested); cited != "" && d.Face["cites"] == nil {
 			d.Face = with(d.Face, "cites", cited)
 		}
@@ -208,26 +204,25 @@ func (h *House) Reply(ctx context.Context, who actor.Actor, name string, d Reque
 	if err != nil {
 		return statement.Commitment{}, err
 	}
-	d.Face = with(d.Face, "", nil)
+	d.Face = copied(d.Face)
 	draft := d.statement(&thread)
 	if _, err := h.complete(ctx, who, draft); err != nil {
-		return statement.Commitment{}, err
-	}
-	if err := h.gate(ctx, who, draft); err != nil {
 		return statement.Commitment{}, err
 	}
 	return h.send(ctx, who, draft, nil, p)
 }
 
-// with is a face with one more member, or as it was.
+// copied is a face of its own with the same members.
+func copied(face map[string]any) map[string]any {
+	out := make(map[string]any, len(face)+1)
+	maps.Copy(out, face)
+	return out
+}
+
+// with is a face with one more member.
 func with(face map[string]any, name string, value any) map[string]any {
-	out := map[string]any{}
-	for n, v := range face {
-		out[n] = v
-	}
-	if name != "" {
-		out[name] = value
-	}
+	out := copied(face)
+	out[name] = value
 	return out
 }
 
@@ -257,24 +252,23 @@ func (h *House) findRequest(ctx context.Context, tx Tx, name string) (assistance
 	return row, err
 }
 
-// newest stands for the newest version of a column.
-const newest = 1<<53 - 1
-
-// requestColumns are the newest columns of a request's thread.
-func requestColumns(ctx context.Context, tx Tx, r assistance.Row) (requesting, requested assistance.Column, err error) {
-	for author, into := range map[envelope.Hash]*assistance.Column{r.Requesting: &requesting, r.Requested: &requested} {
-		c, err := tx.ColumnAt(ctx, r.Link, r.Thread, author, 1<<31-1, newest)
-		if err != nil {
-			return requesting, requested, err
-		}
-		if len(c.Data) == 0 {
-			continue
-		}
-		if err := envelope.Unmarshal(c.Data, into); err != nil {
-			return requesting, requested, fmt.Errorf("reading a request's column: %w", err)
-		}
+// columnAt is a party's column of a thread at a place of its sequence, as its room reads it.
+func columnAt[C any](ctx context.Context, tx Tx, link statement.LinkID, thread statement.Commitment, author party.ID, epoch uint32, seq uint64) (C, error) {
+	c, err := tx.ColumnAt(ctx, link, thread, author, epoch, seq)
+	if err != nil {
+		var none C
+		return none, err
 	}
-	return requesting, requested, nil
+	return decoded[C](version{Column: c})
+}
+
+// newestColumns are the newest columns of two parties of a thread.
+func newestColumns[C any](ctx context.Context, tx Tx, link statement.LinkID, thread statement.Commitment, a, b party.ID) (ofA, ofB C, err error) {
+	if ofA, err = columnAt[C](ctx, tx, link, thread, a, newestEpoch, newestSeq); err != nil {
+		return ofA, ofB, err
+	}
+	ofB, err = columnAt[C](ctx, tx, link, thread, b, newestEpoch, newestSeq)
+	return ofA, ofB, err
 }
 
 // setClocks sets the clocks of requests anew, each once.
@@ -290,7 +284,7 @@ func (h *House) setClocks(ctx context.Context, tx Tx, l exchange.Link, folded ta
 // clock makes a request's row and its clocks anew of both columns, after one of them changed.
 func (h *House) clock(ctx context.Context, tx Tx, l exchange.Link, thread statement.Commitment, words assistance.Tally) error {
 	row := assistance.Row{Link: l.ID, Thread: thread, Requesting: h.self, Requested: l.Peer}
-	requesting, requested, err := requestColumns(ctx, tx, row)
+	requesting, requested, err := newestColumns[assistance.Column](ctx, tx, row.Link, row.Thread, row.Requesting, row.Requested)
 	if err != nil {
 		return err
 	}

@@ -212,7 +212,7 @@ func (h *House) Request(ctx context.Context, who actor.Actor, name string) (Requ
 		if d.Dues, err = h.duesOf(ctx, tx, row, names); err != nil {
 			return err
 		}
-		requesting, requested, err := requestColumns(ctx, tx, row)
+		requesting, requested, err := newestColumns[assistance.Column](ctx, tx, row.Link, row.Thread, row.Requesting, row.Requested)
 		if err != nil {
 			return err
 		}
