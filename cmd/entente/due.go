@@ -69,21 +69,30 @@ func standing(d node.Due) string {
 	return "in time"
 }
 
+// boxOf is which side's threads are listed: what came in, what went out, or both.
+func boxOf(theirs, ours bool) (string, error) {
+	switch {
+	case theirs && ours:
+		return "", usage("Give either --theirs or --ours.")
+	case theirs:
+		return "in", nil
+	case ours:
+		return "out", nil
+	}
+	return "", nil
+}
+
 func (a *app) listRequestsCommand() *cobra.Command {
-	var f node.RequestFilter
+	var f node.ThreadFilter
 	var theirs, ours bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List requests of both sides, newest first",
 		Args:  cobra.NoArgs,
 		RunE: a.ask(func(ctx context.Context, c *node.Client, _ []string) error {
-			switch {
-			case theirs && ours:
-				return usage("Give either --theirs or --ours.")
-			case theirs:
-				f.Box = "in"
-			case ours:
-				f.Box = "out"
+			var err error
+			if f.Box, err = boxOf(theirs, ours); err != nil {
+				return err
 			}
 			if _, err := parseTime("before", f.Before); err != nil {
 				return err

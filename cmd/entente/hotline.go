@@ -40,7 +40,7 @@ down, whatever is restarted meanwhile; it is ended when both sides have stood do
 }
 
 func (a *app) listCallsCommand() *cobra.Command {
-	var f node.CallFilter
+	var f node.ThreadFilter
 	var ringing, theirs, ours bool
 	cmd := &cobra.Command{
 		Use:     "list",
@@ -48,13 +48,9 @@ func (a *app) listCallsCommand() *cobra.Command {
 		Example: "  entente hotline list --ringing",
 		Args:    cobra.NoArgs,
 		RunE: a.ask(func(ctx context.Context, c *node.Client, _ []string) error {
-			switch {
-			case theirs && ours:
-				return usage("Give either --theirs or --ours.")
-			case theirs:
-				f.Box = "in"
-			case ours:
-				f.Box = "out"
+			var err error
+			if f.Box, err = boxOf(theirs, ours); err != nil {
+				return err
 			}
 			if ringing {
 				f.Status = "ringing"

@@ -156,11 +156,12 @@ func digestFlag(cmd *cobra.Command, into *string) {
 	cmd.Flags().StringVar(into, "digest", "", "the first 8 digits, or more, of the digest that \"entente release show\" showed")
 }
 
-func checkDigest(digest string) error {
+// mustSee is seen where what was seen must be named.
+func mustSee(ctx context.Context, c *node.Client, id, digest string) (envelope.Hash, error) {
 	if len(digest) < 8 {
-		return usage("Say with --digest what you saw: the first 8 digits, or more, of what \"entente release show\" showed.")
+		return envelope.Hash{}, usage("Say with --digest what you saw: the first 8 digits, or more, of what \"entente release show\" showed.")
 	}
-	return nil
+	return seen(ctx, c, id, digest)
 }
 
 func (a *app) editDraftCommand() *cobra.Command {
@@ -283,10 +284,7 @@ func (a *app) judgingCommand(use, short string, good bool) *cobra.Command {
 		Short: short,
 		Args:  cobra.ExactArgs(1),
 		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
-			if err := checkDigest(digest); err != nil {
-				return err
-			}
-			saw, err := seen(ctx, c, args[0], digest)
+			saw, err := mustSee(ctx, c, args[0], digest)
 			if err != nil {
 				return err
 			}
@@ -323,10 +321,7 @@ func (a *app) leavingCommand(use, short, long string, leave func(context.Context
 		Long:  long,
 		Args:  cobra.ExactArgs(1),
 		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
-			if err := checkDigest(digest); err != nil {
-				return err
-			}
-			saw, err := seen(ctx, c, args[0], digest)
+			saw, err := mustSee(ctx, c, args[0], digest)
 			if err != nil {
 				return err
 			}

@@ -21,7 +21,7 @@ func (s *story) hotline(ctx context.Context) error {
 	if err := s.rings(ctx, name, "ringing"); err != nil {
 		return err
 	}
-	rings, err := s.kestria.client.Calls(ctx, node.CallFilter{Status: "ringing"})
+	rings, err := s.kestria.client.Calls(ctx, node.ThreadFilter{Status: "ringing"})
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (s *story) hotline(ctx context.Context) error {
 func (s *story) rings(ctx context.Context, call, status string) error {
 	return s.either(func(own, _ *side) error {
 		return until(ctx, func() (bool, error) {
-			list, err := own.client.Calls(ctx, node.CallFilter{})
+			list, err := own.client.Calls(ctx, node.ThreadFilter{})
 			for _, c := range list.Items {
 				if c.Statement.String() == call && c.Status == status {
 					return true, err

@@ -283,7 +283,7 @@ func (s *story) cross(ctx context.Context) error {
 func (s *story) clocks(ctx context.Context) error {
 	var lists []string
 	err := s.either(func(own, _ *side) error {
-		requests, err := own.client.Requests(ctx, node.RequestFilter{})
+		requests, err := own.client.Requests(ctx, node.ThreadFilter{})
 		if err != nil {
 			return err
 		}

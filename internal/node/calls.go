@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"net/url"
-	"strconv"
 
 	"entente/internal/api"
 	"entente/statement"
@@ -32,22 +31,9 @@ func (c *Client) SayOnCall(ctx context.Context, call string, d Draft, files []Up
 	return said(upload[api.Said](ctx, c, "/calls/"+url.PathEscape(call)+"/statements", d, files, p))
 }
 
-// CallFilter narrows a list of calls; empty members do not narrow it.
-type CallFilter struct {
-	Box    string // in | out
-	Link   string
-	Status string
-	Before string // the cursor of the page before
-	Limit  int
-}
-
 // Calls lists calls, newest first.
-func (c *Client) Calls(ctx context.Context, f CallFilter) (CallList, error) {
-	q := query("box", f.Box, "link", f.Link, "status", f.Status, "before", f.Before)
-	if f.Limit != 0 {
-		q.Set("limit", strconv.Itoa(f.Limit))
-	}
-	return get[CallList](ctx, c, "/calls", q)
+func (c *Client) Calls(ctx context.Context, f ThreadFilter) (CallList, error) {
+	return get[CallList](ctx, c, "/calls", f.query())
 }
 
 // ShowCall shows a call with its timeline.

@@ -59,8 +59,8 @@ func upload[T any](ctx context.Context, c *Client, path string, d Draft, files [
 	return call[T](ctx, c, http.MethodPost, path, form.FormDataContentType(), body)
 }
 
-// RequestFilter narrows a list of requests; empty members do not narrow it.
-type RequestFilter struct {
+// ThreadFilter narrows a list of requests or of calls; empty members do not narrow it.
+type ThreadFilter struct {
 	Box    string // in | out
 	Link   string
 	Status string
@@ -68,13 +68,17 @@ type RequestFilter struct {
 	Limit  int
 }
 
-// Requests lists requests, newest first.
-func (c *Client) Requests(ctx context.Context, f RequestFilter) (RequestList, error) {
+func (f ThreadFilter) query() url.Values {
 	q := query("box", f.Box, "link", f.Link, "status", f.Status, "before", f.Before)
 	if f.Limit != 0 {
 		q.Set("limit", strconv.Itoa(f.Limit))
 	}
-	return get[RequestList](ctx, c, "/requests", q)
+	return q
+}
+
+// Requests lists requests, newest first.
+func (c *Client) Requests(ctx context.Context, f ThreadFilter) (RequestList, error) {
+	return get[RequestList](ctx, c, "/requests", f.query())
 }
 
 // Request shows a request with its timeline.
