@@ -92,6 +92,9 @@ type LaneTx interface {
 	MarkReceiptsSent(ctx context.Context, hashes []envelope.Hash) error
 	// PlaceReceipts sets the Index of receipts of which it was not known, from the leaves that record them. Others are left alone.
 	PlaceReceipts(ctx context.Context, author party.ID, leaves []LeafRow) error
+	// UnplacedReceipts are those of author, of a sequence up to one in a lane of the other party's epoch, whose Index is not known: in the
+	// order of the sequence, after one.
+	UnplacedReceipts(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, after, upTo uint64, limit int) ([]Receipt, error)
 	// ReceiptAbove finds author's received or refused receipt in a lane with ContiguousTo above seen and Log below index, lowest
 	// Log first. (What opened or rejected says of the lane may be of a later time than the leaf that it names.)
 	ReceiptAbove(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seen uint64, index int64) (Receipt, error)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 	"entente/internal/flow"
 	"entente/internal/store/sqlstore"
 	"entente/internal/testenv"
+	"entente/parcel"
+	"entente/party"
 	"entente/statement"
 )
 
@@ -273,4 +276,39 @@ func TestReportRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %s", c.name, err, c.code)
 		}
 	}
+}
+
+// TestReportBeforeTheMirror: what was receipted, and whose receipt's leaf has not come yet, lies beyond a cut at the leaves that have.
+func TestReportBeforeTheMirror(t *testing.T) {
+	reportWorlds(t, func(t *testing.T, w *world, a, b *clock) {
+		ctx := t.Context()
+		w.requestDesks()
+		asked := w.ask(w.a, request(w.a, "preservation.request", preservation(nil), nil))
+		w.run()
+		w.cosign()
+		before, err := w.a.CommonCut(ctx, w.a.link)
+		w.must(err)
+		w.reply(w.a, asked.Number, "request.withdraw", map[string]any{"reason": "mistaken"}, nil)
+		w.carry(w.a, w.b)
+		w.must(w.b.Settle(ctx, w.b.link))
+		d, err := w.b.Outgoing(ctx, w.b.link, 8<<20)
+		w.must(err)
+		frames := slices.DeleteFunc(wire(t, d.Frames), func(f parcel.Frame) bool { return f.Kind != parcel.FrameReceipt })
+		_, err = w.a.Receive(ctx, w.a.link, frames)
+		w.must(err)
+		w.must(w.b.Undelivered(ctx, d, errDisk))
+		if v, err := w.a.Request(ctx, operator, asked.Number); err != nil || v.Status != "withdrawn" {
+			t.Fatalf("at its author it is %s: %v", v.Status, err)
+		}
+		w.must(w.a.StartRounds(ctx))
+		w.carry(w.a, w.b) // Kestria cosigns what it receipted
+		cut := flow.Cut{Sizes: map[party.ID]int64{w.a.Self().ID: w.log(w.a, w.a).CosignedSize, w.b.Self().ID: before.Sizes[w.b.Self().ID]}}
+		if cut.Sizes[w.a.Self().ID] == before.Sizes[w.a.Self().ID] {
+			t.Fatal("nothing more was cosigned")
+		}
+		ours, theirs := w.report(w.a, cut), w.report(w.b, cut)
+		if !bytes.Equal(ours, theirs) || !bytes.Contains(ours, []byte(`"code":"delivered"`)) {
+			t.Errorf("at one cut Arvenia computes\n%s\nand Kestria\n%s", ours, theirs)
+		}
+	})
 }

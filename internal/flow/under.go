@@ -48,9 +48,13 @@ func (h *House) under(ctx context.Context, tx Tx, l exchange.Link, cut Cut, lane
 }
 
 // resolved is the last of an author's sequence that is folded here and before which all was resolved under the cut. What was not
-// has the leaf of its receipt beyond the cut, in the addressee's ledger.
+// has the leaf of its receipt beyond the cut, in the addressee's ledger: there it is seen, or, where its leaf has not come yet, it is
+// a receipt without a place.
 func (f *cutFold) resolved(ctx context.Context, author exchange.LaneState, addressee party.ID) (uint64, error) {
-	last := author.Folded
+	last, err := f.placed(ctx, author, addressee)
+	if err != nil {
+		return 0, err
+	}
 	log, err := f.tx.Log(ctx, f.l.ID, addressee, f.h.epochOf(f.l, addressee))
 	if err != nil {
 		return 0, err
@@ -76,6 +80,25 @@ func (f *cutFold) resolved(ctx context.Context, author exchange.LaneState, addre
 		}
 	}
 	return last, nil
+}
+
+// placed is the last of an author's sequence that is folded here and before which the leaf of every receipt that resolves has come.
+func (f *cutFold) placed(ctx context.Context, author exchange.LaneState, addressee party.ID) (uint64, error) {
+	for after := uint64(0); ; {
+		rows, err := f.tx.UnplacedReceipts(ctx, f.l.ID, addressee, author.Epoch, author.Lane, after, author.Folded, verifyPage)
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range rows {
+			if inside, err := f.at(ctx, author.Author, author.Lane, r.Seq, addressee); err != nil || !inside {
+				return r.Seq - 1, err
+			}
+			after = r.Seq
+		}
+		if len(rows) < verifyPage {
+			return author.Folded, nil
+		}
+	}
 }
 
 // at says whether the parcel at a place of an author's sequence lies under the cut.

@@ -69,6 +69,13 @@ func (t *tx) PlaceReceipts(ctx context.Context, author party.ID, leaves []exchan
 	return nil
 }
 
+// UnplacedReceipts implements exchange.LaneTx.
+func (t *tx) UnplacedReceipts(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, after, upTo uint64, limit int) ([]exchange.Receipt, error) {
+	return list(ctx, t, scanReceipt, `SELECT `+receiptColumns+` FROM receipts
+		WHERE link = $1 AND author = $2 AND epoch = $3 AND lane = $4 AND seq > $5 AND seq <= $6 AND idx < 0 ORDER BY seq, hash LIMIT $7`,
+		link[:], author[:], int64(epoch), string(lane), count(after), count(upTo), int64(limit))
+}
+
 // ReceiptAbove implements exchange.LaneTx.
 func (t *tx) ReceiptAbove(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seen uint64, index int64) (exchange.Receipt, error) {
 	return one(ctx, t, "receipt", scanReceipt, `SELECT `+receiptColumns+` FROM receipts

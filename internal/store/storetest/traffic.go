@@ -377,11 +377,22 @@ func receipts(b *bench) {
 	same(b, "unsent", unsent(10), []exchange.Receipt{q})
 
 	later, other := someReceipt(7), someReceipt(8)
+	unplaced := func(after, upTo uint64, limit int) []exchange.Receipt {
+		b.Helper()
+		return read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Receipt, error) {
+			return tx.UnplacedReceipts(ctx, theLink(), arvenia(), 1, statement.Hotline, after, upTo, limit)
+		})
+	}
 	later.Index, later.Header, other.Index, other.Header, other.Author = -1, hash(503), -1, hash(504), kestria()
 	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutReceipts(ctx, later, other) })
+	same(b, "receipts without a place", unplaced(0, 100, 10), []exchange.Receipt{later})
+	same(b, "receipts without a place, beyond the last", unplaced(later.Seq, 100, 10), nil)
+	same(b, "receipts without a place, before the first", unplaced(0, later.Seq-1, 10), nil)
+	same(b, "receipts without a place, with a limit", unplaced(0, later.Seq, 1), []exchange.Receipt{later})
 	b.update(func(ctx context.Context, tx flow.Tx) error {
 		return tx.PlaceReceipts(ctx, arvenia(), []exchange.LeafRow{{Doc: later.Hash, Index: 40}, {Doc: other.Hash, Index: 41}, {Doc: p.Hash, Index: 42}, {Doc: hash(99), Index: 43}})
 	})
+	same(b, "receipts without a place, once all have theirs", unplaced(0, 100, 10), nil)
 	later.Index, p.Unsent = 40, false
 	same(b, "a receipt that got its place", of(503), []exchange.Receipt{later})
 	same(b, "a receipt of another's, without its place", of(504), []exchange.Receipt{other})
