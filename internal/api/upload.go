@@ -85,7 +85,7 @@ func receive(r *http.Request) (outgoing, error) {
 	if err != nil || media != mediaForm || params["boundary"] == "" {
 		return out, fault.New(fault.Invalid, "media_type", "Send the statement as "+mediaForm+": a part draft, then a part file for each file.")
 	}
-	parts := multipart.NewReader(bufio.NewReaderSize(r.Body, partBuffer), params["boundary"])
+	parts := multipart.NewReader(bufio.NewReaderSize(r.Body, bufferFor(r.ContentLength)), params["boundary"])
 	part, err := parts.NextRawPart()
 	if errors.Is(err, io.EOF) {
 		return out, fault.New(fault.Invalid, "parts", "The part draft is missing.")
@@ -97,8 +97,17 @@ func receive(r *http.Request) (outgoing, error) {
 	return out, readDraft(part, &out.Draft)
 }
 
-// partBuffer is how much of a body is read at once.
+// partBuffer is the most of a body that is read at once.
 const partBuffer = 256 << 10
+
+// bufferFor is how much is read at once of a body of a length, which is negative if it is not known: a small statement must not
+// cost the memory that a large file needs.
+func bufferFor(length int64) int {
+	if length < 0 {
+		return partBuffer
+	}
+	return int(min(length, partBuffer))
+}
 
 // files are the parts after the draft, each to be read before the next is asked for.
 func files(parts *multipart.Reader) iter.Seq2[flow.FileDraft, error] {
