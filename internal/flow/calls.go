@@ -105,7 +105,7 @@ func (h *House) SayOnCall(ctx context.Context, who actor.Actor, name string, d R
 	if err := who.May(actor.Call); err != nil {
 		return statement.Commitment{}, err
 	}
-	kind, ok := statement.FormKindOf(statement.KindsEdition, d.Kind)
+	kind, ok := h.forms[d.Kind]
 	if !ok || kind.Opens || kind.Lane != statement.Hotline {
 		return statement.Commitment{}, fault.New(fault.Invalid, "unknown_kind", "There is no such word on a call; see \"entente hotline\".")
 	}

@@ -176,7 +176,7 @@ func incomplete(begins string, faults []statement.FieldFault) error {
 
 // examine lists what is wrong with the form of a draft. The number of a request is taken when it leaves.
 func (h *House) examine(d Draft) (faults []statement.FieldFault, warnings []string, err error) {
-	kind, ok := statement.FormKindOf(statement.KindsEdition, d.Kind)
+	kind, ok := h.forms[d.Kind]
 	if !ok {
 		return nil, nil, nil
 	}

@@ -61,6 +61,7 @@ type House struct {
 	docs  recall
 
 	kinds    map[string]map[string]foldable // by edition of kinds and name
+	forms    map[string]statement.FormKind  // of the newest edition, by name
 	requests assistance.Table
 
 	aliases sync.Map // string → statement.LinkID, of those that were asked for: a link keeps its alias
@@ -117,7 +118,10 @@ func New(c Config) (*House, error) {
 		return nil, fmt.Errorf("building the house: a part is missing")
 	}
 	requests := assistance.NewTable()
-	h := &House{cfg: c, self: c.Self.ID, kinds: foldables(requests), requests: requests, settling: make(chan struct{}, 1)}
+	h := &House{cfg: c, self: c.Self.ID, kinds: foldables(requests), forms: map[string]statement.FormKind{}, requests: requests, settling: make(chan struct{}, 1)}
+	for _, k := range statement.FormKinds(statement.KindsEdition) {
+		h.forms[k.Name] = k
+	}
 	h.own.Store(c.Self)
 	return h, nil
 }

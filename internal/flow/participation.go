@@ -24,7 +24,7 @@ func participates(kind string) bool { return strings.HasPrefix(kind, "participat
 
 // actOf is what saying a statement of a kind is, as authorisation has it.
 func (h *House) actOf(kind string) actor.Act {
-	form, _ := statement.FormKindOf(statement.KindsEdition, kind)
+	form := h.forms[kind]
 	switch {
 	case participates(kind) || strings.HasPrefix(kind, "link."):
 		return actor.Govern

@@ -430,7 +430,7 @@ func (w words) unnumbered() bool {
 
 // sendDraft sends a request that has no number yet under its next one, and anything else as it is.
 func (h *House) sendDraft(ctx context.Context, who actor.Actor, d Draft, unnumbered bool, also func(context.Context, Tx, statement.Commitment) error, p Progress) (Asked, error) {
-	if kind, ok := statement.FormKindOf(statement.KindsEdition, d.Kind); ok && kind.Series != "" && unnumbered {
+	if kind, ok := h.forms[d.Kind]; ok && kind.Series != "" && unnumbered {
 		return h.ask(ctx, who, kind, d, also, p)
 	}
 	c, err := h.send(ctx, who, d, also, p)

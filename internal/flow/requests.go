@@ -56,7 +56,7 @@ func (h *House) Ask(ctx context.Context, who actor.Actor, d RequestDraft, p Prog
 	if err := who.May(actor.Ask); err != nil {
 		return Asked{}, err
 	}
-	kind, ok := statement.FormKindOf(statement.KindsEdition, d.Kind)
+	kind, ok := h.forms[d.Kind]
 	if !ok || kind.Series == "" {
 		return Asked{}, fault.New(fault.Invalid, "unknown_kind", "There is no such kind of request; see \"entente request form\".")
 	}
@@ -183,7 +183,7 @@ func (h *House) Reply(ctx context.Context, who actor.Actor, name string, d Reque
 	if err := who.May(h.actOf(d.Kind)); err != nil {
 		return statement.Commitment{}, err
 	}
-	kind, ok := statement.FormKindOf(statement.KindsEdition, d.Kind)
+	kind, ok := h.forms[d.Kind]
 	if !ok || kind.Opens || kind.Lane != statement.Assistance {
 		return statement.Commitment{}, fault.New(fault.Invalid, "unknown_kind", "There is no such answer to a request.")
 	}

@@ -51,7 +51,7 @@ func (w *sealing) begin(ctx context.Context, d Draft, stand standing) error {
 	if err != nil {
 		return err
 	}
-	if err := allowed(d, some, w.agreement, w.rules, stand); err != nil {
+	if err := w.h.allowed(d, some, w.agreement, w.rules, stand); err != nil {
 		return err
 	}
 	for ; some; f, err, some = next() {

@@ -178,8 +178,8 @@ func orElse(s, fallback string) string {
 }
 
 // allowed applies the kind's table, who takes part, and the marking policy before anything is sealed.
-func allowed(d Draft, files bool, a *terms, rules *statement.Rules, stand standing) error {
-	kind, ok := statement.LookUp(rules.Kinds, d.Kind)
+func (h *House) allowed(d Draft, files bool, a *terms, rules *statement.Rules, stand standing) error {
+	kind, ok := h.kinds[rules.Kinds][d.Kind]
 	if !ok {
 		return fault.New(fault.Invalid, "unknown_kind", fmt.Sprintf("There is no kind of statement %q in the edition that this link agreed to.", d.Kind))
 	}
