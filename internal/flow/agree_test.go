@@ -17,12 +17,19 @@ import (
 // older are two parties with a confirmed link of the first edition of kinds.
 func older(t *testing.T) *world {
 	t.Helper()
-	w := unpaired(t)
-	ctx := t.Context()
 	offer := statement.DefaultAgreement()
 	var err error
-	offer.Rules, err = offer.Rules.Toward(statement.KindsEdition1)
-	w.must(err)
+	if offer.Rules, err = offer.Rules.Toward(statement.KindsEdition1); err != nil {
+		t.Fatal(err)
+	}
+	return offered(t, offer)
+}
+
+// offered are two parties with a confirmed link of an agreement.
+func offered(t *testing.T, offer statement.Agreement) *world {
+	t.Helper()
+	w := unpaired(t)
+	ctx := t.Context()
 	inv, err := w.a.Invite(ctx, operator, "kestria", offer, time.Hour)
 	w.must(err)
 	answer, err := w.b.PairByFile(ctx, operator, "arvenia", inv)

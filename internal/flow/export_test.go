@@ -7,6 +7,14 @@ import (
 	"entente/statement"
 )
 
+// Room is closed when a statement that waits for room in a lane of ours may try again.
+func (h *House) Room(link statement.LinkID) <-chan struct{} {
+	s := h.link(link)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.room
+}
+
 // UnderBoth is how far each party's sequence lies under a cut, as it is found from what lies beyond, and as folding all again has it.
 func (h *House) UnderBoth(ctx context.Context, link statement.LinkID, c Cut, lane statement.Lane) (found, folded map[party.ID]uint64, err error) {
 	err = h.cfg.Store.View(ctx, func(tx Tx) error {

@@ -88,6 +88,7 @@ type linkState struct {
 	reserve batcher[*reservation]
 
 	mu       sync.Mutex               // guards everything below
+	room     chan struct{}            // closed when receipts have come, and made anew
 	terms    *terms                   // the agreement of the link's row, decoded
 	rules    *rulebook                // all agreements that were said; nil until it is asked for
 	kin      *kin                     // reloaded when the peer shows another version
@@ -136,7 +137,7 @@ func (h *House) link(id statement.LinkID) *linkState {
 		return s.(*linkState)
 	}
 	s, _ := h.links.LoadOrStore(id, &linkState{
-		wake: make(chan struct{}, 1), old: -1, have: -1,
+		wake: make(chan struct{}, 1), room: make(chan struct{}), old: -1, have: -1,
 		inflows: map[envelope.ID]*inflow{}, outflows: map[envelope.ID]*outflow{},
 		unsaved: map[envelope.Hash]exchange.Document{}, docs: map[envelope.Hash]bool{}, flying: map[envelope.ID]bool{}, warned: map[string]warned{},
 	})

@@ -55,6 +55,7 @@ func (in *intake) receipts(ctx context.Context, batch []*arrivedReceipt) error {
 		return err
 	}
 	saved()
+	in.state.roomy()
 	for _, r := range good {
 		if r.stored {
 			in.h.docs.add(r.hash, paper{receipt: r.receipt})

@@ -114,7 +114,8 @@ func (h *House) begin(ctx context.Context, d Draft, p Progress) (*sealing, error
 	if d.Kind == "erasure.notice" { // its thread is always there, and no statement began it
 		asked.thread = nil
 	}
-	if err := h.link(d.Link).outlook.do(ctx, asked, h.lookOut); err != nil {
+	s := h.link(d.Link)
+	if err := s.withRoom(ctx, func() error { return s.outlook.do(ctx, asked, h.lookOut) }); err != nil {
 		return nil, err
 	}
 	agreement, err := h.terms(asked.link)
@@ -156,7 +157,7 @@ func (w *sealing) send(ctx context.Context, who actor.Actor, d Draft, also func(
 	r.also = also
 	w.placed = true
 	s := w.h.link(d.Link)
-	if err := s.reserve.do(ctx, r, w.h.reserve); err != nil {
+	if err := s.withRoom(ctx, func() error { return s.reserve.do(ctx, r, w.h.reserve) }); err != nil {
 		return statement.Commitment{}, err
 	}
 	docs := make([]exchange.Document, len(r.parcels))

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"entente/envelope"
 	"entente/handling"
@@ -28,7 +29,41 @@ func (t *terms) full(own exchange.LaneState) error {
 	if own.Last-own.Folded < uint64(min(t.Limits.Pending, exchange.Window/2)) {
 		return nil
 	}
-	return fault.New(fault.Exhausted, "pending", "Too much is waiting for the peer's receipts in this lane; see \"entente links\" for how old the oldest is.")
+	return fault.New(fault.Exhausted, pendingCode, "Too much is waiting for the peer's receipts in this lane; see \"entente links\" for how old the oldest is.")
+}
+
+const pendingCode = "pending"
+
+// roomWithin is how long a statement waits for room in a full lane. A peer that is there gives receipts within that.
+const roomWithin = 2 * time.Second
+
+// withRoom does what full may refuse, again whenever receipts have come, and gives up after a while. So whoever sends much is
+// slowed to what the peer takes, and need not come back for each statement.
+func (s *linkState) withRoom(ctx context.Context, do func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, roomWithin)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		room := s.room
+		s.mu.Unlock()
+		err := do()
+		if fault.CodeOf(err) != pendingCode {
+			return err
+		}
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// roomy tells those who wait for room that there may be some.
+func (s *linkState) roomy() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.room)
+	s.room = make(chan struct{})
 }
 
 func (h *House) terms(l exchange.Link) (*terms, error) {
