@@ -57,6 +57,7 @@ const (
 type House struct {
 	cfg   Config
 	self  party.ID
+	acts  *counted // cfg.Store
 	links sync.Map // statement.LinkID → *linkState
 	docs  recall
 
@@ -89,6 +90,7 @@ type linkState struct {
 
 	mu       sync.Mutex               // guards everything below
 	room     chan struct{}            // closed when receipts have come, and made anew
+	prospect *prospect                // the last
 	terms    *terms                   // the agreement of the link's row, decoded
 	rules    *rulebook                // all agreements that were said; nil until it is asked for
 	kin      *kin                     // reloaded when the peer shows another version
@@ -119,7 +121,9 @@ func New(c Config) (*House, error) {
 		return nil, fmt.Errorf("building the house: a part is missing")
 	}
 	requests := assistance.NewTable()
-	h := &House{cfg: c, self: c.Self.ID, kinds: foldables(requests), forms: map[string]statement.FormKind{}, requests: requests, settling: make(chan struct{}, 1)}
+	acts := &counted{Store: c.Store}
+	c.Store = acts
+	h := &House{cfg: c, acts: acts, self: c.Self.ID, kinds: foldables(requests), forms: map[string]statement.FormKind{}, requests: requests, settling: make(chan struct{}, 1)}
 	for _, k := range statement.FormKinds(statement.KindsEdition) {
 		h.forms[k.Name] = k
 	}

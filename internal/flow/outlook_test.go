@@ -32,3 +32,22 @@ func TestFullLaneWaitsForReceipts(t *testing.T) {
 	}
 	w.message(w.a, "one more", "there is room again", nil)
 }
+
+// What was seen of a link is good for the next statement only as long as nothing was done since.
+func TestOutlookIsOfNow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.confirm()
+	ctx := t.Context()
+	network := []statement.Lane{statement.Network}
+	_, err := w.b.SuspendLanes(ctx, operator, w.b.link, network, "review", "")
+	w.must(err)
+	w.run()
+	if _, err := w.a.Send(ctx, operator, draft(w.a, "word", "in a lane that the other party suspended", nil), nil); fault.CodeOf(err) != "link_suspended" {
+		t.Fatalf("in a lane that the other party suspended: %v", err)
+	}
+	_, err = w.b.ResumeLanes(ctx, operator, w.b.link, network, "")
+	w.must(err)
+	w.run()
+	w.message(w.a, "word", "in a lane that it has resumed", nil)
+}
