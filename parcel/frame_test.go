@@ -33,7 +33,7 @@ func frames(t testing.TB) []parcel.Frame {
 		kind parcel.FrameKind
 		v    any
 	}{
-		{parcel.FrameLeaves, parcel.LeavesFrame{Epoch: 1, First: 5, Leaves: [][]byte{[]byte(`{"v":1}`)}, Docs: []parcel.Document{{Type: "header", Envelope: []byte(`{}`)}}}},
+		{parcel.FrameLeaves, parcel.LeavesFrame{Epoch: 1, First: 5, Leaves: [][]byte{[]byte(`{"v":1}`)}, Docs: []parcel.Document{{Type: "header", Envelope: []byte(`{}`)}}, Head: []byte("a\n")}},
 		{parcel.FrameWant, parcel.WantFrame{Parcel: &id, Segments: []parcel.Gap{{From: 0, To: 0}, {From: 4, To: 9}}, Docs: []envelope.Hash{someHash("d")}, Leaves: &from, Epoch: 2}},
 		{parcel.FrameRefusal, &parcel.RefusalFrame{Parcel: &id, Code: "link.suspended", Sentence: "The link is suspended."}},
 		{parcel.FrameCosignature, parcel.CosignatureFrame{Origin: "entente/log/0", Size: 9, Lines: "— witness abc\n"}},
@@ -141,6 +141,7 @@ func TestFrameRefusals(t *testing.T) {
 		"leaves: from before":          parcel.DecodeFrame(raw(parcel.FrameLeaves, `{"epoch":0,"first":-1,"leaves":["eA=="]}`), parcel.FrameLeaves, &parcel.LeavesFrame{}),
 		"leaves: epoch before":         parcel.DecodeFrame(raw(parcel.FrameLeaves, `{"epoch":-1,"first":0,"leaves":["eA=="]}`), parcel.FrameLeaves, &parcel.LeavesFrame{}),
 		"leaves: unknown document":     parcel.DecodeFrame(raw(parcel.FrameLeaves, `{"epoch":0,"first":0,"leaves":[],"docs":[{"type":"note","envelope":"eA=="}]}`), parcel.FrameLeaves, &parcel.LeavesFrame{}),
+		"leaves: head too large":       second(parcel.EncodeFrame(parcel.FrameLeaves, parcel.LeavesFrame{Leaves: [][]byte{[]byte("x")}, Head: make([]byte, 64<<10+1)})),
 		"leaves: unknown member":       parcel.DecodeFrame(raw(parcel.FrameLeaves, `{"epoch":0,"first":0,"leaves":["eA=="],"more":1}`), parcel.FrameLeaves, &parcel.LeavesFrame{}),
 		"leaves: as want":              parcel.DecodeFrame(raw(parcel.FrameLeaves, `{}`), parcel.FrameLeaves, &parcel.WantFrame{}),
 		"leaves: into a value":         parcel.DecodeFrame(raw(parcel.FrameLeaves, `{}`), parcel.FrameLeaves, parcel.LeavesFrame{}),

@@ -22,6 +22,7 @@ const (
 	maxWanted    = 512
 	maxSentence  = 500 // bytes
 	maxCosigned  = 32 << 10
+	maxHead      = 64 << 10 // as ledger.MaxNote
 
 	// maxFrameCommas bounds the number of JSON values before any is allocated: a value more costs a comma more, and neither
 	// hexadecimal nor base64 has any.
@@ -105,11 +106,13 @@ func (f Frame) is(kind FrameKind) error {
 }
 
 // LeavesFrame carries leaves of the sender's own log, from index First of Epoch, with the documents that the mirror may lack.
+// In a courier file, which anybody may have written, it has the signed checkpoint that ends with its last leaf.
 type LeavesFrame struct {
 	Epoch  uint32     `json:"epoch"`
 	First  int64      `json:"first"`
 	Leaves [][]byte   `json:"leaves"`
 	Docs   []Document `json:"docs,omitempty"`
+	Head   []byte     `json:"head,omitempty"` // a signed note of size First + the number of Leaves
 }
 
 // Document is an exact signed document that a leaf records.
@@ -140,6 +143,9 @@ func (l *LeavesFrame) Validate() error {
 		if len(d.Envelope) == 0 || len(d.Envelope) > max {
 			return envelope.Refuse(where+"/envelope", "is empty or over %d bytes", max)
 		}
+	}
+	if len(l.Head) > maxHead {
+		return envelope.Refuse("head", "is over %d bytes", maxHead)
 	}
 	return checkIndex("first", l.First)
 }

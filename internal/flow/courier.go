@@ -271,10 +271,15 @@ func (c *packing) ledger(ctx context.Context) error {
 	return c.add(parcel.Frame{Kind: parcel.FrameCheckpoint, Payload: add.Encode()})
 }
 
+// run packs leaves, with the signed head that they lead to: it tells the addressee that they are ours.
 func (c *packing) run(ctx context.Context, from, n int64) error {
-	frame := parcel.LeavesFrame{Epoch: c.l.OwnEpoch, First: from}
+	head, err := c.h.checkpointAt(ctx, c.l, from+n)
+	if err != nil {
+		return err
+	}
+	frame := parcel.LeavesFrame{Epoch: c.l.OwnEpoch, First: from, Head: head.Note}
 	var recorded []envelope.Hash
-	err := c.h.cfg.Store.View(ctx, func(tx Tx) error {
+	err = c.h.cfg.Store.View(ctx, func(tx Tx) error {
 		rows, err := tx.Leaves(ctx, c.l.ID, c.h.self, c.l.OwnEpoch, from, int(n))
 		c.s.mu.Lock()
 		defer c.s.mu.Unlock()
@@ -422,7 +427,7 @@ func (u *unpacking) take(ctx context.Context, batch []parcel.Frame, yield func(p
 	l, err := u.h.linkRow(ctx, u.l.ID)
 	var back []parcel.Frame
 	if err == nil {
-		back, err = u.h.receive(ctx, l, batch, func(envelope.ID) {})
+		back, err = u.h.receiveCarried(ctx, l, batch)
 	}
 	if err != nil {
 		yield(parcel.Frame{}, err)

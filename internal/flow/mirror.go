@@ -40,6 +40,9 @@ func (in *intake) leaves(ctx context.Context, f parcel.Frame) error {
 	if len(lf.Leaves) == 0 {
 		return nil
 	}
+	if vouched, err := in.vouched(ctx, lf, f.Payload); err != nil || !vouched {
+		return err
+	}
 	var m *mirroring
 	err = in.h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
 		m = &mirroring{in: in, tx: tx}

@@ -33,12 +33,21 @@ func (h *House) Receive(ctx context.Context, link statement.LinkID, frames []par
 	return h.receive(ctx, l, frames, func(envelope.ID) {})
 }
 
-// receive is Receive, by whatever way the frames came; ended hears of each parcel of ours that a receipt or a refusal was taken for.
+// receive is Receive on any link; ended hears of each parcel of ours that a receipt or a refusal was taken for.
 func (h *House) receive(ctx context.Context, l exchange.Link, frames []parcel.Frame, ended func(envelope.ID)) ([]parcel.Frame, error) {
-	if h.frozen(l) {
+	return h.takeIn(ctx, &intake{l: l, ended: ended}, frames)
+}
+
+// receiveCarried is receive of frames from a courier file: only what the peer signed is its word.
+func (h *House) receiveCarried(ctx context.Context, l exchange.Link, frames []parcel.Frame) ([]parcel.Frame, error) {
+	return h.takeIn(ctx, &intake{l: l, carried: true, ended: func(envelope.ID) {}}, frames)
+}
+
+func (h *House) takeIn(ctx context.Context, in *intake, frames []parcel.Frame) ([]parcel.Frame, error) {
+	if h.frozen(in.l) {
 		return nil, fault.New(fault.Unavailable, LinkRestored, "The other node was restored from a backup and only reads this link; its operator pairs anew.")
 	}
-	in := &intake{h: h, l: l, state: h.link(l.ID), looked: map[look]bool{}, ended: ended}
+	in.h, in.state, in.looked = h, h.link(in.l.ID), map[look]bool{}
 	if err := in.take(ctx, frames); err != nil {
 		return nil, err
 	}
@@ -57,6 +66,7 @@ type intake struct {
 	answers []parcel.Frame
 	looked  map[look]bool // at what is missing of these parcels: a peer that repeats itself costs one look
 	woke    bool          // something for the sender to do
+	carried bool          // in a file: no connection tells whose the frames are
 	ended   func(envelope.ID)
 
 	granting bool // a registered statement of ours may have its receipt: its grant is due
