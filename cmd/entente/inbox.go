@@ -118,6 +118,8 @@ func keyWords(key string) string {
 		return "acknowledged, key received"
 	case "refused":
 		return "refused, key not given"
+	case "lapsed":
+		return "expired before the key was given, nobody reads it"
 	}
 	return key
 }
@@ -169,6 +171,10 @@ func showStatement(w io.Writer, s node.Statement) {
 	}
 	if s.Registered != nil {
 		pair(w, "Acknowledged", maybe(s.Registered.Acknowledged))
+		switch s.Registered.Key {
+		case "withheld", "due", "awaited":
+			pair(w, "Key until", maybe(s.Expires))
+		}
 	}
 	if s.Registered == nil || s.State != "held" {
 		pair(w, "Received", maybe(s.Received))
@@ -177,7 +183,11 @@ func showStatement(w io.Writer, s node.Statement) {
 	if s.Suspect != nil {
 		pair(w, "Keys in doubt", inDoubt(*s.Suspect))
 	}
-	if s.Kind == "" {
+	switch {
+	case s.Kind == "" && s.Registered.Key == "lapsed":
+		fmt.Fprintln(w, "\nThis node has acknowledged the sealed statement, and its key did not come in time. Ask the other party to send it again.")
+		return
+	case s.Kind == "":
 		fmt.Fprintln(w, "\nThis node has acknowledged the sealed statement. It can be read when the other party's node has sent the key.")
 		return
 	}

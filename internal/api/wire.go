@@ -272,7 +272,7 @@ type Statement struct {
 type Registered struct {
 	Parcel       envelope.ID `json:"parcel" doc:"The registered parcel."`
 	Acknowledged *time.Time  `json:"acknowledged,omitzero" doc:"When the addressee acknowledged the parcel, by its log."`
-	Key          string      `json:"key" doc:"withheld (not acknowledged yet), due (acknowledged; the key follows), sent, awaited (by us), taken or refused."`
+	Key          string      `json:"key" doc:"withheld (not acknowledged yet), due (acknowledged; the key follows), sent, awaited (by us), taken, refused, or lapsed (the statement expired before)."`
 }
 
 // Suspicion is a party's word that its keys may have been in other hands when something was signed.

@@ -60,10 +60,11 @@ const (
 	Gone ParcelState = "gone"
 
 	// Of a registered statement: its parcel has been receipted, and is held until its grant has its place in the lane, when it is
-	// granted. Its files are withheld, without a place of their own, until then.
+	// granted. Its files are withheld, without a place of their own, until then. What expired before lapsed: nobody will read it.
 	Held     ParcelState = "held"
 	Granted  ParcelState = "granted"
 	Withheld ParcelState = "withheld"
+	Lapsed   ParcelState = "lapsed"
 )
 
 // Ended says that nothing more comes of a parcel.
@@ -74,7 +75,10 @@ func (s ParcelState) Unanswered() bool { return s == Sent || s == Gone }
 
 // Settled says that a parcel's place in its lane waits for nothing: what seen admits. A registered parcel has its receipt, and
 // what it says has another place.
-func (s ParcelState) Settled() bool { return s.Ended() || s == Held || s == Granted }
+func (s ParcelState) Settled() bool { return s.Ended() || s.Deferred() }
+
+// Deferred says that a parcel is a registered one which was acknowledged: its own place in the lane says nothing.
+func (s ParcelState) Deferred() bool { return s == Held || s == Granted || s == Lapsed }
 
 // What a parcel's row stands for where it is not a file.
 const (

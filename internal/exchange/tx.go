@@ -58,9 +58,12 @@ type LaneTx interface {
 	// ParcelsIn lists an author's parcels on a link in a state, most urgent lane first, then as its author's ledger has them,
 	// without Content: those after the given one (zero: all).
 	ParcelsIn(ctx context.Context, link statement.LinkID, author party.ID, state ParcelState, after Parcel, limit int) ([]Parcel, error)
-	// HeldParcels lists registered parcels that others than self wrote and whose grant has not come, of one link (all: nil),
-	// newest first, without Content.
+	// HeldParcels lists registered parcels that others than self wrote and whose grant has not come, or not in time, of one link
+	// (all: nil), newest first, without Content.
 	HeldParcels(ctx context.Context, link *statement.LinkID, self party.ID, limit int) ([]Parcel, error)
+	// LapsingParcels lists what expired at or before now: registered parcels, of any author, that are Held, and those of ours in
+	// other states of which something is still kept back; without Content.
+	LapsingParcels(ctx context.Context, now int64, limit int) ([]Parcel, error)
 	// FilesIn counts an author's files on a link in a state of those that have not come to an end.
 	FilesIn(ctx context.Context, link statement.LinkID, author party.ID, state ParcelState) (int, error)
 	// DueParcels is ParcelsIn(Sending) with NextTry at or before now, Content included.

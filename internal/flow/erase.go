@@ -152,7 +152,7 @@ func ended(ctx context.Context, tx Tx, row exchange.Statement, files []exchange.
 	}
 	var rows []exchange.Parcel
 	for _, p := range found {
-		if !p.State.Ended() && !p.State.Unanswered() {
+		if !p.State.Ended() && !p.State.Unanswered() && p.State != exchange.Lapsed {
 			return nil, fault.New(fault.Conflict, "on_its_way",
 				"This is still on its way to the other party; erase it when it has arrived, or was refused because it expired (entente receipts STATEMENT).")
 		}

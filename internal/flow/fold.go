@@ -123,7 +123,7 @@ type turn struct {
 // the peer's at seen, so the verdict never changes, whatever arrives later.
 func foldOne(ctx context.Context, cs *overlay, t turn) (verdict string, effects []statement.Effect, err error) {
 	switch {
-	case t.state == exchange.Held || t.state == exchange.Granted:
+	case t.state.Deferred():
 		return exchange.VerdictDeferred, nil, nil
 	case t.state == exchange.Refused:
 		return "void:" + exchange.VoidRefused, nil, nil

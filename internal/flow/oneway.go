@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -137,58 +136,4 @@ func (c *packing) onewayLedger(ctx context.Context, from int64) error {
 		return err
 	}
 	return c.add(parcel.Frame{Kind: parcel.FrameCheckpoint, Payload: ledger.AddCheckpoint{Note: shown.Note}.Encode()})
-}
-
-// Lapse drops what was sealed for the addressee of a oneway link and has expired: it would be refused.
-func (h *House) Lapse(ctx context.Context) error {
-	links, err := h.linkRows(ctx)
-	if err != nil {
-		return err
-	}
-	for _, l := range links {
-		t, err := h.terms(l)
-		if err != nil {
-			return err
-		}
-		if t.way != outward {
-			continue
-		}
-		if err := h.lapseOf(ctx, l); err != nil {
-			return fmt.Errorf("dropping what expired on link %s: %w", l.Alias, err)
-		}
-	}
-	return nil
-}
-
-func (h *House) lapseOf(ctx context.Context, l exchange.Link) error {
-	var last exchange.Parcel
-	for {
-		var rows, over []exchange.Parcel
-		err := h.cfg.Store.Update(ctx, Normal, func(tx Tx) (err error) {
-			if rows, err = tx.ParcelsIn(ctx, l.ID, h.self, exchange.Sent, last, pageOfParcels); err != nil {
-				return err
-			}
-			over = slices.DeleteFunc(slices.Clone(rows), func(p exchange.Parcel) bool { return p.Expires > h.now() })
-			gone := slices.Clone(over)
-			for i := range gone {
-				gone[i].State = exchange.Gone
-				if err := tx.DropSegments(ctx, gone[i].ID); err != nil {
-					return err
-				}
-			}
-			return tx.AdvanceParcels(ctx, gone)
-		})
-		if err != nil {
-			return err
-		}
-		for _, p := range over {
-			if p.Blob != "" {
-				h.drop(ctx, p.Blob)
-			}
-		}
-		if len(rows) < pageOfParcels {
-			return nil
-		}
-		last = rows[len(rows)-1]
-	}
 }

@@ -253,7 +253,7 @@ func (h *House) signReceiptsOf(ctx context.Context, name string) error {
 			return err
 		}
 		hashes := []envelope.Hash{p.Header}
-		registered, err := registeredOf(ctx, tx, p, false)
+		registered, err := registeredOf(ctx, tx, p, false, h.now())
 		if err != nil {
 			return err
 		}
@@ -361,7 +361,7 @@ func (h *House) prove(ctx context.Context, tx Tx, row exchange.Statement, withBo
 		addressee = l.Peer
 	}
 	header := p.Header
-	registered, err := registeredOf(ctx, tx, p, row.Author == h.self)
+	registered, err := registeredOf(ctx, tx, p, row.Author == h.self, h.now())
 	if err != nil {
 		return nil, err
 	}

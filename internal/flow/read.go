@@ -89,7 +89,7 @@ func (h *House) List(ctx context.Context, who actor.Actor, f exchange.Filter) ([
 	return views, h.mark(ctx, views)
 }
 
-// Awaited lists what peers sent registered, this node has acknowledged, and waits for its key; newest first.
+// Awaited lists what peers sent registered, this node has acknowledged, and has no key for, be it that none came in time; newest first.
 func (h *House) Awaited(ctx context.Context, who actor.Actor, link *statement.LinkID) (views []StatementView, err error) {
 	if err := who.May(actor.ReadStatements); err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func (h *House) Awaited(ctx context.Context, who actor.Actor, link *statement.Li
 		}
 		names, err := aliases(ctx, tx)
 		for _, p := range rows {
-			views = append(views, awaited(p, names))
+			views = append(views, awaited(p, names, h.now()))
 		}
 		return err
 	})
@@ -127,7 +127,7 @@ func (h *House) view(ctx context.Context, tx Tx, row exchange.Statement, names m
 		return v, err
 	}
 	v.Parcel.Content, v.Verdict = nil, v.Parcel.Verdict
-	if v.Registered, err = registeredOf(ctx, tx, v.Parcel, v.Ours); err != nil {
+	if v.Registered, err = registeredOf(ctx, tx, v.Parcel, v.Ours, h.now()); err != nil {
 		return v, err
 	}
 	files, err := tx.Files(ctx, row.Commitment)
@@ -174,7 +174,7 @@ func (h *House) view(ctx context.Context, tx Tx, row exchange.Statement, names m
 func (h *House) come(ctx context.Context, tx Tx, p exchange.Parcel) (int64, error) {
 	s := h.link(p.Link)
 	switch p.State {
-	case exchange.Reserved, exchange.Withheld, exchange.Sent, exchange.Gone:
+	case exchange.Reserved, exchange.Withheld, exchange.Lapsed, exchange.Sent, exchange.Gone:
 		return 0, nil
 	case exchange.Sending:
 		s.mu.Lock()
@@ -230,7 +230,7 @@ func (h *House) Show(ctx context.Context, who actor.Actor, name string) (Stateme
 			if missing != nil {
 				return err
 			}
-			v = awaited(p, names)
+			v = awaited(p, names, h.now())
 			v.Receipts, err = receiptsOf(ctx, tx, p.Header)
 			return err
 		}

@@ -183,7 +183,7 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 		p := parcels[id]
 		updates = append(updates, p)
 		if p.State == exchange.Refused && p.File == exchange.OfRegistered {
-			dropped, err := h.neverGranted(ctx, tx, p)
+			dropped, err := h.neverGranted(ctx, tx, p, p.State, p.Reason)
 			if err != nil {
 				return nil, err
 			}

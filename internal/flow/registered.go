@@ -119,7 +119,7 @@ func (h *House) grant(ctx context.Context, l exchange.Link, lane statement.Lane,
 		g = &granting{h: h, tx: tx}
 		return g.place(ctx, l, lane, rows)
 	})
-	if err != nil || len(g.documents) == 0 {
+	if err != nil || !g.moved {
 		return 0, err
 	}
 	for _, blob := range g.blobs {
@@ -140,7 +140,8 @@ type granting struct {
 	own   exchange.LaneState
 	seen  exchange.LaneState
 	book  *book
-	blobs []string // sealed content that the peer holds now
+	blobs []string // sealed content that the peer holds now, or never will
+	moved bool     // something was granted, or has expired
 
 	parcels   []exchange.Parcel // grants
 	documents []exchange.Document
@@ -188,6 +189,12 @@ func (g *granting) place(ctx context.Context, l exchange.Link, lane statement.La
 func (g *granting) one(ctx context.Context, kept exchange.Withholding) error {
 	p, err := g.tx.Parcel(ctx, kept.Parcel)
 	if err != nil || p.State != exchange.Held || p.Epoch != g.l.OwnEpoch {
+		return err
+	}
+	g.moved = true
+	if p.Expires <= g.h.now() { // the peer would refuse the grant
+		dropped, err := g.h.lapse(ctx, g.tx, p)
+		g.blobs = append(g.blobs, dropped...)
 		return err
 	}
 	back, err := decodeWithheld(kept)
@@ -273,9 +280,9 @@ func receivedReceipt(ctx context.Context, tx Tx, header, by envelope.Hash) (enve
 	return envelope.Hash{}, fault.New(fault.NotFound, "receipt", "There is no such receipt.")
 }
 
-// neverGranted ends what was kept back of a registered statement whose parcel the peer refused: nobody will read it. It returns
-// the sealed bytes of its files.
-func (h *House) neverGranted(ctx context.Context, tx Tx, p exchange.Parcel) (blobs []string, err error) {
+// neverGranted ends what was kept back of a registered statement that nobody will read, since the peer refused its parcel or it
+// expired. Its files end in the state; it returns their sealed bytes.
+func (h *House) neverGranted(ctx context.Context, tx Tx, p exchange.Parcel, state exchange.ParcelState, reason string) (blobs []string, err error) {
 	kept, err := tx.Withholding(ctx, p.ID)
 	if notFound(err) {
 		return nil, nil
@@ -293,7 +300,7 @@ func (h *House) neverGranted(ctx context.Context, tx Tx, p exchange.Parcel) (blo
 			return nil, err
 		}
 		blobs = append(blobs, row.Blob)
-		row.State, row.Reason, row.Content, row.Blob = exchange.Refused, p.Reason, nil, ""
+		row.State, row.Reason, row.Content, row.Blob = state, reason, nil, ""
 		if err := tx.UpdateParcels(ctx, row); err != nil {
 			return nil, err
 		}
@@ -399,7 +406,11 @@ func (in *intake) examineGrant(ctx context.Context, a *arrival) {
 		a.broken = broken
 		return
 	}
-	if a.held.State != exchange.Held {
+	switch {
+	case a.held.State == exchange.Lapsed || a.held.State == exchange.Held && a.held.Expires <= in.h.now():
+		a.refusal = "expired"
+		return
+	case a.held.State != exchange.Held:
 		return // a replay, or a second grant: the transaction knows which
 	}
 	src, done, err := in.h.content(ctx, *a.held)
@@ -465,6 +476,7 @@ const (
 	KeyAwaited  = "awaited"  // theirs: acknowledged by us, and the key has not come
 	KeyTaken    = "taken"    // the addressee has the key
 	KeyRefused  = "refused"  // the parcel or its grant was refused: nobody reads it
+	KeyLapsed   = "lapsed"   // the statement expired before its key was given: nobody reads it
 )
 
 // RegisteredView is a registered statement's parcel, and how far its key has come.
@@ -476,7 +488,7 @@ type RegisteredView struct {
 }
 
 // registeredOf shows the registered parcel of a statement whose row names it or its grant; nil if it is not registered.
-func registeredOf(ctx context.Context, tx Tx, p exchange.Parcel, ours bool) (*RegisteredView, error) {
+func registeredOf(ctx context.Context, tx Tx, p exchange.Parcel, ours bool, now int64) (*RegisteredView, error) {
 	registered := p
 	switch p.File {
 	case exchange.OfRegistered:
@@ -502,6 +514,8 @@ func registeredOf(ctx context.Context, tx Tx, p exchange.Parcel, ours bool) (*Re
 	switch {
 	case p.State == exchange.Refused:
 		v.Key = KeyRefused
+	case p.File == exchange.OfRegistered && p.Expires <= now:
+		v.Key = KeyLapsed
 	case p.State == exchange.Held && ours:
 		v.Key = KeyDue
 	case p.State == exchange.Held:
@@ -514,13 +528,17 @@ func registeredOf(ctx context.Context, tx Tx, p exchange.Parcel, ours bool) (*Re
 	return v, nil
 }
 
-// awaited shows what may be known of a statement before its key has come.
-func awaited(p exchange.Parcel, names map[statement.LinkID]string) StatementView {
+// awaited shows what may be known of a statement whose key has not come, or came too late.
+func awaited(p exchange.Parcel, names map[statement.LinkID]string, now int64) StatementView {
+	key := KeyAwaited
+	if p.Expires <= now {
+		key = KeyLapsed
+	}
 	return StatementView{
 		Statement: exchange.Statement{Commitment: p.Text, Link: p.Link, Author: p.Author, Lane: p.Lane, Epoch: p.Epoch, Seq: p.Seq,
 			Thread: p.Text, Authored: p.Created, Parcel: p.ID},
 		LinkAlias: names[p.Link], Parcel: p, Verdict: p.Verdict,
-		Registered: &RegisteredView{Parcel: p.ID, Header: p.Header, Acknowledged: p.Received, Key: KeyAwaited},
+		Registered: &RegisteredView{Parcel: p.ID, Header: p.Header, Acknowledged: p.Received, Key: key},
 	}
 }
 

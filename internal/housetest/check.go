@@ -49,6 +49,7 @@ func (w *world) heal() {
 				w.exhaust(n, l, &moved)
 			}
 			n.tolerate("rounds", n.startRounds())
+			n.tolerate("lapse", n.lapse())
 		}
 		if quiet++; moved || w.restless() != "" {
 			quiet = 0
@@ -339,7 +340,7 @@ func (w *world) expired(s *said) (yes bool) {
 			return err
 		}
 		p, err := tx.Parcel(ctx, row.Parcel)
-		yes = p.State == exchange.Refused && p.Reason == "expired" && p.Verdict == "void:refused"
+		yes = p.State == exchange.Lapsed || p.State == exchange.Refused && p.Reason == "expired" && p.Verdict == "void:refused"
 		return err
 	})
 	if yes {

@@ -258,6 +258,7 @@ func (w *world) stormy() {
 		w.settle(n, n.anyLink())
 	case k < 83:
 		n.tolerate("rounds", n.startRounds())
+		n.tolerate("lapse", n.lapse())
 	case k < 91:
 		jump := time.Duration(w.r.IntN(90)) * time.Second
 		w.now = w.now.Add(jump)

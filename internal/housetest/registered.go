@@ -12,6 +12,11 @@ import (
 // registers lets the seed send one message in so many registered.
 func (w *world) registers() bool { return w.sky.register && w.r.IntN(4) == 0 }
 
+// lapse lets a node end what has expired.
+func (n *node) lapse() error {
+	return n.act("lapse", func(h *flow.House) error { return h.Lapse(context.Background()) })
+}
+
 // checkRegistered checks that no key is kept back, or awaited, at the end but in a lane that is suspended, or of which an author
 // withdrew.
 func (w *world) checkRegistered(n *node, l *link) {
@@ -44,5 +49,5 @@ func keyless(v flow.StatementView) bool {
 
 // deferred says whether a parcel is a registered one's own place, as it is at its end.
 func deferred(p exchange.Parcel) bool {
-	return p.File == exchange.OfRegistered && (p.State == exchange.Granted || p.State == exchange.Held) && p.Verdict == exchange.VerdictDeferred
+	return p.File == exchange.OfRegistered && (p.State == exchange.Granted || p.State == exchange.Held || p.State == exchange.Lapsed) && p.Verdict == exchange.VerdictDeferred
 }

@@ -70,7 +70,7 @@ func rank(l statement.Lane) int64 {
 // ended says that nothing more will happen to a parcel: its sealed content is no longer needed, and must not
 // stay, since it could outlive the erasure of what was opened from it.
 func ended(s exchange.ParcelState) bool {
-	return s.Ended() || s == exchange.Granted || s == exchange.Gone
+	return s.Ended() || s == exchange.Granted || s == exchange.Lapsed || s == exchange.Gone
 }
 
 const parcelColumns = `id, link, author, epoch, lane, seq, file, header, text, state, reason, sent_index, got_index,
@@ -283,11 +283,20 @@ func (t *tx) ParcelsIn(ctx context.Context, link statement.LinkID, author party.
 // HeldParcels implements exchange.LaneTx.
 func (t *tx) HeldParcels(ctx context.Context, link *statement.LinkID, self party.ID, limit int) ([]exchange.Parcel, error) {
 	if link == nil {
-		return list(ctx, t, scanParcel, `SELECT `+parcelColumns+` FROM parcels WHERE state = 'held' AND author <> $1
-			ORDER BY created DESC, id LIMIT $2`, self[:], int64(limit))
+		return list(ctx, t, scanParcel, `SELECT `+parcelColumns+` FROM parcels WHERE state = 'held' AND author <> $1 UNION ALL
+			SELECT `+parcelColumns+` FROM parcels WHERE state = 'lapsed' AND author <> $1 AND file < 0 ORDER BY created DESC, id LIMIT $2`,
+			self[:], int64(limit))
 	}
-	return list(ctx, t, scanParcel, `SELECT `+parcelColumns+` FROM parcels WHERE state = 'held' AND author <> $1 AND link = $2
-		ORDER BY created DESC, id LIMIT $3`, self[:], link[:], int64(limit))
+	return list(ctx, t, scanParcel, `SELECT `+parcelColumns+` FROM parcels WHERE state = 'held' AND author <> $1 AND link = $2 UNION ALL
+		SELECT `+parcelColumns+` FROM parcels WHERE state = 'lapsed' AND author <> $1 AND link = $2 AND file < 0 ORDER BY created DESC, id LIMIT $3`,
+		self[:], link[:], int64(limit))
+}
+
+// LapsingParcels implements exchange.LaneTx.
+func (t *tx) LapsingParcels(ctx context.Context, now int64, limit int) ([]exchange.Parcel, error) {
+	return list(ctx, t, scanParcel, `SELECT `+parcelColumns+` FROM parcels WHERE state = 'held' AND expires <= $1 UNION ALL
+		SELECT `+parcelColumns+` FROM parcels WHERE id IN (SELECT parcel FROM withholdings) AND state <> 'held' AND expires <= $1 LIMIT $2`,
+		now, int64(limit))
 }
 
 // DueParcels implements exchange.LaneTx. The first look is at an index of times, so that a long queue that waits

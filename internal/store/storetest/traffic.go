@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"entente/envelope"
@@ -295,6 +296,17 @@ func registered(b *bench) {
 	same(b, "held of others, newest first", held(nil, 10), []exchange.Parcel{listed(theirs), listed(other)})
 	same(b, "held of one link", held(&link, 10), []exchange.Parcel{listed(theirs)})
 	same(b, "held, with a limit", held(nil, 1), []exchange.Parcel{listed(theirs)})
+	lapsing := func(now int64, limit int) []exchange.Parcel {
+		b.Helper()
+		return read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.Parcel, error) {
+			return tx.LapsingParcels(ctx, now, limit)
+		})
+	}
+	byID := func(a, b exchange.Parcel) int { return slices.Compare(a.ID[:], b.ID[:]) }
+	same(b, "held, or with something kept back, when all have expired", slices.SortedFunc(slices.Values(lapsing(p.Expires, 10)), byID),
+		[]exchange.Parcel{listed(p), listed(q), listed(r), listed(theirs), listed(other)})
+	same(b, "before they expire", lapsing(p.Expires-1, 10), nil)
+	same(b, "lapsing, with a limit", len(lapsing(p.Expires, 2)), 2)
 	p.State, p.Content = exchange.Granted, nil
 	b.update(func(ctx context.Context, tx flow.Tx) error {
 		if err := tx.UpdateParcels(ctx, p); err != nil {
