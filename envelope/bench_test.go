@@ -61,6 +61,14 @@ func BenchmarkVerify(b *testing.B) {
 				}
 			}
 		})
+		b.Run(s.Public().Alg+"/ready", func(b *testing.B) {
+			v := registry.Verifier(set)
+			for b.Loop() {
+				if _, err := v.Verify(e, testType); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

@@ -164,40 +164,73 @@ func (e *SignatureError) Error() string {
 // Verify checks the payload's type and all signatures, and returns the payload. The algorithm is the key's, never
 // the message's choice, and must be known to r. Errors are *FormatError or *SignatureError.
 func (r Registry) Verify(e *Envelope, payloadType string, set KeySet) ([]byte, error) {
+	return r.Verifier(set).Verify(e, payloadType)
+}
+
+// Verifier is a key set that many envelopes are verified with: what has to be worked out of a key is worked out once. It is safe
+// for concurrent use.
+type Verifier struct {
+	name   string
+	order  []string // the ids of the keys
+	keys   map[string]verifyingKey
+	broken string // what is wrong with the set; empty if nothing is
+}
+
+// verifyingKey is a key of a set.
+type verifyingKey struct {
+	alg    string
+	verify func(message, sig []byte) bool // nil: the algorithm is not known
+}
+
+// Verifier makes a key set ready. What is wrong with the set or a key, each Verify says.
+func (r Registry) Verifier(set KeySet) *Verifier {
+	v := &Verifier{name: set.Name, keys: make(map[string]verifyingKey, len(set.Keys))}
+	for _, k := range set.Keys {
+		id := k.KeyID()
+		v.order = append(v.order, id)
+		if _, twice := v.keys[id]; twice {
+			v.broken = "the set holds one key twice"
+		}
+		key := verifyingKey{alg: k.Alg}
+		if scheme, ok := r.Scheme(k.Alg); ok {
+			key.verify = scheme.verifier(k.Key)
+		}
+		v.keys[id] = key
+	}
+	if len(set.Keys) == 0 {
+		v.broken = "the set is empty"
+	}
+	return v
+}
+
+// Verify is Registry.Verify with the set that v was made of.
+func (v *Verifier) Verify(e *Envelope, payloadType string) ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
 	if e.PayloadType != payloadType {
 		return nil, &FormatError{What: fmt.Sprintf("payload type %q instead of %q", e.PayloadType, payloadType), Where: "/payloadType"}
 	}
-	wanted := make(map[string]PublicKey, len(set.Keys))
-	for _, k := range set.Keys {
-		wanted[k.KeyID()] = k
-	}
-	switch {
-	case len(set.Keys) == 0:
-		return nil, &SignatureError{Set: set.Name, What: "the set is empty"}
-	case len(wanted) != len(set.Keys):
-		return nil, &SignatureError{Set: set.Name, What: "the set holds one key twice"}
+	if v.broken != "" {
+		return nil, &SignatureError{Set: v.name, What: v.broken}
 	}
 	message := PAE(payloadType, e.Payload)
+	signed := make(map[string]bool, len(e.Signatures))
 	for _, s := range e.Signatures {
-		k, ok := wanted[s.KeyID]
-		if !ok {
-			return nil, &SignatureError{Set: set.Name, KeyID: s.KeyID, What: "signature by a key outside the set"}
+		k, ok := v.keys[s.KeyID]
+		switch {
+		case !ok:
+			return nil, &SignatureError{Set: v.name, KeyID: s.KeyID, What: "signature by a key outside the set"}
+		case k.verify == nil:
+			return nil, &SignatureError{Set: v.name, KeyID: s.KeyID, What: fmt.Sprintf("unknown algorithm %q", k.alg)}
+		case !k.verify(message, s.Sig):
+			return nil, &SignatureError{Set: v.name, KeyID: s.KeyID, What: "signature does not verify"}
 		}
-		scheme, ok := r.Scheme(k.Alg)
-		if !ok {
-			return nil, &SignatureError{Set: set.Name, KeyID: s.KeyID, What: fmt.Sprintf("unknown algorithm %q", k.Alg)}
-		}
-		if !scheme.verify(k.Key, message, s.Sig) {
-			return nil, &SignatureError{Set: set.Name, KeyID: s.KeyID, What: "signature does not verify"}
-		}
-		delete(wanted, s.KeyID)
+		signed[s.KeyID] = true
 	}
-	for _, k := range set.Keys {
-		if _, missing := wanted[k.KeyID()]; missing {
-			return nil, &SignatureError{Set: set.Name, KeyID: k.KeyID(), What: "signature missing"}
+	for _, id := range v.order {
+		if !signed[id] {
+			return nil, &SignatureError{Set: v.name, KeyID: id, What: "signature missing"}
 		}
 	}
 	return e.Payload, nil

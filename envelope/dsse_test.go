@@ -149,10 +149,17 @@ func TestStripSig(t *testing.T) {
 			e.Signatures[0].KeyID = s.Keys[0].KeyID()
 		}, "does not verify"},
 	}
+	ready := registry.Verifier(set)
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {
+			if _, err := ready.Verify(signed(t, "payload", party.Signers...), testType); err != nil {
+				t.Errorf("a good envelope after others: %v", err)
+			}
 			e, keys := signed(t, "payload", party.Signers...), envelope.KeySet{Name: set.Name, Keys: slices.Clone(set.Keys)}
 			a.change(e, &keys)
+			if _, err := ready.Verify(e, testType); cmp.Equal(keys, set) && a.refusal != "" && (err == nil || !strings.Contains(err.Error(), a.refusal)) {
+				t.Errorf("a verifier that has seen good ones says %v; want a refusal with %q", err, a.refusal)
+			}
 			payload, err := registry.Verify(e, testType, keys)
 			switch {
 			case a.refusal == "" && (err != nil || string(payload) != "payload"):

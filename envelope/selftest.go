@@ -87,10 +87,10 @@ func testScheme(s Scheme, a SchemeAnswer) error {
 	if !bytes.Equal(sig, a.Sig) {
 		return fmt.Errorf("seed gives another signature")
 	}
-	if !s.verify(a.Public, a.Message, a.Sig) {
+	if !s.Verify(a.Public, a.Message, a.Sig) {
 		return fmt.Errorf("right signature refused")
 	}
-	if s.verify(a.Public, append([]byte("not "), a.Message...), a.Sig) {
+	if s.Verify(a.Public, append([]byte("not "), a.Message...), a.Sig) {
 		return fmt.Errorf("wrong signature accepted")
 	}
 	return nil

@@ -101,7 +101,7 @@ func TestStartupKAT(t *testing.T) {
 	}
 	t.Run("broken primitive", func(t *testing.T) {
 		suite := envelope.INT1()
-		suite.Schemes[1].Verify = func(_, _, _ []byte) bool { return true }
+		suite.Schemes[1].Verifier = func([]byte) func(_, _ []byte) bool { return func(_, _ []byte) bool { return true } }
 		if err := envelope.NewRegistry(suite).SelfTest(); err == nil || !strings.Contains(err.Error(), "wrong signature accepted") {
 			t.Errorf("a scheme that accepts everything: got %v", err)
 		}

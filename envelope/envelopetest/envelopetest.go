@@ -153,8 +153,8 @@ func schemeEd25519ctx() envelope.Scheme {
 		Alg:           algEd25519ctx,
 		PublicKeySize: ed25519.PublicKeySize,
 		SignatureSize: ed25519.SignatureSize,
-		Verify: func(public, message, sig []byte) bool {
-			return ed25519.VerifyWithOptions(public, message, sig, options) == nil
+		Verifier: func(public []byte) func(message, sig []byte) bool {
+			return func(message, sig []byte) bool { return ed25519.VerifyWithOptions(public, message, sig, options) == nil }
 		},
 		FromSeed: func(seed []byte) (envelope.Signer, error) {
 			if len(seed) != envelope.SeedSize {
@@ -174,13 +174,12 @@ func schemeECDSA() envelope.Scheme {
 		Alg:           algECDSA,
 		PublicKeySize: 65,
 		SignatureSize: 64,
-		Verify: func(public, message, sig []byte) bool {
+		Verifier: func(public []byte) func(message, sig []byte) bool {
 			key, err := ecdsa.ParseUncompressedPublicKey(curve, public)
-			if err != nil {
-				return false
+			return func(message, sig []byte) bool {
+				digest := sha256.Sum256(message)
+				return err == nil && ecdsa.Verify(key, digest[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
 			}
-			digest := sha256.Sum256(message)
-			return ecdsa.Verify(key, digest[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
 		},
 		FromSeed: func(seed []byte) (envelope.Signer, error) {
 			key, err := ecdsa.ParseRawPrivateKey(curve, seed) // out of range with a chance of 2^-32

@@ -61,6 +61,8 @@ type House struct {
 	links sync.Map // statement.LinkID → *linkState
 	docs  recall
 
+	verifiers verifiers
+
 	kinds    map[string]map[string]foldable // by edition of kinds and name
 	forms    map[string]statement.FormKind  // of the newest edition, by name
 	requests assistance.Table

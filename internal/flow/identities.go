@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"entente/envelope"
 	"entente/internal/fault"
@@ -298,7 +299,7 @@ type signedBy func(version int, payload []byte) (*party.Identity, *fault.Error)
 
 // openSigned decodes a signed document of the peer and verifies it under the version of its identity that it names; name is what it is
 // called. Whether it is of this link, its caller asks.
-func openSigned[T any](registry envelope.Registry, signed signedBy, data []byte, name, payloadType string, decode func([]byte) (*T, error), version func(*T) int) (*envelope.Envelope, *T, *fault.Error) {
+func openSigned[T any](h *House, signed signedBy, data []byte, name, payloadType string, decode func([]byte) (*T, error), version func(*T) int) (*envelope.Envelope, *T, *fault.Error) {
 	env, err := envelope.DecodeEnvelope(data)
 	if err != nil {
 		return nil, nil, fault.Wrap(fault.Invalid, "envelope", "The "+name+"'s envelope is malformed.", err)
@@ -311,10 +312,33 @@ func openSigned[T any](registry envelope.Registry, signed signedBy, data []byte,
 	if broken != nil {
 		return nil, nil, broken
 	}
-	if _, err := registry.Verify(env, payloadType, signer.KeySet()); err != nil {
+	if _, err := h.verifiers.of(h.cfg.Registry, signer).Verify(env, payloadType); err != nil {
 		return nil, nil, fault.Wrap(fault.Forbidden, "signature", "The "+name+"'s signature does not verify.", err)
 	}
 	return env, d, nil
+}
+
+// maxVerifiers bounds how many versions of identities are kept ready to verify with: each takes some forty kilobytes.
+const maxVerifiers = 64
+
+// verifiers are the signature keys of identities that documents came under lately, ready to verify with. The zero value is empty.
+type verifiers struct {
+	mu    sync.Mutex
+	ready map[*party.Identity]*envelope.Verifier // guarded by mu
+}
+
+// of makes the keys of a version ready, or finds them so. Versions do not change once they are read.
+func (v *verifiers) of(r envelope.Registry, i *party.Identity) *envelope.Verifier {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if ready, ok := v.ready[i]; ok {
+		return ready
+	}
+	if v.ready == nil || len(v.ready) == maxVerifiers {
+		v.ready = map[*party.Identity]*envelope.Verifier{}
+	}
+	v.ready[i] = r.Verifier(i.KeySet())
+	return v.ready[i]
 }
 
 // known is signedBy for documents that leaves record: any version that stands, as the leaf is checked against the version in

@@ -110,7 +110,7 @@ func (in *intake) documents(ctx context.Context, sent []parcel.Document) (docs m
 
 // headerDocument decodes and verifies a header of the peer that comes along with its leaf, and without its parcel.
 func (in *intake) headerDocument(data []byte) (*envelope.Envelope, *fault.Error) {
-	env, hd, broken := openSigned(in.h.cfg.Registry, in.known, data, "header", parcel.HeaderType, parcel.DecodeHeader, func(hd *parcel.Header) int { return hd.Identity })
+	env, hd, broken := openSigned(in.h, in.known, data, "header", parcel.HeaderType, parcel.DecodeHeader, func(hd *parcel.Header) int { return hd.Identity })
 	if broken == nil && (hd.Link != in.l.ID || hd.From != in.l.Peer) {
 		return nil, fault.New(fault.Forbidden, "addressee", "The header is not of this link.")
 	}

@@ -294,7 +294,7 @@ func (h *House) checkStale(ctx context.Context, tx Tx, l exchange.Link, p exchan
 
 // openReceipt decodes and verifies a receipt of the peer.
 func (in *intake) openReceipt(signed signedBy, data []byte) (*envelope.Envelope, *parcel.Receipt, *fault.Error) {
-	env, r, broken := openSigned(in.h.cfg.Registry, signed, data, "receipt", parcel.ReceiptType, parcel.DecodeReceipt, func(r *parcel.Receipt) int { return r.Identity })
+	env, r, broken := openSigned(in.h, signed, data, "receipt", parcel.ReceiptType, parcel.DecodeReceipt, func(r *parcel.Receipt) int { return r.Identity })
 	if broken == nil && (r.Link != in.l.ID || r.From != in.l.Peer || r.To != in.h.self) {
 		return nil, nil, fault.New(fault.Forbidden, "addressee", "The receipt is not for this link and these parties.")
 	}

@@ -398,7 +398,7 @@ func (in *intake) examine(ctx context.Context, a *arrival) {
 		a.header, a.broken = hd, broken
 		return
 	}
-	if _, err := h.cfg.Registry.Verify(a.env, parcel.HeaderType, signer.KeySet()); err != nil {
+	if _, err := h.verifiers.of(h.cfg.Registry, signer).Verify(a.env, parcel.HeaderType); err != nil {
 		refuse(fault.Forbidden, "signature", "The header's signature does not verify.", err)
 		return
 	}

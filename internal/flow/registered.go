@@ -381,7 +381,7 @@ func (w *accepting) roomToHold(ctx context.Context, a *arrival, lane *arrivalLan
 
 // openGrant decodes and verifies a grant of the peer.
 func (in *intake) openGrant(signed signedBy, data []byte) (*envelope.Envelope, *parcel.Grant, *fault.Error) {
-	env, g, broken := openSigned(in.h.cfg.Registry, signed, data, "grant", parcel.GrantType, parcel.DecodeGrant, func(g *parcel.Grant) int { return g.Identity })
+	env, g, broken := openSigned(in.h, signed, data, "grant", parcel.GrantType, parcel.DecodeGrant, func(g *parcel.Grant) int { return g.Identity })
 	if broken == nil && (g.Link != in.l.ID || g.From != in.l.Peer || g.To != in.h.self) {
 		return nil, nil, fault.New(fault.Forbidden, "addressee", "The grant is not for this link and these parties.")
 	}

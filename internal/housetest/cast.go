@@ -242,7 +242,9 @@ func quickScheme(alg string) envelope.Scheme {
 	}
 	return envelope.Scheme{
 		Alg: alg, PublicKeySize: sha256.Size, SignatureSize: sha256.Size,
-		Verify: func(public, message, sig []byte) bool { return [sha256.Size]byte(sig) == sign(public, message) },
+		Verifier: func(public []byte) func(message, sig []byte) bool {
+			return func(message, sig []byte) bool { return [sha256.Size]byte(sig) == sign(public, message) }
+		},
 		FromSeed: func(seed []byte) (envelope.Signer, error) {
 			public := sha256.Sum256(seed)
 			return envelope.NewSigner(envelope.PublicKey{Alg: alg, Key: public[:]}, func(message []byte) ([]byte, error) {
