@@ -27,6 +27,7 @@ const (
 
 	Desks    Act = "desks.change"
 	Erase    Act = "statement.erase"
+	Hold     Act = "hold.change"  // keep a thread from being erased, and let it be erased again
 	Govern   Act = "links.govern" // pair, confirm, suspend, resume, withdraw
 	Courier  Act = "courier.carry"
 	Keys     Act = "keys.change"
@@ -96,6 +97,7 @@ func Table() []Rule {
 
 		{Desks, append(slices.Clone(deciders), Operator), ScopeOperate},
 		{Erase, []Role{Operator, DPO}, ScopeOperate},
+		{Hold, []Role{LegalReviewer, CentralAuthority, DPO}, ScopeOperate},
 		{Govern, operator, ScopeOperate},
 		{Courier, operator, ScopeOperate},
 		{Keys, operator, ScopeOperate},

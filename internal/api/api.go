@@ -94,6 +94,7 @@ type House interface {
 	Carrier
 	Requester
 	Caller
+	Holder
 	Registrar
 	Releaser
 	Repeater

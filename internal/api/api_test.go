@@ -122,6 +122,10 @@ func calls(t *testing.T) map[string]request {
 	}
 	return map[string]request{
 		"calls": get("/calls?box=in"), "call": get("/calls/" + said.String()), "makeCall": call, "escalate": escalate, "sayOnCall": onCall,
+		"obligations": get("/obligations?of=us"), "obligationsOf": get("/requests/ARV-PR-2026-0001/obligations"), "holds": get("/holds"),
+		"placeHold": post("/statements/"+said.String()+"/holds", `{"reason":"Order 4711"}`),
+		"liftHold":  post("/statements/"+said.String()+"/holds/liftings", `{"reason":"Acquitted"}`),
+
 		"requests": get("/requests?box=in"),
 		"ask":      ask,
 		"request":  get("/requests/ARV-PR-2026-0001"),

@@ -48,6 +48,8 @@ type fake struct {
 	asked     flow.RequestDraft
 	requested assistance.Filter
 	called    hotline.Filter
+	owed      assistance.ObligationFilter
+	heldAfter exchange.Hold
 	dues      assistance.DueFilter
 	spooled   int           // files in the spool now
 	cutShort  bool          // WriteFile fails after it has begun

@@ -80,6 +80,11 @@ func table() []operation {
 		act("/drafts/{draft}/countersignatures", "countersignDraft", "Countersign what left on one person's word", (*Door).countersignDraft),
 		escalateRoute(),
 		read("/due", "due", "List the clocks that run, the earliest first", (*Door).dues),
+		read("/obligations", "obligations", "List what is owed beyond the end of requests, what ends first before the rest", (*Door).obligations),
+		read("/requests/{request}/obligations", "obligationsOf", "List every obligation of a request", (*Door).obligationsOf),
+		read("/holds", "holds", "List the legal holds, the oldest first", (*Door).holds),
+		act("/statements/{statement}/holds", "placeHold", "Keep the thread of a statement from being erased here", (*Door).placeHold),
+		act("/statements/{statement}/holds/liftings", "liftHold", "Let a thread be erased here again", (*Door).liftHold),
 		read("/forms", "forms", "List the kinds whose faces and bodies are forms", (*Door).forms),
 		read("/forms/{kind}", "form", "Declare every field of a form", (*Door).form),
 

@@ -498,5 +498,5 @@ type Progress struct {
 // List is one page; Next is the cursor of the page after it.
 type List[T any] struct {
 	Items []T    `json:"items"`
-	Next  string `json:"next,omitempty" doc:"Give it as before, or from, to read on; absent on the last page."`
+	Next  string `json:"next,omitempty" doc:"Give it as before, from or after, as the list takes it, to read on; absent on the last page."`
 }

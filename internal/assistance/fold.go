@@ -94,6 +94,9 @@ func (table Table) Fold(own, peer Column, t statement.Turn) (Column, []statement
 	if slices.Contains(replies(), kind.Name) {
 		next.Paused += pause(own, peer, t)
 	}
+	if cited, err := envelope.ParseHash(f.Cites); kind.Name == "conditions.agree" && err == nil {
+		effects = append(effects, statement.Effect{Kind: "obligation", Code: Room, At: cmp.Or(t.Received, t.Text.Authored), Ref: cited})
+	}
 	next.Said = maps.Clone(own.Said)
 	if next.Said == nil {
 		next.Said = map[string]Mark{}

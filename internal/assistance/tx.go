@@ -66,8 +66,22 @@ type DueFilter struct {
 	Limit  int
 }
 
-// Tx is what this room needs of a transaction. All of it but the numbers is folded: exchange.StatementTx.DropFolded removes it.
+// ObligationFilter narrows obligations of one state.
+type ObligationFilter struct {
+	State ObligationState
+	Link  *statement.LinkID
+	By    *party.ID
+	Not   *party.ID // owed by any other
+	Duty  string
+	From  int64       // ending at or after this; 0 means all
+	Until int64       // ending at or before this; 0 means all
+	After *Obligation // those that follow it in the order of the list
+	Limit int
+}
+
+// Tx is what this room needs of a transaction. All of it but numbers and warnings is folded: exchange.StatementTx.DropFolded removes it.
 type Tx interface {
+	ObligationTx
 	// PutRequest writes a request's row and replaces its clocks.
 	PutRequest(ctx context.Context, r Row, clocks []Due) error
 	// Request finds the row of a thread, RequestsOf those of many that there are; RequestsByNumber those that bear a number, which two parties may have given to two.
@@ -81,4 +95,17 @@ type Tx interface {
 	// Conflict, code number_taken, if that is not n.
 	LastNumber(ctx context.Context, series string) (int64, error)
 	TakeNumber(ctx context.Context, series string, n int64) error
+}
+
+// ObligationTx is about obligations.
+type ObligationTx interface {
+	PutObligations(ctx context.Context, list ...Obligation) error // insert or update by Thread, Source, Duty and By
+	ObligationsOf(ctx context.Context, thread statement.Commitment) ([]Obligation, error)
+	// KeptFor lists the threads in which data are preserved for a request for mutual assistance.
+	KeptFor(ctx context.Context, formal statement.Commitment) ([]statement.Commitment, error)
+	// Obligations lists what ends first, and at last what has no end; then by Thread and as Obligation.Compare says.
+	Obligations(ctx context.Context, f ObligationFilter) ([]Obligation, error)
+	// Warned is of what end of a thread's preservation a warning was given last, and how many days before; zero if none was.
+	Warned(ctx context.Context, thread statement.Commitment) (end int64, days int, err error)
+	SetWarned(ctx context.Context, thread statement.Commitment, end int64, days int) error
 }

@@ -52,6 +52,7 @@ func (s *story) steps(running context.Context) []named {
 		{"Kestria answers in the thread", s.reply},
 	}
 	return append(append(told, s.requested()...),
+		named{"both list what is owed, and until when; a legal hold keeps data, and an erasure is told", s.owed},
 		named{"a request is escalated to the hotline; a person answers, and both stand down", s.hotline},
 		named{"both ledgers are cosigned to the end", s.cosigned},
 		named{"both nodes fold the record to the same hash", s.fold},

@@ -183,6 +183,15 @@ type File struct {
 	Reason    string
 }
 
+// Hold keeps a thread from being erased here, for a local reason.
+type Hold struct {
+	Thread statement.Commitment
+	Link   statement.LinkID
+	Reason string
+	Who    string
+	At     int64
+}
+
 // LaneState is a counter per link, author, epoch and lane.
 type LaneState struct {
 	Link       statement.LinkID

@@ -98,5 +98,5 @@ func FoldErasure(own, _ ErasureColumn, t statement.Turn) (ErasureColumn, []state
 		return own, nil, &statement.Void{Reason: VoidThread}
 	}
 	return ErasureColumn{Notice: t.Commitment, Reason: f.Reason, At: f.At},
-		[]statement.Effect{{Kind: "notice", Code: "erasure.notice", Ref: f.Statement}}, nil
+		[]statement.Effect{{Kind: "notice", Code: "erasure.notice", Ref: f.Statement}, {Kind: "obligation", Code: RoomErasure, Ref: f.Statement}}, nil
 }

@@ -140,6 +140,14 @@ type StatementTx interface {
 	DropFolded(ctx context.Context) error
 }
 
+// HoldTx is about legal holds, which are local: nothing of them crosses to another party.
+type HoldTx interface {
+	PutHold(ctx context.Context, h Hold) error                                   // insert or update by Thread
+	DropHold(ctx context.Context, thread statement.Commitment) error             // no error if there is none
+	HoldsOf(ctx context.Context, threads []statement.Commitment) ([]Hold, error) // in no order
+	Holds(ctx context.Context, after Hold, limit int) ([]Hold, error)            // by At and Thread, those after the given one
+}
+
 // Filter narrows a list of statements.
 type Filter struct {
 	Link      *statement.LinkID
@@ -213,6 +221,7 @@ type Tx interface {
 	LinkTx
 	LaneTx
 	StatementTx
+	HoldTx
 	LedgerTx
 	FigureTx
 }

@@ -22,7 +22,8 @@ func actsOf() map[string]actor.Act {
 	return map[string]actor.Act{
 		"Links": actor.ReadLinks, "FindLink": actor.ReadLinks, "LinkID": actor.ReadLinks, "Desks": actor.ReadLinks, "Witnesses": actor.ReadLinks,
 		"List": actor.ReadStatements, "Awaited": actor.ReadStatements, "Show": actor.ReadStatements, "WriteFile": actor.ReadFiles,
-		"Requests": actor.ReadRequests, "Request": actor.ReadRequests, "Dues": actor.ReadRequests, "StatusReport": actor.ReadRequests,
+		"Requests": actor.ReadRequests, "Request": actor.ReadRequests, "Dues": actor.ReadRequests, "Obligations": actor.ReadRequests, "ObligationsOf": actor.ReadRequests,
+		"PlaceHold": actor.Hold, "LiftHold": actor.Hold, "Holds": actor.ReadStatements, "StatusReport": actor.ReadRequests,
 		"Ledger": actor.ReadLedger, "VerifyLedger": actor.ReadLedger, "ReceiptEntry": actor.ReadLedger, "Proof": actor.Prove,
 		"Calls": actor.ReadCalls, "ShowCall": actor.ReadCalls, "Call": actor.Call, "Escalate": actor.Call, "SayOnCall": actor.Call,
 		"Send": actor.Say, "Ask": actor.Ask, "Reply": actor.Say,

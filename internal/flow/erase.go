@@ -47,8 +47,10 @@ func (h *House) Erase(ctx context.Context, who actor.Actor, name string, o Erase
 	}
 	var row exchange.Statement
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		row, err = h.find(ctx, tx, name)
-		return err
+		if row, err = h.find(ctx, tx, name); err != nil || row.Erased != 0 {
+			return err
+		}
+		return free(ctx, tx, row.Thread)
 	})
 	if err != nil {
 		return Erased{}, err
@@ -98,6 +100,9 @@ func (h *House) eraseOne(ctx context.Context, who actor.Actor, row exchange.Stat
 		}
 		if at = said.Erased; at != 0 {
 			return nil
+		}
+		if err := free(ctx, tx, row.Thread); err != nil {
+			return err
 		}
 		at = h.now()
 		files, err := tx.Files(ctx, row.Commitment)
@@ -227,6 +232,9 @@ func (h *House) RetentionLoop(ctx context.Context, every time.Duration) error {
 		if _, err := h.EraseAged(ctx); err != nil && ctx.Err() == nil {
 			h.cfg.Log.Error("erasing what is kept no longer", "err", err)
 		}
+		if _, err := h.WarnOfEnds(ctx); err != nil && ctx.Err() == nil {
+			h.cfg.Log.Error("warning of preservations that end", "err", err)
+		}
 		if err := h.Lapse(ctx); err != nil && ctx.Err() == nil {
 			h.cfg.Log.Error("dropping what expired", "err", err)
 		}
@@ -262,7 +270,7 @@ func (h *House) EraseAged(ctx context.Context) (int, error) {
 			errs = append(errs, err)
 		}
 	}
-	return erased, errors.Join(errs...)
+	return erased, errors.Join(append(errs, h.tellDeleted(ctx))...)
 }
 
 // eraseUnder erases what was said under a rule set and is kept by it no longer.
@@ -313,7 +321,7 @@ func (h *House) eraseKind(ctx context.Context, l exchange.Link, edition envelope
 		for _, row := range due {
 			_, err := h.Erase(ctx, actor.System(), row.Commitment.String(), EraseOrder{Reason: "retention"})
 			switch {
-			case fault.CodeOf(err) == "on_its_way": // it will have arrived one day
+			case fault.CodeOf(err) == "on_its_way", fault.CodeOf(err) == heldCode: // it will have arrived, or be free, one day
 			case err != nil:
 				errs = append(errs, fmt.Errorf("erasing %s: %w", row.Commitment, err))
 			default:

@@ -252,7 +252,7 @@ func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane state
 		}
 		sides[i] = &foldSide{state: state, start: state.Folded, alone: terms.way != bothWays && author == h.self}
 	}
-	folded, ahead := touched{requests: tallies{}, calls: map[statement.Commitment]bool{}}, over(tx)
+	folded, ahead := touched{requests: tallies{}, agreed: agreements{}, erased: map[statement.Commitment]bool{}, calls: map[statement.Commitment]bool{}}, over(tx)
 	for progress := true; progress; {
 		progress = false
 		for i, side := range sides {
@@ -270,7 +270,10 @@ func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane state
 			}
 		}
 	}
-	if err := h.setClocks(ctx, tx, l, folded.requests); err != nil {
+	if err := h.setClocks(ctx, tx, l, folded); err != nil {
+		return err
+	}
+	if err := h.obligeErased(ctx, tx, l, folded.erased); err != nil {
 		return err
 	}
 	return h.setCalls(ctx, tx, l, folded.calls)
@@ -298,9 +301,14 @@ type foldSide struct {
 // tallies are the requests of which words were folded, and these words' places.
 type tallies map[statement.Commitment]assistance.Tally
 
+// agreements are the conditions that were agreed to in requests: of each agreement its effect.
+type agreements map[statement.Commitment][]statement.Effect
+
 // touched are the threads of which words were folded and whose rows are to be made anew.
 type touched struct {
 	requests tallies
+	agreed   agreements
+	erased   map[statement.Commitment]bool // statements that a party said it erased
 	calls    map[statement.Commitment]bool
 }
 
@@ -377,6 +385,10 @@ func (h *House) foldRun(ctx context.Context, ahead *overlay, l exchange.Link, ru
 			h.cfg.Log.Debug("effect", "link", l.Alias, "kind", e.Kind, "code", e.Code, "ref", e.Ref)
 			s := said[p.ID]
 			switch {
+			case e.Kind == "obligation" && e.Code == exchange.RoomErasure:
+				made.erased[e.Ref] = true
+			case e.Kind == "obligation":
+				made.agreed[s.Thread] = append(made.agreed[s.Thread], e)
 			case e.Kind != "due":
 			case e.Code == hotline.Room:
 				made.calls[s.Thread] = true

@@ -347,6 +347,12 @@ func (h *House) foldedRows(ctx context.Context, tx Tx) (envelope.Hash, int, erro
 			return envelope.Hash{}, 0, err
 		}
 	}
+	sum.list("obligations")
+	for _, l := range links {
+		if err := hashObligations(ctx, tx, l.ID, sum); err != nil {
+			return envelope.Hash{}, 0, err
+		}
+	}
 	sum.list("calls")
 	for _, l := range links {
 		if err := hashCalls(ctx, tx, l.ID, sum); err != nil {
@@ -384,6 +390,27 @@ func hashCalls(ctx context.Context, tx Tx, link statement.LinkID, sum *rowsHash)
 	for _, r := range rows {
 		if err := sum.row(r); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// hashObligations adds the obligations of a link, those of each state in their order.
+func hashObligations(ctx context.Context, tx Tx, link statement.LinkID, sum *rowsHash) error {
+	for _, state := range []assistance.ObligationState{assistance.Owed, assistance.Done, assistance.Ended} {
+		f := assistance.ObligationFilter{State: state, Link: &link, Limit: foldBatch}
+		for more := true; more; {
+			rows, err := tx.Obligations(ctx, f)
+			if err != nil {
+				return err
+			}
+			for i := range rows {
+				if err := sum.row(rows[i]); err != nil {
+					return err
+				}
+				f.After = &rows[i]
+			}
+			more = len(rows) == foldBatch
 		}
 	}
 	return nil

@@ -272,17 +272,17 @@ func newestColumns[C any](ctx context.Context, tx Tx, link statement.LinkID, thr
 }
 
 // setClocks sets the clocks of requests anew, each once.
-func (h *House) setClocks(ctx context.Context, tx Tx, l exchange.Link, folded tallies) error {
-	for thread, words := range folded {
-		if err := h.clock(ctx, tx, l, thread, words); err != nil {
+func (h *House) setClocks(ctx context.Context, tx Tx, l exchange.Link, folded touched) error {
+	for thread, words := range folded.requests {
+		if err := h.clock(ctx, tx, l, thread, words, folded.agreed[thread]); err != nil {
 			return fmt.Errorf("setting the clocks of request %s: %w", thread, err)
 		}
 	}
 	return nil
 }
 
-// clock makes a request's row and its clocks anew of both columns, after one of them changed.
-func (h *House) clock(ctx context.Context, tx Tx, l exchange.Link, thread statement.Commitment, words assistance.Tally) error {
+// clock makes a request's row, its clocks and its obligations anew of both columns, after one of them changed.
+func (h *House) clock(ctx context.Context, tx Tx, l exchange.Link, thread statement.Commitment, words assistance.Tally, agreed []statement.Effect) error {
 	row := assistance.Row{Link: l.ID, Thread: thread, Requesting: h.self, Requested: l.Peer}
 	requesting, requested, err := newestColumns[assistance.Column](ctx, tx, row.Link, row.Thread, row.Requesting, row.Requested)
 	if err != nil {
@@ -320,5 +320,11 @@ func (h *House) clock(ctx context.Context, tx Tx, l exchange.Link, thread statem
 			dues[i].By, dues[i].Desk = row.Requesting, r.FromDesk
 		}
 	}
-	return tx.PutRequest(ctx, row, dues)
+	if err := tx.PutRequest(ctx, row, dues); err != nil {
+		return err
+	}
+	if err := h.oblige(ctx, tx, row, requesting, requested, rules, agreed); err != nil {
+		return err
+	}
+	return h.obligeKept(ctx, tx, l, thread)
 }

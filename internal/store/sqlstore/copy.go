@@ -63,6 +63,9 @@ func Tables() []Table {
 		table("dues", "thread b, step t, link b, owes b, desk t, urgency t, since i, at i, escalate i"),
 		table("calls", "thread b, link b, level t, kind t, urgency t, calling b, called b, status t, desk t, request t, received i, since i, "+
 			"answer_by i, answered i, changed i"),
+		table("obligations", "thread b, source b, duty t, owes b, link b, since i, ends i, state t, proof t, formal t"),
+		table("warned", "thread b, ends i, days i"),
+		table("holds", "thread b, link b, reason t, who t, at i"),
 		table("numbers", "series t, last i"),
 		table("logs", "link b, party b, epoch i, size i, last_time i, signed_size i, signed_at i, cosigned_size i, cosigned_note b, cosigned_at i, identity i"),
 		table("witnessed", "link b, epoch i, witness t, size i, note b, at i"),

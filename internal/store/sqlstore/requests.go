@@ -87,10 +87,13 @@ type conditions struct {
 	args  []any
 }
 
-// add takes a condition with one question mark.
-func (c *conditions) add(condition string, value any) {
-	c.args = append(c.args, value)
-	c.where = append(c.where, strings.Replace(condition, "?", fmt.Sprintf("$%d", len(c.args)), 1))
+// add takes a condition with a question mark for each value.
+func (c *conditions) add(condition string, values ...any) {
+	for _, v := range values {
+		c.args = append(c.args, v)
+		condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(c.args)), 1)
+	}
+	c.where = append(c.where, condition)
 }
 
 // query ends a query that begins like this, in an order, with a limit.

@@ -295,6 +295,7 @@ func (t *tx) DropFolded(ctx context.Context) error {
 		`DELETE FROM requests`,
 		`DELETE FROM dues`,
 		`DELETE FROM calls`,
+		`DELETE FROM obligations`,
 	} {
 		if err := t.write(ctx, q); err != nil {
 			return err
