@@ -72,6 +72,28 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
+// What follows a signature must not be slower for it: see clearVectors.
+func BenchmarkHashAfterSignature(b *testing.B) {
+	data := make([]byte, 4096)
+	b.Run("alone", func(b *testing.B) {
+		for b.Loop() {
+			envelope.Sum(data)
+		}
+	})
+	for _, s := range envelopetest.NewParty("Arvenia", envelope.INT1()).Signers {
+		b.Run(s.Public().Alg, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				if _, err := s.Sign(data); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+				envelope.Sum(data)
+			}
+		})
+	}
+}
+
 func BenchmarkHPKE(b *testing.B) {
 	party, suite, key := kestria(), envelope.INT1(), make([]byte, 32)
 	private := party.Private(suite.ID)
