@@ -25,7 +25,7 @@ var (
 	treaty = []string{"envelope", "party", "handling", "statement", "parcel", "ledger", "proof", "stix"}
 	rooms  = []string{
 		"internal/exchange", "internal/assistance", "internal/casefile", "internal/hotline",
-		"internal/intel", "internal/accord", "internal/dialogue", "internal/member",
+		"internal/intel", "internal/accord", "internal/dialogue", "internal/member", "internal/notice",
 	}
 	doors = []string{
 		"internal/peer", "internal/taxii", "internal/mailgate", "internal/api", "internal/notify", "internal/console",
@@ -103,7 +103,7 @@ func bars() []bar {
 		{"database/sql", sql, "all SQL stands in one package"},
 		{"github.com/jackc/pgx", sql, "all SQL stands in one package"},
 		{"modernc.org/sqlite", sql, "all SQL stands in one package"},
-		{"net/http", join([]string{"internal/peer", "internal/taxii", "internal/api", "internal/console", "internal/mailgate", "internal/witness"}, edges[:2], []string{"internal/bench"}),
+		{"net/http", join([]string{"internal/peer", "internal/taxii", "internal/api", "internal/notify", "internal/console", "internal/mailgate", "internal/witness"}, edges[:2], []string{"internal/bench"}),
 			"only doors speak HTTP"}, // bench, because a plain copy over HTTP is what it measures a transfer beside
 		{"os", join([]string{"internal/keyring"}, cellar, edges), "files and the environment are the business of the edges and of the cellar"},
 	}

@@ -36,11 +36,13 @@ const (
 	Examine  Act = "node.examine"
 	ReadKeys Act = "keys.read"
 
-	ReadEvidence  Act = "evidence.read"
-	ReadAudit     Act = "audit.read"
-	ReadMembers   Act = "members.read"
-	ManageMembers Act = "members.manage"
-	OwnAccount    Act = "account.own" // one's own passphrase
+	ReadEvidence   Act = "evidence.read"
+	ReadAudit      Act = "audit.read"
+	ReadMembers    Act = "members.read"
+	ManageMembers  Act = "members.manage"
+	OwnAccount     Act = "account.own"     // one's own passphrase
+	ReadWebhooks   Act = "webhooks.read"   // receivers, and what they were told
+	ManageWebhooks Act = "webhooks.manage" // whom the node tells of what happens
 )
 
 // Scope is what a token may be good for: a part of what its member's roles allow.
@@ -111,6 +113,8 @@ func Table() []Rule {
 		{ReadMembers, overseers, ScopeAudit},
 		{ManageMembers, operator, ScopeMembers},
 		{OwnAccount, all, ScopeRead},
+		{ReadWebhooks, overseers, ScopeAudit},
+		{ManageWebhooks, operator, ScopeOperate},
 	}
 }
 

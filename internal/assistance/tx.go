@@ -79,7 +79,7 @@ type ObligationFilter struct {
 	Limit int
 }
 
-// Tx is what this room needs of a transaction. All of it but numbers and warnings is folded: exchange.StatementTx.DropFolded removes it.
+// Tx is what this room needs of a transaction. All of it but numbers, warnings and what was told is folded: exchange.StatementTx.DropFolded removes it.
 type Tx interface {
 	ObligationTx
 	// PutRequest writes a request's row and replaces its clocks.
@@ -91,6 +91,11 @@ type Tx interface {
 	Requests(ctx context.Context, f Filter) ([]Row, error)     // newest received first
 	RequestsWithin(ctx context.Context, s Span) ([]Row, error) // oldest received first
 	Dues(ctx context.Context, f DueFilter) ([]Due, error)      // earliest first
+	// Fallen lists clocks that ran out after one instant, and at another or before, and that nobody was told of, earliest first. SetTold
+	// writes down that it was told of them, which is no folded row, and DropTold forgets those that ran out before an instant.
+	Fallen(ctx context.Context, from, until int64, limit int) ([]Due, error)
+	SetTold(ctx context.Context, ds ...Due) error
+	DropTold(ctx context.Context, before int64) error
 	// LastNumber is the last number taken of a series, 0 if none; TakeNumber takes the next, and fails with a fault of kind
 	// Conflict, code number_taken, if that is not n.
 	LastNumber(ctx context.Context, series string) (int64, error)

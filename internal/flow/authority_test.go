@@ -37,6 +37,8 @@ func actsOf() map[string]actor.Act {
 		"Members": actor.ReadMembers, "Tokens": actor.ReadMembers, "AddMember": actor.ManageMembers, "SetRoles": actor.ManageMembers,
 		"SuspendMember": actor.ManageMembers, "ResumeMember": actor.ManageMembers, "ResetPassphrase": actor.ManageMembers,
 		"AddToken": actor.ManageMembers, "RevokeToken": actor.ManageMembers, "ChangePassphrase": actor.OwnAccount,
+		"Webhooks": actor.ReadWebhooks, "Deliveries": actor.ReadWebhooks, "AddWebhook": actor.ManageWebhooks, "RemoveWebhook": actor.ManageWebhooks,
+		"RotateWebhook": actor.ManageWebhooks, "ResumeWebhook": actor.ManageWebhooks, "TestWebhook": actor.ManageWebhooks,
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/member"
+	"entente/internal/notice"
 	"entente/party"
 	"entente/statement"
 
@@ -271,7 +272,15 @@ func (h *House) putDraft(ctx context.Context, tx Tx, who actor.Actor, m *member.
 	if err := tx.PutDraft(ctx, *m); err != nil {
 		return err
 	}
-	return h.audit(ctx, tx, who.Name, act, m.ID.String())
+	if err := h.audit(ctx, tx, who.Name, act, m.ID.String()); err != nil || m.State != member.Waiting {
+		return err
+	}
+	l, err := tx.Link(ctx, m.Link)
+	if err != nil {
+		return err
+	}
+	return h.announce(ctx, tx, l, happening{event: notice.DraftWaiting, ref: fmt.Sprintf("%s %d", m.ID, m.Version), kind: m.Kind,
+		data: notice.Data{Draft: &m.ID, Thread: m.Thread}})
 }
 
 func blobsOf(files []keptFile) (names []string) {

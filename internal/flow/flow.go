@@ -12,6 +12,7 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/hotline"
 	"entente/internal/member"
+	"entente/internal/notice"
 	"entente/party"
 
 	"golang.org/x/mod/sumdb/note"
@@ -23,6 +24,7 @@ type Tx interface {
 	assistance.Tx
 	hotline.Tx
 	member.Tx
+	notice.Tx
 }
 
 // Priority orders acts that wait for the committer.

@@ -230,15 +230,25 @@ func checkThread(ctx context.Context, cs *overlay, t turn, room string, own, pee
 // foldBatch is how many statements of an author are read at once.
 const foldBatch = 256
 
-// foldLane folds everything in a lane that is ready, of both parties, inside the caller's transaction.
+// foldLane folds everything in a lane that is ready, of both parties, inside the caller's transaction, and queues what receivers of
+// ours are told of it.
 func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane statement.Lane) error {
-	rules, err := h.editions(ctx, tx, l)
+	folded, err := h.refoldLane(ctx, tx, l, lane)
 	if err != nil {
 		return err
 	}
+	return h.announce(ctx, tx, l, folded.happened...)
+}
+
+// refoldLane is foldLane, and tells nobody.
+func (h *House) refoldLane(ctx context.Context, tx Tx, l exchange.Link, lane statement.Lane) (*touched, error) {
+	rules, err := h.editions(ctx, tx, l)
+	if err != nil {
+		return nil, err
+	}
 	terms, err := h.terms(l)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sides := [2]*foldSide{}
 	for i, author := range []party.ID{h.self, l.Peer} {
@@ -248,17 +258,17 @@ func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane state
 		}
 		state, err := tx.Lane(ctx, l.ID, author, epoch, lane)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		sides[i] = &foldSide{state: state, start: state.Folded, alone: terms.way != bothWays && author == h.self}
 	}
-	folded, ahead := touched{requests: tallies{}, agreed: agreements{}, erased: map[statement.Commitment]bool{}, calls: map[statement.Commitment]bool{}}, over(tx)
+	folded, ahead := &touched{requests: tallies{}, agreed: agreements{}, erased: map[statement.Commitment]bool{}, calls: map[statement.Commitment]bool{}}, over(tx)
 	for progress := true; progress; {
 		progress = false
 		for i, side := range sides {
 			n, err := h.foldReady(ctx, ahead, l, side, sides[1-i].state, rules, folded)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			progress = progress || n > 0
 		}
@@ -266,17 +276,17 @@ func (h *House) foldLane(ctx context.Context, tx Tx, l exchange.Link, lane state
 	for _, side := range sides {
 		if side.state.Folded != side.start {
 			if err := tx.PutLane(ctx, side.state); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
 	if err := h.setClocks(ctx, tx, l, folded); err != nil {
-		return err
+		return nil, err
 	}
 	if err := h.obligeErased(ctx, tx, l, folded.erased); err != nil {
-		return err
+		return nil, err
 	}
-	return h.setCalls(ctx, tx, l, folded.calls)
+	return folded, h.setCalls(ctx, tx, l, folded.calls)
 }
 
 // foldLanes is foldLane of several.
@@ -304,16 +314,17 @@ type tallies map[statement.Commitment]assistance.Tally
 // agreements are the conditions that were agreed to in requests: of each agreement its effect.
 type agreements map[statement.Commitment][]statement.Effect
 
-// touched are the threads of which words were folded and whose rows are to be made anew.
+// touched are the threads of which words were folded and whose rows are to be made anew, and what receivers of ours may be told of.
 type touched struct {
 	requests tallies
 	agreed   agreements
 	erased   map[statement.Commitment]bool // statements that a party said it erased
 	calls    map[statement.Commitment]bool
+	happened []happening
 }
 
 // foldReady folds one author's statements until one is not resolved yet, or has seen more than was folded of the other's.
-func (h *House) foldReady(ctx context.Context, ahead *overlay, l exchange.Link, side *foldSide, other exchange.LaneState, rules func(envelope.Hash) (map[string]foldable, bool), said touched) (int, error) {
+func (h *House) foldReady(ctx context.Context, ahead *overlay, l exchange.Link, side *foldSide, other exchange.LaneState, rules func(envelope.Hash) (map[string]foldable, bool), said *touched) (int, error) {
 	folded := 0
 	for {
 		if len(side.run) == 0 {
@@ -362,7 +373,7 @@ func ready(p exchange.Parcel, next uint64, other exchange.LaneState, alone bool)
 }
 
 // foldRun folds parcels that are ready, in order, and writes their verdicts. It adds to the threads whose rows are to be made anew.
-func (h *House) foldRun(ctx context.Context, ahead *overlay, l exchange.Link, run []exchange.Parcel, peer party.ID, rules func(envelope.Hash) (map[string]foldable, bool), made touched) error {
+func (h *House) foldRun(ctx context.Context, ahead *overlay, l exchange.Link, run []exchange.Parcel, peer party.ID, rules func(envelope.Hash) (map[string]foldable, bool), made *touched) error {
 	ids := make([]envelope.ID, len(run))
 	for i, p := range run {
 		ids[i] = p.ID
@@ -389,6 +400,8 @@ func (h *House) foldRun(ctx context.Context, ahead *overlay, l exchange.Link, ru
 				made.erased[e.Ref] = true
 			case e.Kind == "obligation":
 				made.agreed[s.Thread] = append(made.agreed[s.Thread], e)
+			case e.Kind == "notice" && p.Author == l.Peer:
+				made.happened = append(made.happened, h.saidBy(s))
 			case e.Kind != "due":
 			case e.Code == hotline.Room:
 				made.calls[s.Thread] = true

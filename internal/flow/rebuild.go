@@ -300,7 +300,7 @@ func (h *House) Rebuild(ctx context.Context, who actor.Actor, p Progress) (*Rebu
 		lanes := statement.Lanes()
 		for i, l := range links {
 			for j, lane := range lanes {
-				if err := h.foldLane(ctx, tx, l, lane); err != nil {
+				if _, err := h.refoldLane(ctx, tx, l, lane); err != nil {
 					return fmt.Errorf("folding link %s, lane %s: %w", l.Alias, lane, err)
 				}
 				if p != nil {

@@ -208,6 +208,13 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 	if err := b.close(ctx, tx); err != nil {
 		return nil, err
 	}
+	refused, err := h.refusals(ctx, tx, updates)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.announce(ctx, tx, l, refused...); err != nil {
+		return nil, err
+	}
 	for lane, said := range lanes {
 		if !said {
 			continue

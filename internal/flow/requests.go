@@ -272,7 +272,7 @@ func newestColumns[C any](ctx context.Context, tx Tx, link statement.LinkID, thr
 }
 
 // setClocks sets the clocks of requests anew, each once.
-func (h *House) setClocks(ctx context.Context, tx Tx, l exchange.Link, folded touched) error {
+func (h *House) setClocks(ctx context.Context, tx Tx, l exchange.Link, folded *touched) error {
 	for thread, words := range folded.requests {
 		if err := h.clock(ctx, tx, l, thread, words, folded.agreed[thread]); err != nil {
 			return fmt.Errorf("setting the clocks of request %s: %w", thread, err)

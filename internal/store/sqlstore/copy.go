@@ -75,6 +75,10 @@ func Tables() []Table {
 		table("audits", "id i, at i, who t, act t, object t, hashes b"),
 		table("members", "name t, roles t, created i, suspended i, salt b, secret b, failures i, locked i"),
 		table("tokens", "id t, hash b, member t, scopes t, note t, created i, expires i, revoked i, used i"),
+		table("webhooks", "id t, url t, types t, private i, ca b, note t, created i, secret b, former b, former_until i, failures i, failing i, next_try i, "+
+			"code t, disabled i, why t"),
+		table("deliveries", "hook t, id t, type t, body b, state t, created i, attempts i, next_try i, ended i, status i, code t"),
+		table("told", "thread b, step t, at i"),
 		table("drafts", "id t, link b, kind t, thread b, urgency t, writer t, writers t, state t, need t, version i, digest b, created i, changed i, "+
 			"statement b, broken t, countersign t, open i"),
 		table("draft_bodies", "draft t, sealed b"),
