@@ -89,7 +89,7 @@ through its socket, but for init, restore, rebuild, verify and demo, which need 
 	group(root, "say", "Say and read:", a.sendCommand(), a.inboxCommand(), a.showCommand(), a.receiptsCommand(), a.courierCommand(), a.eraseCommand(), a.holdCommand())
 	group(root, "assist", "Ask for assistance and answer:", a.requestCommand(), a.answerCommand(), a.decideCommand(), a.releaseCommand(), a.dueCommand(), a.obligationsCommand(), a.hotlineCommand(), a.reportCommand())
 	group(root, "prove", "Check and prove:", a.ledgerCommand(), a.verifyCommand(), a.evidenceCommand(), a.auditCommand())
-	group(root, "operate", "Look after the node:", a.doctorCommand(), a.membersCommand(), a.keysCommand(), a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.benchCommand())
+	group(root, "operate", "Look after the node:", a.doctorCommand(), a.membersCommand(), a.webhooksCommand(), a.keysCommand(), a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.benchCommand())
 	root.AddCommand(a.docsCommand(), a.versionCommand())
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()

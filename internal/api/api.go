@@ -96,6 +96,7 @@ type House interface {
 	Caller
 	Holder
 	Registrar
+	Notifier
 	Releaser
 	Repeater
 	Linker

@@ -198,6 +198,13 @@ func calls(t *testing.T) map[string]request {
 		"tokens":           get("/members/anna/tokens"),
 		"addToken":         post("/members/anna/tokens", `{"scopes":["read"],"valid":3600,"note":"desk"}`),
 		"revokeToken":      post("/tokens/0123456789ab/revocations", ""),
+		"webhooks":         get("/webhooks"),
+		"addWebhook":       post("/webhooks", `{"url":"https://cases.example/hook","events":["call.received"],"private":true,"ca":"cGVt","note":"cases"}`),
+		"removeWebhook":    {method: "DELETE", path: "/api/v1/webhooks/0123456789ab"},
+		"rotateWebhook":    post("/webhooks/0123456789ab/secrets", ""),
+		"testWebhook":      post("/webhooks/0123456789ab/tests", ""),
+		"resumeWebhook":    post("/webhooks/0123456789ab/resumptions", ""),
+		"deliveries":       get("/webhooks/0123456789ab/deliveries?state=waiting&before=9&limit=1"),
 
 		"evidence": get("/evidence?link=kestria"),
 		"doctor":   get("/doctor"),

@@ -10,6 +10,7 @@ import (
 	"entente/internal/actor"
 	"entente/internal/flow"
 	"entente/internal/member"
+	"entente/internal/notice"
 	"entente/statement"
 )
 
@@ -125,4 +126,36 @@ func (f *fake) Unclaim(context.Context, string, string) error { return nil }
 type answered struct {
 	fingerprint envelope.Hash
 	answer      flow.Answer
+}
+
+func someHook() notice.Hook {
+	at := when.UnixMicro()
+	return notice.Hook{ID: "0123456789ab", URL: "https://cases.example/hook", Types: []string{notice.CallReceived}, CA: []byte("pem"), Note: "cases", Created: at,
+		Failing: at, Failures: 2, Next: at, Code: "timeout", Disabled: at, Why: notice.Failing}
+}
+
+func (f *fake) Webhooks(context.Context, actor.Actor) ([]notice.Hook, error) {
+	return []notice.Hook{someHook()}, f.fail
+}
+
+func (f *fake) AddWebhook(context.Context, actor.Actor, notice.Hook) (notice.Hook, string, error) {
+	return someHook(), "whsec_secret", f.fail
+}
+
+func (f *fake) RemoveWebhook(context.Context, actor.Actor, string) error { return f.fail }
+
+func (f *fake) RotateWebhook(context.Context, actor.Actor, string) (string, error) {
+	return "whsec_other", f.fail
+}
+
+func (f *fake) ResumeWebhook(context.Context, actor.Actor, string) error { return f.fail }
+
+func (f *fake) TestWebhook(context.Context, actor.Actor, string) (string, error) {
+	return "evt_1", f.fail
+}
+
+func (f *fake) Deliveries(context.Context, actor.Actor, notice.Filter) ([]notice.Delivery, error) {
+	at := when.UnixMicro()
+	return []notice.Delivery{{Hook: "0123456789ab", ID: "evt_1", Type: notice.CallReceived, State: notice.Waiting, Created: at, Attempts: 1, Next: at,
+		Ended: at, Status: 500, Code: notice.CodeBusy}}, f.fail
 }

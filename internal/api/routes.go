@@ -25,6 +25,14 @@ func table() []operation {
 		secret(act("/members/{member}/tokens", "addToken", "Make a token for a member; its secret is shown once", (*Door).addToken)),
 		act("/tokens/{token}/revocations", "revokeToken", "End a token at once", (*Door).revokeToken),
 
+		read("/webhooks", "webhooks", "List the receivers that are told of events, oldest first", (*Door).webhooks),
+		secret(act("/webhooks", "addWebhook", "Name a receiver; the secret that signs is shown once", (*Door).addWebhook)),
+		change(http.MethodDelete, "/webhooks/{webhook}", "removeWebhook", "Forget a receiver, and all that it was to be told", (*Door).removeWebhook),
+		secret(act("/webhooks/{webhook}/secrets", "rotateWebhook", "Give a webhook another secret, which is shown once", (*Door).rotateWebhook)),
+		act("/webhooks/{webhook}/tests", "testWebhook", "Tell a receiver of an event that says nothing", (*Door).testWebhook),
+		act("/webhooks/{webhook}/resumptions", "resumeWebhook", "Tell a receiver again, and what was given up", (*Door).resumeWebhook),
+		read("/webhooks/{webhook}/deliveries", "deliveries", "List what a receiver was or is to be told, newest first", (*Door).deliveries),
+
 		read("/keys", "keys", "List the versions of this node's identity and what their keys are for", (*Door).keys),
 		act("/keys/rotations", "rotateKeys", "Replace the keys by new ones, signed by both", (*Door).rotate),
 		act("/keys/recoveries", "prepareRecovery", "Make new keys and the document that the recovery quorum is to sign", (*Door).prepareRecovery),

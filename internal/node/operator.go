@@ -73,6 +73,11 @@ func (o operator) Doctor(ctx context.Context, who actor.Actor) ([]api.Check, err
 	}
 	checks = append(checks, o.checkAudit(ctx), o.checkReleases(ctx))
 	checks = append(checks, o.checkWitnesses()...)
+	hooks, err := o.checkWebhooks(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	checks = append(checks, hooks...)
 	evidence, err := o.house.Evidence(ctx, who, nil, 1)
 	if err != nil {
 		return nil, err
@@ -116,6 +121,23 @@ func (o operator) checkWitnesses() (checks []api.Check) {
 		checks = append(checks, c)
 	}
 	return checks
+}
+
+// checkWebhooks tells of each receiver whether it takes what it is told.
+func (o operator) checkWebhooks(ctx context.Context, who actor.Actor) (checks []api.Check, err error) {
+	hooks, err := o.house.Webhooks(ctx, who)
+	for _, k := range hooks {
+		c := api.Check{Name: "webhook " + k.ID, OK: true, Detail: "it takes what it is told"}
+		switch {
+		case k.Disabled != 0:
+			c.OK, c.Detail, c.Advice = false, "it is disabled ("+k.Why+") and told nothing", "Put the receiver right, and then: entente webhooks resume "+k.ID
+		case k.Failing != 0:
+			c.OK, c.Detail = false, "nothing came through since "+time.UnixMicro(k.Failing).UTC().Format(time.RFC3339)+" ("+k.Code+")"
+			c.Advice = "Look at the receiver: entente webhooks deliveries " + k.ID
+		}
+		checks = append(checks, c)
+	}
+	return checks, err
 }
 
 // check is a check that holds if there is no error.

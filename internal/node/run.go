@@ -23,6 +23,7 @@ import (
 	"entente/internal/flow"
 	"entente/internal/keyring"
 	"entente/internal/member"
+	"entente/internal/notify"
 	"entente/internal/peer"
 	"entente/internal/store"
 	"entente/internal/witness"
@@ -49,17 +50,24 @@ type Node struct {
 	sender  *peer.Sender
 	server  *peer.Server
 	asker   *witness.Asker
+	notify  *notify.Notifier
 	spool   *spool
 
 	ready atomic.Bool  // the doors are open and shutdown has not begun
 	loops atomic.Int32 // that run
 }
 
-// wantLoops is how many loops a node has: settle, checkpoint, retention, sweep, send, witness.
-const wantLoops = 6
+// wantLoops is how many loops a node has: settle, checkpoint, retention, sweep, send, witness, notify.
+const wantLoops = 7
 
 // retainEvery is how often is looked for what is kept no longer.
 const retainEvery = time.Hour
+
+// How often is looked for what receivers of ours are to be told, and how long one request to them may take.
+const (
+	notifyEvery   = time.Second
+	notifyTimeout = 20 * time.Second
+)
 
 // sweepEvery is how often is looked for sealed files that no row names.
 const sweepEvery = 6 * time.Hour
@@ -117,7 +125,7 @@ func openStore(ctx context.Context, cfg Config, now func() time.Time) (*store.St
 	return store.Open(ctx, cfg.Database, cfg.Data, store.Options{Reserve: cfg.DiskReserve, Now: now})
 }
 
-// join makes the parts that speak to other nodes.
+// join makes the parts that speak to other nodes, to witnesses, and to receivers of ours.
 func (n *Node) join(keys keyring.Storage, registry envelope.Registry) {
 	limits := peer.DefaultLimits()
 	n.client = peer.NewClient(peer.ClientConfig{Certs: keys.TLS, Registry: registry, Now: n.now, Limits: limits})
@@ -126,6 +134,7 @@ func (n *Node) join(keys keyring.Storage, registry envelope.Registry) {
 		Witnesses: n.cfg.Witnesses, House: n.house, Every: n.cfg.WitnessEvery, Timeout: n.cfg.WitnessTimeout,
 		Transport: witness.NewTransport(n.cfg.WitnessTimeout), Now: n.now, Log: n.log, Count: n.metrics,
 	})
+	n.notify = notify.New(notify.Config{House: n.house, Every: notifyEvery, Timeout: notifyTimeout, Now: n.now, Log: n.log, Count: n.metrics})
 	n.server = peer.NewServer(peer.ServerConfig{
 		House: n.house, Certs: keys.TLS, Now: n.now, Log: n.log, Count: n.metrics, Limits: limits, Paired: n.sender.Rescan,
 	})
@@ -221,6 +230,7 @@ func (n *Node) Serve(ctx context.Context) error {
 		func(ctx context.Context) error { return n.house.SweepLoop(ctx, sweepEvery) },
 		n.sender.Run,
 		n.asker.Run,
+		n.notify.Run,
 	} {
 		loops.Go(func() error { return n.loop(loopsCtx, run) })
 	}
