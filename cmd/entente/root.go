@@ -87,7 +87,7 @@ through its socket, but for init, restore, rebuild, verify and demo, which need 
 	group(root, "link", "Link with another party:", a.inviteCommand(), a.acceptCommand(), a.pairCommand(), a.confirmCommand(), a.linksCommand(), a.desksCommand(),
 		a.suspendCommand(), a.resumeCommand(), a.withdrawLinkCommand())
 	group(root, "say", "Say and read:", a.sendCommand(), a.inboxCommand(), a.showCommand(), a.receiptsCommand(), a.courierCommand(), a.eraseCommand(), a.holdCommand())
-	group(root, "assist", "Ask for assistance and answer:", a.requestCommand(), a.answerCommand(), a.decideCommand(), a.releaseCommand(), a.dueCommand(), a.obligationsCommand(), a.hotlineCommand(), a.reportCommand())
+	group(root, "assist", "Ask for assistance and answer:", a.requestCommand(), a.answerCommand(), a.decideCommand(), a.releaseCommand(), a.dueCommand(), a.obligationsCommand(), a.casesCommand(), a.hotlineCommand(), a.reportCommand())
 	group(root, "prove", "Check and prove:", a.ledgerCommand(), a.verifyCommand(), a.evidenceCommand(), a.auditCommand())
 	group(root, "operate", "Look after the node:", a.doctorCommand(), a.membersCommand(), a.webhooksCommand(), a.keysCommand(), a.backupCommand(), a.restoreCommand(), a.rebuildCommand(), a.benchCommand())
 	root.AddCommand(a.docsCommand(), a.versionCommand())

@@ -12,6 +12,7 @@ const (
 	ReadFiles      Act = "files.read"
 	ReadRequests   Act = "requests.read" // requests for assistance, their timelines and clocks
 	ReadCalls      Act = "hotline.read"  // calls, whom they ring and since when
+	ReadCases      Act = "cases.read"    // our own cases, which never leave
 	ReadLedger     Act = "ledger.read"
 	Prove          Act = "proof.export"
 
@@ -20,6 +21,7 @@ const (
 	Reply      Act = "request.reply"  // a word in the thread of a request that decides nothing
 	Decide     Act = "request.decide" // a decision on a request, and what was done on it
 	Call       Act = "hotline.call"   // call, answer, and stand down
+	KeepCases  Act = "cases.keep"     // open and close cases, and write in them
 	ReadDrafts Act = "drafts.read"
 	Review     Act = "drafts.review"
 	Release    Act = "drafts.release" // and countersign what left on one person's word
@@ -84,6 +86,7 @@ func Table() []Rule {
 		{ReadFiles, readers, ScopeRead},
 		{ReadRequests, readers, ScopeRead},
 		{ReadCalls, readers, ScopeRead},
+		{ReadCases, readers, ScopeRead},
 		{ReadLedger, all, ScopeRead},
 		{Prove, readers, ScopeRead},
 
@@ -92,6 +95,7 @@ func Table() []Rule {
 		{Reply, speakers, ScopeSay},
 		{Decide, deciders, ScopeSay},
 		{Call, append(slices.Clone(deciders), HeadOfDelegation), ScopeSay},
+		{KeepCases, append(slices.Clone(speakers), LegalReviewer), ScopeSay},
 		{ReadDrafts, append(slices.Clone(speakers), LegalReviewer, ReleasingOfficer, Auditor), ScopeRead},
 		{Review, []Role{LegalReviewer, ReleasingOfficer, CentralAuthority}, ScopeRelease},
 		{Release, []Role{ReleasingOfficer, CentralAuthority, HeadOfDelegation}, ScopeRelease},

@@ -95,6 +95,7 @@ type House interface {
 	Requester
 	Caller
 	Holder
+	Investigator
 	Registrar
 	Notifier
 	Releaser

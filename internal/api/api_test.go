@@ -122,6 +122,11 @@ func calls(t *testing.T) map[string]request {
 	}
 	return map[string]request{
 		"calls": get("/calls?box=in"), "call": get("/calls/" + said.String()), "makeCall": call, "escalate": escalate, "sayOnCall": onCall,
+		"cases": get("/cases?state=open"), "openCase": post("/cases", `{"title":"Hospital","reference":"B 17/26"}`), "case": get("/cases/CASE-2026-0001?limit=9"),
+		"note": post("/cases/CASE-2026-0001/notes", `{"words":"A note."}`), "addTask": post("/cases/CASE-2026-0001/tasks", `{"words":"Ask.","due":"2031-03-01T12:00:00Z"}`),
+		"finishTask": post("/cases/CASE-2026-0001/tasks/3/completions", `{}`), "attach": post("/cases/CASE-2026-0001/threads", `{"name":"ARV-PR-2026-0001"}`),
+		"closeCase": post("/cases/CASE-2026-0001/closings", `{}`), "reopenCase": post("/cases/CASE-2026-0001/reopenings", `{}`),
+		"eraseCase": post("/cases/CASE-2026-0001/erasures", `{}`), "tasks": get("/tasks"),
 		"obligations": get("/obligations?of=us"), "obligationsOf": get("/requests/ARV-PR-2026-0001/obligations"), "holds": get("/holds"),
 		"placeHold": post("/statements/"+said.String()+"/holds", `{"reason":"Order 4711"}`),
 		"liftHold":  post("/statements/"+said.String()+"/holds/liftings", `{"reason":"Acquitted"}`),

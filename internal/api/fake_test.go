@@ -19,6 +19,7 @@ import (
 	"entente/internal/actor"
 	"entente/internal/api"
 	"entente/internal/assistance"
+	"entente/internal/casefile"
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/flow"
@@ -50,6 +51,10 @@ type fake struct {
 	called    hotline.Filter
 	owed      assistance.ObligationFilter
 	heldAfter exchange.Hold
+	cases     casefile.Filter
+	tasks     casefile.TaskFilter
+	written   casefile.Entry // what was written last into a case
+	title     casefile.Heading
 	dues      assistance.DueFilter
 	spooled   int           // files in the spool now
 	cutShort  bool          // WriteFile fails after it has begun

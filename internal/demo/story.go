@@ -53,6 +53,7 @@ func (s *story) steps(running context.Context) []named {
 	}
 	return append(append(told, s.requested()...),
 		named{"both list what is owed, and until when; a legal hold keeps data, and an erasure is told", s.owed},
+		named{"Arvenia keeps a case of its own, of which Kestria sees nothing", s.keepCase},
 		named{"a request is escalated to the hotline; a person answers, and both stand down", s.hotline},
 		named{"both ledgers are cosigned to the end", s.cosigned},
 		named{"both nodes fold the record to the same hash", s.fold},

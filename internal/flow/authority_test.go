@@ -23,6 +23,8 @@ func actsOf() map[string]actor.Act {
 		"Links": actor.ReadLinks, "FindLink": actor.ReadLinks, "LinkID": actor.ReadLinks, "Desks": actor.ReadLinks, "Witnesses": actor.ReadLinks,
 		"List": actor.ReadStatements, "Awaited": actor.ReadStatements, "Show": actor.ReadStatements, "WriteFile": actor.ReadFiles,
 		"Requests": actor.ReadRequests, "Request": actor.ReadRequests, "Dues": actor.ReadRequests, "Obligations": actor.ReadRequests, "ObligationsOf": actor.ReadRequests,
+		"OpenCase": actor.KeepCases, "Note": actor.KeepCases, "AddTask": actor.KeepCases, "FinishTask": actor.KeepCases, "Attach": actor.KeepCases,
+		"CloseCase": actor.KeepCases, "ReopenCase": actor.KeepCases, "EraseCase": actor.Erase, "Cases": actor.ReadCases, "Case": actor.ReadCases, "Tasks": actor.ReadCases,
 		"PlaceHold": actor.Hold, "LiftHold": actor.Hold, "Holds": actor.ReadStatements, "StatusReport": actor.ReadRequests,
 		"Ledger": actor.ReadLedger, "VerifyLedger": actor.ReadLedger, "ReceiptEntry": actor.ReadLedger, "Proof": actor.Prove,
 		"Calls": actor.ReadCalls, "ShowCall": actor.ReadCalls, "Call": actor.Call, "Escalate": actor.Call, "SayOnCall": actor.Call,

@@ -9,6 +9,7 @@ import (
 
 	"entente/envelope"
 	"entente/internal/assistance"
+	"entente/internal/casefile"
 	"entente/internal/exchange"
 	"entente/internal/hotline"
 	"entente/internal/member"
@@ -23,6 +24,7 @@ type Tx interface {
 	exchange.Tx
 	assistance.Tx
 	hotline.Tx
+	casefile.Tx
 	member.Tx
 	notice.Tx
 }

@@ -85,8 +85,9 @@ type side struct {
 
 // world is two parties with their link.
 type world struct {
-	t    testing.TB
-	a, b *side
+	t       testing.TB
+	a, b    *side
+	crossed *bytes.Buffer // every byte that crosses, if it is kept
 }
 
 func newSide(t testing.TB, name string, c *clock, store flow.Store) *side {
@@ -207,6 +208,11 @@ func (w *world) carry(from, to *side) bool {
 	answers, err := to.Receive(ctx, to.link, wire(w.t, d.Frames))
 	w.must(err)
 	w.must(from.Delivered(ctx, d, wire(w.t, answers)))
+	if w.crossed != nil {
+		for _, f := range slices.Concat(d.Frames, answers) {
+			w.must(parcel.WriteFrame(w.crossed, f))
+		}
+	}
 	return true
 }
 

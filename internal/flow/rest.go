@@ -23,16 +23,38 @@ import (
 
 // lock seals a statement's encoded content and wraps its key.
 func (h *House) lock(key []byte, c statement.Commitment, content []byte) (sealed, wrapped []byte, err error) {
-	aead, err := restAEAD(key)
-	if err != nil {
-		return nil, nil, err
-	}
 	if wrapped, err = h.cfg.Keys.Wrap(key, c[:]); err != nil {
 		return nil, nil, fmt.Errorf("wrapping a statement's key: %w", err)
 	}
+	sealed, err = sealRest(key, c, content)
+	return sealed, wrapped, err
+}
+
+// sealRest seals what has its place at rest under a key.
+func sealRest(key []byte, place envelope.Hash, content []byte) ([]byte, error) {
+	aead, err := restAEAD(key)
+	if err != nil {
+		return nil, err
+	}
 	nonce := make([]byte, aead.NonceSize())
 	rand.Read(nonce)
-	return aead.Seal(nonce, nonce, content, c[:]), wrapped, nil
+	return aead.Seal(nonce, nonce, content, place[:]), nil
+}
+
+// unsealRest opens what sealRest sealed for this place.
+func unsealRest(key []byte, place envelope.Hash, sealed []byte) ([]byte, error) {
+	aead, err := restAEAD(key)
+	if err != nil {
+		return nil, err
+	}
+	if len(sealed) < aead.NonceSize() {
+		return nil, fmt.Errorf("what lies at rest is too short")
+	}
+	plain, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], place[:])
+	if err != nil {
+		return nil, fmt.Errorf("opening what lies at rest: %w", err)
+	}
+	return plain, nil
 }
 
 // unlock opens what lock sealed of a statement.
@@ -50,17 +72,8 @@ func (h *House) unlockBytes(sealed, wrapped []byte, c statement.Commitment) (pla
 	if key, err = h.cfg.Keys.Unwrap(wrapped, c[:]); err != nil {
 		return nil, nil, fmt.Errorf("unwrapping the key of what lies at rest: %w", err)
 	}
-	aead, err := restAEAD(key)
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(sealed) < aead.NonceSize() {
-		return nil, nil, fmt.Errorf("what lies at rest is too short")
-	}
-	if plain, err = aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], c[:]); err != nil {
-		return nil, nil, fmt.Errorf("opening what lies at rest: %w", err)
-	}
-	return plain, key, nil
+	plain, err = unsealRest(key, c, sealed)
+	return plain, key, err
 }
 
 func restAEAD(key []byte) (cipher.AEAD, error) {

@@ -84,6 +84,9 @@ func Tables() []Table {
 		table("draft_bodies", "draft t, sealed b"),
 		table("draft_files", "draft t, position i, blob t"),
 		table("reviews", "id i, draft t, version i, who t, verdict t, note t, at i"),
+		table("cases", "id t, number t, state t, opened i, changed i, entries i, threads i, sealed b"),
+		table("case_entries", "case_id t, n i, kind t, at i, who t, due i, done i, done_by t, thread b, link b, sealed b"),
+		{Name: "case_keys", Key: true, from: "case_keys", Columns: []Column{{"case_id", Text}, {"wrapped", Bytes}}},
 		{Name: "draft_keys", Key: true, from: "draft_keys", Columns: []Column{{"draft", Text}, {"wrapped", Bytes}}},
 		{Name: "statement_keys", Key: true, from: "statement_keys", Columns: []Column{{"commitment", Bytes}, {"wrapped", Bytes}}},
 	}
