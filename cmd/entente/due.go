@@ -94,9 +94,6 @@ func (a *app) listRequestsCommand() *cobra.Command {
 			if f.Box, err = boxOf(theirs, ours); err != nil {
 				return err
 			}
-			if _, err := parseTime("before", f.Before); err != nil {
-				return err
-			}
 			list, err := c.Requests(ctx, f)
 			if err != nil {
 				return err
@@ -116,7 +113,7 @@ func (a *app) listRequestsCommand() *cobra.Command {
 				}
 				t.write(w)
 				if list.Next != "" {
-					fmt.Fprintf(w, "\nThere may be more: --before %s\n", list.Next)
+					fmt.Fprintf(w, "\nThere may be more: --after %s\n", list.Next)
 				}
 			})
 		}),
@@ -125,7 +122,7 @@ func (a *app) listRequestsCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&ours, "ours", false, "only what we asked")
 	cmd.Flags().StringVar(&f.Link, "link", "", "only those of one link")
 	cmd.Flags().StringVar(&f.Status, "status", "", "only those in one status")
-	cmd.Flags().StringVar(&f.Before, "before", "", "only those received before this instant")
+	cmd.Flags().StringVar(&f.After, "after", "", "only those that follow the page before")
 	cmd.Flags().IntVar(&f.Limit, "limit", 50, "at most so many")
 	return cmd
 }

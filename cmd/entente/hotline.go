@@ -55,9 +55,6 @@ func (a *app) listCallsCommand() *cobra.Command {
 			if ringing {
 				f.Status = "ringing"
 			}
-			if _, err := parseTime("before", f.Before); err != nil {
-				return err
-			}
 			list, err := c.Calls(ctx, f)
 			if err != nil {
 				return err
@@ -73,7 +70,7 @@ func (a *app) listCallsCommand() *cobra.Command {
 				}
 				t.write(w)
 				if list.Next != "" {
-					fmt.Fprintf(w, "\nMore: --before %s\n", list.Next)
+					fmt.Fprintf(w, "\nThere may be more: --after %s\n", list.Next)
 				}
 			})
 		}),
@@ -82,7 +79,7 @@ func (a *app) listCallsCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&theirs, "theirs", false, "only calls to us")
 	cmd.Flags().BoolVar(&ours, "ours", false, "only our own")
 	cmd.Flags().StringVar(&f.Link, "link", "", "only those of one link")
-	cmd.Flags().StringVar(&f.Before, "before", "", "only those received before this instant")
+	cmd.Flags().StringVar(&f.After, "after", "", "only those that follow the page before")
 	cmd.Flags().IntVar(&f.Limit, "limit", 50, "at most so many")
 	return cmd
 }

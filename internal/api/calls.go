@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"entente/internal/actor"
-	"entente/internal/fault"
 	"entente/internal/flow"
 	"entente/internal/hotline"
 	"entente/party"
@@ -64,11 +63,11 @@ type Called struct {
 }
 
 type callsIn struct {
-	Box    string     `query:"box" doc:"in for calls to us, out for our own; both without it."`
-	Link   string     `query:"link" doc:"Only those of one link."`
-	Status string     `query:"status" doc:"Only those in one status: ringing for what rings now."`
-	Before *time.Time `query:"before" doc:"Only those received before this instant."`
-	Limit  int        `query:"limit" doc:"At most so many; 50 without it, 500 at most."`
+	Box    string `query:"box" doc:"in for calls to us, out for our own; both without it."`
+	Link   string `query:"link" doc:"Only those of one link."`
+	Status string `query:"status" doc:"Only those in one status: ringing for what rings now."`
+	After  string `query:"after" doc:"Only those that follow: the cursor of the page before."`
+	Limit  int    `query:"limit" doc:"At most so many; 50 without it, 500 at most."`
 }
 
 func (d *Door) calls(ctx context.Context, who actor.Actor, in callsIn) (List[Call], error) {
@@ -80,18 +79,15 @@ func (d *Door) calls(ctx context.Context, who actor.Actor, in callsIn) (List[Cal
 	if f.Link, err = d.linkID(ctx, who, in.Link); err != nil {
 		return List[Call]{}, err
 	}
-	self := d.house.Self().ID
-	switch in.Box {
-	case "":
-	case "in":
-		f.Called = &self
-	case "out":
-		f.Not = &self
-	default:
-		return List[Call]{}, fault.New(fault.Invalid, "box", "The box is in, out, or not named at all.")
+	if f.Ours, err = boxOf(in.Box); err != nil {
+		return List[Call]{}, err
 	}
-	if in.Before != nil {
-		f.Before = in.Before.UnixMicro()
+	if in.After != "" {
+		at, err := parseCursor(in.After)
+		if err != nil {
+			return List[Call]{}, err
+		}
+		f.After = &hotline.Cursor{Received: at.received, Thread: at.thread}
 	}
 	views, err := d.house.Calls(ctx, who, f)
 	if err != nil {
@@ -101,8 +97,8 @@ func (d *Door) calls(ctx context.Context, who actor.Actor, in callsIn) (List[Cal
 	for _, v := range views {
 		out.Items = append(out.Items, callOf(v))
 	}
-	if n := len(views); n >= limit && views[n-1].Received != 0 {
-		out.Next = instant(views[n-1].Received).Format(time.RFC3339Nano)
+	if n := len(views); n >= limit && views[n-1].Changed != 0 { // what is on its way stands before the first page
+		out.Next = cursor{views[n-1].Received, views[n-1].Thread}.String()
 	}
 	return out, nil
 }

@@ -23,11 +23,11 @@ type Requester interface {
 }
 
 type requestsIn struct {
-	Box    string     `query:"box" doc:"in for what peers asked, out for what we asked; both without it."`
-	Link   string     `query:"link" doc:"Only those of one link."`
-	Status string     `query:"status" doc:"Only those in one status."`
-	Before *time.Time `query:"before" doc:"Only those received before this instant."`
-	Limit  int        `query:"limit" doc:"At most so many; 50 without it, 500 at most."`
+	Box    string `query:"box" doc:"in for what peers asked, out for what we asked; both without it."`
+	Link   string `query:"link" doc:"Only those of one link."`
+	Status string `query:"status" doc:"Only those in one status."`
+	After  string `query:"after" doc:"Only those that follow: the cursor of the page before."`
+	Limit  int    `query:"limit" doc:"At most so many; 50 without it, 500 at most."`
 }
 
 func (d *Door) requests(ctx context.Context, who actor.Actor, in requestsIn) (List[Request], error) {
@@ -39,18 +39,15 @@ func (d *Door) requests(ctx context.Context, who actor.Actor, in requestsIn) (Li
 	if f.Link, err = d.linkID(ctx, who, in.Link); err != nil {
 		return List[Request]{}, err
 	}
-	self := d.house.Self().ID
-	switch in.Box {
-	case "":
-	case "in":
-		f.Not = &self
-	case "out":
-		f.Requesting = &self
-	default:
-		return List[Request]{}, fault.New(fault.Invalid, "box", "The box is in, out, or not named at all.")
+	if f.Ours, err = boxOf(in.Box); err != nil {
+		return List[Request]{}, err
 	}
-	if in.Before != nil {
-		f.Before = in.Before.UnixMicro()
+	if in.After != "" {
+		at, err := parseCursor(in.After)
+		if err != nil {
+			return List[Request]{}, err
+		}
+		f.After = &assistance.Cursor{Received: at.received, Thread: at.thread}
 	}
 	views, err := d.house.Requests(ctx, who, f)
 	if err != nil {
@@ -60,10 +57,22 @@ func (d *Door) requests(ctx context.Context, who actor.Actor, in requestsIn) (Li
 	for _, v := range views {
 		out.Items = append(out.Items, requestOf(v))
 	}
-	if n := len(views); n >= limit && views[n-1].Received != 0 {
-		out.Next = instant(views[n-1].Received).Format(time.RFC3339Nano)
+	if n := len(views); n >= limit && views[n-1].Changed != 0 { // what is on its way stands before the first page
+		out.Next = cursor{views[n-1].Received, views[n-1].Thread}.String()
 	}
 	return out, nil
+}
+
+// boxOf says whether a box is of what we opened; nil for both.
+func boxOf(box string) (ours *bool, err error) {
+	switch box {
+	case "":
+		return nil, nil
+	case "in", "out":
+		out := box == "out"
+		return &out, nil
+	}
+	return nil, fault.New(fault.Invalid, "box", "The box is in, out, or not named at all.")
 }
 
 type requestIn struct {
@@ -95,13 +104,11 @@ func (d *Door) dues(ctx context.Context, who actor.Actor, in duesIn) (List[Due],
 		return List[Due]{}, err
 	}
 	f := assistance.DueFilter{Desk: in.Desk, Limit: limit}
-	self := d.house.Self().ID
 	switch in.Of {
 	case "":
-	case "us":
-		f.By = &self
-	case "them":
-		f.Not = &self
+	case "us", "them":
+		us := in.Of == "us"
+		f.Ours = &us
 	default:
 		return List[Due]{}, fault.New(fault.Invalid, "of", "Name us, them, or neither.")
 	}

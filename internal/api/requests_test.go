@@ -13,6 +13,7 @@ import (
 	"entente/internal/assistance"
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/internal/hotline"
 	"entente/statement"
 )
 
@@ -33,9 +34,9 @@ func (f *fake) Reply(_ context.Context, _ actor.Actor, name string, d flow.Reque
 }
 
 func (f *fake) due() flow.DueView {
-	return flow.DueView{Due: assistance.Due{Link: link, Thread: said, Step: assistance.StepAck, By: arvenia, Desk: ourDesk.String(), Urgency: "urgent",
-		From: when.UnixMicro(), At: when.UnixMicro(), Escalate: when.UnixMicro()}, LinkAlias: "kestria", Number: "KES-PR-2026-0001",
-		Kind: "preservation.request", Status: assistance.Delivered, Ours: true, Overdue: true, Reminder: 100}
+	return flow.DueView{DueRow: assistance.DueRow{Due: assistance.Due{Link: link, Thread: said, Step: assistance.StepAck, By: arvenia, Ours: true, Desk: ourDesk.String(), Urgency: "urgent",
+		From: when.UnixMicro(), At: when.UnixMicro(), Escalate: when.UnixMicro()}, Number: "KES-PR-2026-0001",
+		Kind: "preservation.request", Status: assistance.Delivered}, LinkAlias: "kestria", Overdue: true, Reminder: 100}
 }
 
 func (f *fake) requestView() flow.RequestView {
@@ -114,11 +115,11 @@ func TestRequestFilters(t *testing.T) {
 	f := newFake()
 	base, _ := serve(t, f)
 	for path, check := range map[string]func() bool{
-		"/requests?box=in":                       func() bool { return f.requested.Not != nil && f.requested.Requesting == nil },
-		"/requests?box=out&limit=3":              func() bool { return *f.requested.Requesting == arvenia && f.requested.Limit == 3 },
+		"/requests?box=in":                       func() bool { return !*f.requested.Ours && f.requested.After == nil },
+		"/requests?box=out&limit=3":              func() bool { return *f.requested.Ours && f.requested.Limit == 3 },
 		"/requests?status=preserved":             func() bool { return f.requested.Status == assistance.Preserved && f.requested.Limit == 50 },
-		"/due?of=us&desk=d":                      func() bool { return *f.dues.By == arvenia && f.dues.Desk == "d" },
-		"/due?of=them":                           func() bool { return *f.dues.Not == arvenia },
+		"/due?of=us&desk=d":                      func() bool { return *f.dues.Ours && f.dues.Desk == "d" },
+		"/due?of=them":                           func() bool { return !*f.dues.Ours },
 		"/due?until=2031-03-01T12:00:00.123456Z": func() bool { return f.dues.Until == when.UnixMicro() },
 	} {
 		if resp := (request{method: "GET", path: api.Prefix + path}).do(t, base); resp.StatusCode != http.StatusOK || !check() {
@@ -127,6 +128,25 @@ func TestRequestFilters(t *testing.T) {
 	}
 	for _, path := range []string{"/requests?box=both", "/due?of=me", "/requests?limit=501", "/forms/message"} {
 		if resp := (request{method: "GET", path: api.Prefix + path}).do(t, base); resp.StatusCode < 400 {
+			t.Errorf("%s: %d", path, resp.StatusCode)
+		}
+	}
+}
+
+// A page's cursor names its last row, of requests as of calls, and no list takes what is none.
+func TestRequestPages(t *testing.T) {
+	f := newFake()
+	base, _ := serve(t, f)
+	after := next(t, base, "/requests?limit=1")
+	if next(t, base, "/requests?limit=1&after="+after); *f.requested.After != (assistance.Cursor{Received: when.UnixMicro(), Thread: said}) {
+		t.Errorf("the second page of requests begins after %+v", f.requested.After)
+	}
+	after = next(t, base, "/calls?limit=1")
+	if next(t, base, "/calls?limit=1&after="+after); *f.called.After != (hotline.Cursor{Received: when.UnixMicro(), Thread: said}) {
+		t.Errorf("the second page of calls begins after %+v", f.called.After)
+	}
+	for _, path := range []string{"/requests?after=x", "/calls?after=2031-03-01T12:00:00Z", "/requests?before=2031-03-01T12:00:00Z"} {
+		if resp := (request{method: "GET", path: api.Prefix + path}).do(t, base); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %d", path, resp.StatusCode)
 		}
 	}

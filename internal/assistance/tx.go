@@ -15,6 +15,7 @@ type Row struct {
 	Kind       string
 	Requesting party.ID
 	Requested  party.ID
+	Ours       bool // whether this node's party asked
 	Urgency    string
 	Status     Status
 	Received   int64
@@ -29,6 +30,7 @@ type Due struct {
 	Thread   statement.Commitment
 	Step     string
 	By       party.ID // who owes the next word
+	Ours     bool     // whether this is this node's party
 	Desk     string   // of that party, as the request names it; "" if it names none
 	Urgency  string
 	From     int64
@@ -36,14 +38,28 @@ type Due struct {
 	Escalate int64 // when it may be escalated
 }
 
+// DueRow is a clock with what stands beside it in a list.
+type DueRow struct {
+	Due
+	Number string
+	Kind   string
+	Status Status
+	Quiet  bool
+}
+
+// Cursor is a request where a page ended: the next page begins with the one after it in the list's order.
+type Cursor struct {
+	Received int64
+	Thread   statement.Commitment
+}
+
 // Filter narrows the list of requests; zero members mean all.
 type Filter struct {
-	Link       *statement.LinkID
-	Status     Status
-	Requesting *party.ID
-	Not        *party.ID // asked by any other
-	Before     int64     // received strictly before
-	Limit      int
+	Link   *statement.LinkID
+	Status Status
+	Ours   *bool // whether we asked
+	After  *Cursor
+	Limit  int
 }
 
 // Span narrows the requests that a report counts: those of a link, received within a time without its end, that come after
@@ -58,12 +74,10 @@ type Span struct {
 
 // DueFilter narrows what is due; zero members mean all.
 type DueFilter struct {
-	Thread *statement.Commitment
-	By     *party.ID
-	Not    *party.ID // owed by any other
-	Desk   string
-	Until  int64 // at or before
-	Limit  int
+	Ours  *bool // whether we owe it
+	Desk  string
+	Until int64 // at or before
+	Limit int
 }
 
 // ObligationFilter narrows obligations of one state.
@@ -90,7 +104,9 @@ type Tx interface {
 	RequestsByNumber(ctx context.Context, number string) ([]Row, error)
 	Requests(ctx context.Context, f Filter) ([]Row, error)     // newest received first
 	RequestsWithin(ctx context.Context, s Span) ([]Row, error) // oldest received first
-	Dues(ctx context.Context, f DueFilter) ([]Due, error)      // earliest first
+	Dues(ctx context.Context, f DueFilter) ([]DueRow, error)   // earliest first
+	// DuesOf finds the clocks of requests, each one's earliest first.
+	DuesOf(ctx context.Context, threads []statement.Commitment) (map[statement.Commitment][]Due, error)
 	// Fallen lists clocks that ran out after one instant, and at another or before, and that nobody was told of, earliest first. SetTold
 	// writes down that it was told of them, which is no folded row, and DropTold forgets those that ran out before an instant.
 	Fallen(ctx context.Context, from, until int64, limit int) ([]Due, error)

@@ -117,7 +117,8 @@ type StatementTx interface {
 	// PutBodies is idempotent by Commitment; the body of a statement that was erased is not taken again.
 	PutBodies(ctx context.Context, bs ...Body) error
 	Body(ctx context.Context, c statement.Commitment) (sealed, wrappedKey []byte, err error)
-	EraseBody(ctx context.Context, c statement.Commitment, at int64) error // body and key go; the statement stays, Erased = at
+	BodiesOf(ctx context.Context, cs []statement.Commitment) (map[statement.Commitment]Body, error) // those that there are, with their keys
+	EraseBody(ctx context.Context, c statement.Commitment, at int64) error                          // body and key go; the statement stays, Erased = at
 	// Aged lists statements of a kind that are not erased and whose threads hold nothing that self authored, or received of
 	// the other party, at or after before; in the order of their authored times, those after the given one (zero: all). The
 	// other party's clock has no part in it: what it says of the future would be kept for ever.
@@ -126,6 +127,7 @@ type StatementTx interface {
 	ErasingFiles(ctx context.Context, after statement.Commitment, position, limit int) ([]File, error)
 	PutFiles(ctx context.Context, fs ...File) error // insert or update by (Statement, Position)
 	Files(ctx context.Context, c statement.Commitment) ([]File, error)
+	FilesOf(ctx context.Context, cs []statement.Commitment) (map[statement.Commitment][]File, error) // each one's by position
 	// HeldBytes is what an author's files on a link take up: those that are stored, and those that arrive or wait to be opened.
 	HeldBytes(ctx context.Context, link statement.LinkID, author party.ID) (int64, error)
 	FileByParcel(ctx context.Context, id envelope.ID) (File, error)

@@ -145,14 +145,14 @@ func (h *House) setCalls(ctx context.Context, tx Tx, l exchange.Link, threads ma
 		if err != nil {
 			return err
 		}
-		row := hotline.Row{Link: l.ID, Thread: thread, Calling: h.self, Called: l.Peer}
+		row := hotline.Row{Link: l.ID, Thread: thread, Calling: h.self, Called: l.Peer, Ours: true}
 		calling, called, err := newestColumns[hotline.Column](ctx, tx, row.Link, row.Thread, row.Calling, row.Called)
 		if err != nil {
 			return err
 		}
 		if calling.Call == nil { // the peer called
 			calling, called = called, calling
-			row.Calling, row.Called = l.Peer, h.self
+			row.Calling, row.Called, row.Ours = l.Peer, h.self, false
 		}
 		if calling.Call == nil {
 			return errors.New("a call's thread has no call")
@@ -173,7 +173,6 @@ func (h *House) setCalls(ctx context.Context, tx Tx, l exchange.Link, threads ma
 type CallView struct {
 	hotline.Row
 	LinkAlias string
-	Ours      bool           // we called
 	Overdue   bool           // it rings, and its clock ran out
 	Ringing   []hotline.Rung // the called party's desks that it rings now, while nobody answered
 	Next      hotline.Rung   // which is rung next; zero if none is
@@ -201,14 +200,14 @@ func (h *House) Calls(ctx context.Context, who actor.Actor, f hotline.Filter) ([
 		if err != nil {
 			return err
 		}
-		if f.Before == 0 && (f.Status == "" || f.Status == sentCall) && (f.Called == nil || *f.Called != h.self) {
+		if f.After == nil && (f.Status == "" || f.Status == sentCall) && (f.Ours == nil || *f.Ours) {
 			if views, err = h.callsUnderWay(ctx, tx, f.Link, names); err != nil {
 				return err
 			}
 		}
 		rows, err := tx.Calls(ctx, f)
 		for _, r := range rows {
-			views = append(views, CallView{Row: r, LinkAlias: names[r.Link], Ours: r.Calling == h.self})
+			views = append(views, CallView{Row: r, LinkAlias: names[r.Link]})
 		}
 		return err
 	})
@@ -231,7 +230,7 @@ func (h *House) callsUnderWay(ctx context.Context, tx Tx, link *statement.LinkID
 			return nil
 		}
 		level, kind := hotline.NameOf(text)
-		views = append(views, CallView{LinkAlias: names[l.ID], Ours: true, Row: hotline.Row{Link: l.ID, Thread: s.Thread, Level: level,
+		views = append(views, CallView{LinkAlias: names[l.ID], Row: hotline.Row{Link: l.ID, Ours: true, Thread: s.Thread, Level: level,
 			Kind: kind, Urgency: text.Urgency, Calling: h.self, Called: l.Peer, Status: sentCall}})
 		return nil
 	})
@@ -309,7 +308,7 @@ func (h *House) ShowCall(ctx context.Context, who actor.Actor, name string) (Cal
 		if err != nil {
 			return err
 		}
-		d.CallView = CallView{Row: row, LinkAlias: names[row.Link], Ours: row.Calling == h.self}
+		d.CallView = CallView{Row: row, LinkAlias: names[row.Link]}
 		d.Timeline, err = h.words(ctx, tx, row.Link, row.Thread, names)
 		return err
 	})

@@ -62,7 +62,7 @@ func (w *world) shows(status hotline.Status) flow.CallView {
 			w.t.Fatalf("%s lists %+v, want one that is %s", s.name, list, status)
 		}
 		view, rows[i] = list[0], list[0].Row
-		rows[i].Link = statement.LinkID{}
+		rows[i].Link, rows[i].Ours = statement.LinkID{}, false
 	}
 	if rows[0] != rows[1] {
 		w.t.Errorf("the sides list\n%+v\n%+v", rows[0], rows[1])

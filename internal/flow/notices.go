@@ -11,6 +11,7 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/hotline"
 	"entente/internal/notice"
+	"entente/statement"
 )
 
 // What receivers of ours are told of is queued in the transaction in which it came to pass, so that it is told if and only if it did,
@@ -104,10 +105,10 @@ func (h *House) timed(ctx context.Context, tx Tx, x *happening) error {
 			x.data.Kind = row.Kind
 			return nil
 		}
-		clocks, err := tx.Dues(ctx, assistance.DueFilter{Thread: x.data.Thread, Limit: 1})
-		if err == nil && len(clocks) > 0 {
+		of, err := tx.DuesOf(ctx, []statement.Commitment{*x.data.Thread})
+		if clocks := of[*x.data.Thread]; err == nil && len(clocks) > 0 {
 			x.data.Step = clocks[0].Step
-			due(clocks[0].At, clocks[0].By == h.self)
+			due(clocks[0].At, clocks[0].Ours)
 		}
 		return err
 	case notice.CallReceived, notice.CallSaid:

@@ -74,14 +74,8 @@ func (h *House) List(ctx context.Context, who actor.Actor, f exchange.Filter) ([
 		if err != nil {
 			return err
 		}
-		for _, row := range rows {
-			v, err := h.view(ctx, tx, row, names)
-			if err != nil {
-				return err
-			}
-			views = append(views, v)
-		}
-		return nil
+		views, err = h.shown(ctx, tx, rows, names)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -117,48 +111,87 @@ func aliases(ctx context.Context, tx Tx) (map[statement.LinkID]string, error) {
 	return names, err
 }
 
-func (h *House) view(ctx context.Context, tx Tx, row exchange.Statement, names map[statement.LinkID]string) (StatementView, error) {
-	v := StatementView{Statement: row, LinkAlias: names[row.Link], Ours: row.Author == h.self}
-	var err error
-	if v.Text, err = statement.DecodeText(row.Text); err != nil {
-		return v, fmt.Errorf("reading a stored text: %w", err)
+// shown are statements for people. What lies around them is read of all together, however many they are.
+func (h *House) shown(ctx context.Context, tx Tx, rows []exchange.Statement, names map[statement.LinkID]string) ([]StatementView, error) {
+	said := make([]statement.Commitment, len(rows))
+	ids := make([]envelope.ID, len(rows))
+	for i, row := range rows {
+		said[i], ids[i] = row.Commitment, row.Parcel
 	}
-	if v.Parcel, err = tx.Parcel(ctx, row.Parcel); err != nil {
-		return v, err
-	}
-	v.Parcel.Content, v.Verdict = nil, v.Parcel.Verdict
-	if v.Registered, err = registeredOf(ctx, tx, v.Parcel, v.Ours, h.now()); err != nil {
-		return v, err
-	}
-	files, err := tx.Files(ctx, row.Commitment)
+	files, err := tx.FilesOf(ctx, said)
 	if err != nil {
-		return v, err
+		return nil, err
 	}
+	for _, of := range files {
+		for _, f := range of {
+			ids = append(ids, f.Parcel)
+		}
+	}
+	parcels, err := tx.ParcelsByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	bodies, err := tx.BodiesOf(ctx, said)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]StatementView, len(rows))
+	for i, row := range rows {
+		v := &views[i]
+		p, there := parcels[row.Parcel]
+		if !there {
+			return nil, fmt.Errorf("statement %s has no parcel", row.Commitment)
+		}
+		*v = StatementView{Statement: row, LinkAlias: names[row.Link], Ours: row.Author == h.self, Parcel: p}
+		if v.Text, err = statement.DecodeText(row.Text); err != nil {
+			return nil, fmt.Errorf("reading a stored text: %w", err)
+		}
+		v.Verdict = v.Parcel.Verdict
+		if v.Registered, err = registeredOf(ctx, tx, v.Parcel, v.Ours, h.now()); err != nil {
+			return nil, err
+		}
+		if v.Files, err = h.fileViews(ctx, tx, files[row.Commitment], parcels); err != nil {
+			return nil, err
+		}
+		if b, kept := bodies[row.Commitment]; kept && row.Erased == 0 { // without one it was restored without its key
+			if err := h.openBody(v, b); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return views, nil
+}
+
+func (h *House) view(ctx context.Context, tx Tx, row exchange.Statement, names map[statement.LinkID]string) (StatementView, error) {
+	views, err := h.shown(ctx, tx, []exchange.Statement{row}, names)
+	if err != nil {
+		return StatementView{}, err
+	}
+	return views[0], nil
+}
+
+// fileViews are the files of a statement, without what its body says of them.
+func (h *House) fileViews(ctx context.Context, tx Tx, files []exchange.File, parcels map[envelope.ID]exchange.Parcel) ([]FileView, error) {
+	var views []FileView
 	for _, f := range files {
 		view := FileView{Position: f.Position, Size: f.Size, State: f.State, Reason: f.Reason, Parcel: f.Parcel}
-		if p, err := tx.Parcel(ctx, f.Parcel); err == nil {
+		if p, there := parcels[f.Parcel]; there {
+			var err error
 			view.ParcelState, view.Segments = string(p.State), p.Segments
 			if view.Have, err = h.come(ctx, tx, p); err != nil {
-				return v, err
+				return nil, err
 			}
-		} else if !notFound(err) {
-			return v, err
 		}
-		v.Files = append(v.Files, view)
+		views = append(views, view)
 	}
-	if row.Erased != 0 {
-		return v, nil
-	}
-	sealed, wrapped, err := tx.Body(ctx, row.Commitment)
-	if notFound(err) { // restored with keys of after its erasure, or without keys
-		return v, nil
-	}
+	return views, nil
+}
+
+// openBody opens what a statement says, and what it says of its files.
+func (h *House) openBody(v *StatementView, b exchange.Body) error {
+	content, _, err := h.unlock(b.Sealed, b.Key, b.Commitment)
 	if err != nil {
-		return v, err
-	}
-	content, _, err := h.unlock(sealed, wrapped, row.Commitment)
-	if err != nil {
-		return v, err
+		return err
 	}
 	v.Body = content.Body
 	for i := range v.Files {
@@ -167,7 +200,7 @@ func (h *House) view(ctx context.Context, tx Tx, row exchange.Statement, names m
 			v.Files[i].Name, v.Files[i].Media, v.Files[i].SHA256 = f.Name, f.Media, f.SHA256
 		}
 	}
-	return v, nil
+	return nil
 }
 
 // come is how many segments of a parcel have come to its addressee, as far as this node knows.

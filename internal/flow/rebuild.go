@@ -424,15 +424,19 @@ func hashRequests(ctx context.Context, tx Tx, link statement.LinkID, sum *rowsHa
 		if err != nil {
 			return err
 		}
+		threads := make([]statement.Commitment, len(rows))
+		for i, r := range rows {
+			threads[i] = r.Thread
+		}
+		dues, err := tx.DuesOf(ctx, threads)
+		if err != nil {
+			return err
+		}
 		for _, r := range rows {
-			dues, err := tx.Dues(ctx, assistance.DueFilter{Thread: &r.Thread, Limit: maxList})
-			if err != nil {
-				return err
-			}
 			if err := sum.row(struct {
 				Request assistance.Row   `json:"request"`
 				Dues    []assistance.Due `json:"dues"`
-			}{r, dues}); err != nil {
+			}{r, dues[r.Thread]}); err != nil {
 				return err
 			}
 			span.AfterReceived, span.AfterThread = r.Received, r.Thread

@@ -283,14 +283,14 @@ func (h *House) setClocks(ctx context.Context, tx Tx, l exchange.Link, folded *t
 
 // clock makes a request's row, its clocks and its obligations anew of both columns, after one of them changed.
 func (h *House) clock(ctx context.Context, tx Tx, l exchange.Link, thread statement.Commitment, words assistance.Tally, agreed []statement.Effect) error {
-	row := assistance.Row{Link: l.ID, Thread: thread, Requesting: h.self, Requested: l.Peer}
+	row := assistance.Row{Link: l.ID, Thread: thread, Requesting: h.self, Requested: l.Peer, Ours: true}
 	requesting, requested, err := newestColumns[assistance.Column](ctx, tx, row.Link, row.Thread, row.Requesting, row.Requested)
 	if err != nil {
 		return err
 	}
 	if requesting.Request == nil { // the peer asked
 		requesting, requested = requested, requesting
-		row.Requesting, row.Requested = l.Peer, h.self
+		row.Requesting, row.Requested, row.Ours = l.Peer, h.self, false
 	}
 	r := requesting.Request
 	if r == nil {
@@ -315,9 +315,9 @@ func (h *House) clock(ctx context.Context, tx Tx, l exchange.Link, thread statem
 	}
 	dues := make([]assistance.Due, len(clocks))
 	for i, c := range clocks {
-		dues[i] = assistance.Due{Link: l.ID, Thread: thread, Step: c.Step, By: row.Requested, Desk: r.ToDesk, Urgency: r.Urgency, From: c.From, At: c.At, Escalate: c.Escalate}
+		dues[i] = assistance.Due{Link: l.ID, Thread: thread, Step: c.Step, By: row.Requested, Ours: !row.Ours, Desk: r.ToDesk, Urgency: r.Urgency, From: c.From, At: c.At, Escalate: c.Escalate}
 		if c.By == assistance.Requesting {
-			dues[i].By, dues[i].Desk = row.Requesting, r.FromDesk
+			dues[i].By, dues[i].Ours, dues[i].Desk = row.Requesting, row.Ours, r.FromDesk
 		}
 	}
 	if err := tx.PutRequest(ctx, row, dues); err != nil {

@@ -20,19 +20,13 @@ const Sent assistance.Status = "sent"
 type RequestView struct {
 	assistance.Row
 	LinkAlias string
-	Ours      bool
 	Dues      []DueView
 }
 
 // DueView is a clock as it stands now.
 type DueView struct {
-	assistance.Due
+	assistance.DueRow
 	LinkAlias string
-	Number    string
-	Kind      string
-	Status    assistance.Status
-	Ours      bool // we owe the word
-	Quiet     bool
 	Overdue   bool
 	Escalates bool // it may be escalated now
 	Reminder  int  // the last reminder that is due: 50, 80 or 100 per cent, 0 before the first
@@ -67,7 +61,7 @@ func (h *House) Requests(ctx context.Context, who actor.Actor, f assistance.Filt
 		if err != nil {
 			return err
 		}
-		if f.Before == 0 && (f.Status == "" || f.Status == Sent) && (f.Requesting == nil || *f.Requesting == h.self) && (f.Not == nil || *f.Not != h.self) {
+		if f.After == nil && (f.Status == "" || f.Status == Sent) && (f.Ours == nil || *f.Ours) {
 			if views, err = h.underWay(ctx, tx, f.Link, names); err != nil {
 				return err
 			}
@@ -76,14 +70,9 @@ func (h *House) Requests(ctx context.Context, who actor.Actor, f assistance.Filt
 		if err != nil {
 			return err
 		}
-		for _, r := range rows {
-			v := RequestView{Row: r, LinkAlias: names[r.Link], Ours: r.Requesting == h.self}
-			if v.Dues, err = h.duesOf(ctx, tx, r, names); err != nil {
-				return err
-			}
-			views = append(views, v)
-		}
-		return nil
+		listed, err := h.withDues(ctx, tx, rows, names)
+		views = append(views, listed...)
+		return err
 	})
 	return views, err
 }
@@ -93,7 +82,7 @@ func (h *House) underWay(ctx context.Context, tx Tx, link *statement.LinkID, nam
 	var views []RequestView
 	err := h.unfolded(ctx, tx, link, statement.Assistance, func(l exchange.Link, s exchange.Statement, text *statement.Text) error {
 		if h.requests.Has(s.Kind) {
-			views = append(views, RequestView{LinkAlias: names[l.ID], Ours: true, Row: assistance.Row{Link: l.ID, Thread: s.Thread, Number: assistance.NumberOf(text),
+			views = append(views, RequestView{LinkAlias: names[l.ID], Row: assistance.Row{Link: l.ID, Ours: true, Thread: s.Thread, Number: assistance.NumberOf(text),
 				Kind: s.Kind, Requesting: h.self, Requested: l.Peer, Urgency: text.Urgency, Status: Sent}})
 		}
 		return nil
@@ -144,19 +133,26 @@ func (h *House) unfolded(ctx context.Context, tx Tx, link *statement.LinkID, lan
 	return nil
 }
 
-func (h *House) duesOf(ctx context.Context, tx Tx, r assistance.Row, names map[statement.LinkID]string) ([]DueView, error) {
-	dues, err := tx.Dues(ctx, assistance.DueFilter{Thread: &r.Thread, Limit: maxList})
-	views := make([]DueView, len(dues))
-	for i, d := range dues {
-		views[i] = h.dueView(d, r, names)
+// withDues are requests with their clocks.
+func (h *House) withDues(ctx context.Context, tx Tx, rows []assistance.Row, names map[statement.LinkID]string) ([]RequestView, error) {
+	threads := make([]statement.Commitment, len(rows))
+	for i, r := range rows {
+		threads[i] = r.Thread
+	}
+	dues, err := tx.DuesOf(ctx, threads)
+	views := make([]RequestView, len(rows))
+	for i, r := range rows {
+		views[i] = RequestView{Row: r, LinkAlias: names[r.Link]}
+		for _, d := range dues[r.Thread] {
+			views[i].Dues = append(views[i].Dues, h.dueView(assistance.DueRow{Due: d, Number: r.Number, Kind: r.Kind, Status: r.Status, Quiet: r.Quiet}, names))
+		}
 	}
 	return views, err
 }
 
-func (h *House) dueView(d assistance.Due, r assistance.Row, names map[statement.LinkID]string) DueView {
+func (h *House) dueView(d assistance.DueRow, names map[statement.LinkID]string) DueView {
 	now := h.now()
-	return DueView{Due: d, LinkAlias: names[d.Link], Number: r.Number, Kind: r.Kind, Status: r.Status, Ours: d.By == h.self, Quiet: r.Quiet,
-		Overdue: now > d.At, Escalates: now > d.Escalate, Reminder: assistance.Reminder(d.Urgency, d.From, d.At, now)}
+	return DueView{DueRow: d, LinkAlias: names[d.Link], Overdue: now > d.At, Escalates: now > d.Escalate, Reminder: assistance.Reminder(d.Urgency, d.From, d.At, now)}
 }
 
 // Dues lists the clocks that run, the earliest first.
@@ -176,16 +172,8 @@ func (h *House) Dues(ctx context.Context, who actor.Actor, f assistance.DueFilte
 		if err != nil {
 			return err
 		}
-		threads := make([]statement.Commitment, len(dues))
-		for i, d := range dues {
-			threads[i] = d.Thread
-		}
-		requests, err := tx.RequestsOf(ctx, threads)
-		if err != nil {
-			return err
-		}
 		for _, d := range dues {
-			views = append(views, h.dueView(d, requests[d.Thread], names))
+			views = append(views, h.dueView(d, names))
 		}
 		return nil
 	})
@@ -208,10 +196,11 @@ func (h *House) Request(ctx context.Context, who actor.Actor, name string) (Requ
 		if err != nil {
 			return err
 		}
-		d.RequestView = RequestView{Row: row, LinkAlias: names[row.Link], Ours: row.Requesting == h.self}
-		if d.Dues, err = h.duesOf(ctx, tx, row, names); err != nil {
+		listed, err := h.withDues(ctx, tx, []assistance.Row{row}, names)
+		if err != nil {
 			return err
 		}
+		d.RequestView = listed[0]
 		requesting, requested, err := newestColumns[assistance.Column](ctx, tx, row.Link, row.Thread, row.Requesting, row.Requested)
 		if err != nil {
 			return err
@@ -249,12 +238,12 @@ func (h *House) words(ctx context.Context, tx Tx, link statement.LinkID, thread 
 	if err != nil {
 		return nil, err
 	}
+	views, err := h.shown(ctx, tx, rows, names)
+	if err != nil {
+		return nil, err
+	}
 	var words []RequestWord
-	for _, row := range slices.Backward(rows) {
-		v, err := h.view(ctx, tx, row, names)
-		if err != nil {
-			return nil, err
-		}
+	for _, v := range slices.Backward(views) {
 		word := RequestWord{StatementView: v}
 		word.Label, word.Form = printed(v)
 		words = append(words, word)

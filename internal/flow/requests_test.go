@@ -349,7 +349,7 @@ func TestDues(t *testing.T) {
 	emergency.Urgency = "emergency"
 	w.ask(w.a, emergency)
 	w.run()
-	theirs := w.b.Self().ID
+	ours := true
 	list := func(f assistance.DueFilter) []string {
 		t.Helper()
 		f.Limit = 10
@@ -362,7 +362,7 @@ func TestDues(t *testing.T) {
 		return got
 	}
 	want := []string{"0002 ack false 0 true", "0002 answer false 0 true", "0002 decide false 0 true", "0001 ack false 0 true", "0001 decide false 0 true", "0001 answer false 0 true"}
-	if got := list(assistance.DueFilter{By: &theirs, Desk: desks[w.b].String()}); !slices.Equal(got, want) {
+	if got := list(assistance.DueFilter{Ours: &ours, Desk: desks[w.b].String()}); !slices.Equal(got, want) {
 		t.Errorf("due at the desk: %q", got)
 	}
 	if got := list(assistance.DueFilter{Desk: desks[w.a].String()}); len(got) > 0 {

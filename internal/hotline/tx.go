@@ -16,6 +16,7 @@ type Row struct {
 	Urgency  string
 	Calling  party.ID // it rings on the node of Called
 	Called   party.ID
+	Ours     bool // whether this node's party called
 	Status   Status
 	Desk     string // of the called party, which has it; "" if none is named
 	Request  string // the first statement of the request that is escalated; "" if none is
@@ -26,13 +27,18 @@ type Row struct {
 	Changed  int64  // the latest word's receipt
 }
 
+// Cursor is a call where a page ended: the next page begins with the one after it in the list's order.
+type Cursor struct {
+	Received int64
+	Thread   statement.Commitment
+}
+
 // Filter narrows the list of calls; zero members mean all.
 type Filter struct {
 	Link   *statement.LinkID
 	Status Status
-	Called *party.ID
-	Not    *party.ID // called any other
-	Before int64     // received strictly before
+	Ours   *bool // whether we called
+	After  *Cursor
 	Limit  int
 }
 

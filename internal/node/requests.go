@@ -64,12 +64,12 @@ type ThreadFilter struct {
 	Box    string // in | out
 	Link   string
 	Status string
-	Before string // the cursor of the page before
+	After  string // the cursor of the page before
 	Limit  int
 }
 
 func (f ThreadFilter) query() url.Values {
-	q := query("box", f.Box, "link", f.Link, "status", f.Status, "before", f.Before)
+	q := query("box", f.Box, "link", f.Link, "status", f.Status, "after", f.After)
 	if f.Limit != 0 {
 		q.Set("limit", strconv.Itoa(f.Limit))
 	}

@@ -59,9 +59,9 @@ func Tables() []Table {
 		table("statement_bodies", "commitment b, sealed b"),
 		table("files", "statement b, position i, link b, author b, parcel b, size i, state t, blob t, floe b, keys b, reason t"),
 		table("columns", "link b, thread b, author b, epoch i, seq i, lane t, room t, data b"),
-		table("requests", "thread b, link b, number t, kind t, requesting b, requested b, urgency t, status t, received i, changed i, quiet i, tally b"),
-		table("dues", "thread b, step t, link b, owes b, desk t, urgency t, since i, at i, escalate i"),
-		table("calls", "thread b, link b, level t, kind t, urgency t, calling b, called b, status t, desk t, request t, received i, since i, "+
+		table("requests", "thread b, link b, number t, kind t, requesting b, requested b, ours i, urgency t, status t, received i, changed i, quiet i, tally b"),
+		table("dues", "thread b, step t, link b, owes b, ours i, desk t, urgency t, since i, at i, escalate i"),
+		table("calls", "thread b, link b, level t, kind t, urgency t, calling b, called b, ours i, status t, desk t, request t, received i, since i, "+
 			"answer_by i, answered i, changed i"),
 		table("obligations", "thread b, source b, duty t, owes b, link b, since i, ends i, state t, proof t, formal t"),
 		table("warned", "thread b, ends i, days i"),

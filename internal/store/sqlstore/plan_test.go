@@ -64,7 +64,8 @@ func explain(t *testing.T, c *sqliteConn, query string, scan, peeked *regexp.Reg
 	case strings.Contains(query, `live = 0`): // parcels that have ended; no loop asks for them
 		return
 	case strings.Contains(query, `ORDER BY authored DESC`), // a list from the newest, with a limit
-		strings.Contains(query, `ORDER BY received DESC, thread DESC`), strings.Contains(query, `FROM cases ORDER BY changed DESC`), strings.Contains(query, `FROM dues ORDER BY at`), strings.Contains(query, `FROM dues WHERE owes <> $1 ORDER BY at`): // by an index of that order
+		strings.Contains(query, `FROM requests ORDER BY received`), strings.Contains(query, `FROM calls ORDER BY received`),
+		strings.Contains(query, `FROM dues ORDER BY at`), strings.Contains(query, `FROM cases ORDER BY changed DESC`): // by an index of that order
 		return
 	}
 	if strings.HasPrefix(query, "SELECT") && peeked.MatchString(query) {

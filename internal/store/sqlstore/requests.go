@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	requestColumns = `thread, link, number, kind, requesting, requested, urgency, status, received, changed, quiet, tally`
-	dueColumns     = `thread, step, link, owes, desk, urgency, since, at, escalate`
+	requestColumns = `thread, link, number, kind, requesting, requested, ours, urgency, status, received, changed, quiet, tally`
+	dueColumns     = `thread, step, link, owes, ours, desk, urgency, since, at, escalate`
 )
 
 func scanRequest(r rows, q *assistance.Row) error {
 	var counted []byte
-	err := r.Scan(fixed{q.Thread[:]}, fixed{q.Link[:]}, &q.Number, &q.Kind, fixed{q.Requesting[:]}, fixed{q.Requested[:]}, &q.Urgency,
+	err := r.Scan(fixed{q.Thread[:]}, fixed{q.Link[:]}, &q.Number, &q.Kind, fixed{q.Requesting[:]}, fixed{q.Requested[:]}, flag{&q.Ours}, &q.Urgency,
 		(*string)(&q.Status), &q.Received, &q.Changed, flag{&q.Quiet}, loose{&counted})
 	if err != nil || len(counted) == 0 { // a row that was folded before there were reports has none
 		return err
@@ -25,8 +25,12 @@ func scanRequest(r rows, q *assistance.Row) error {
 	return envelope.Unmarshal(counted, &q.Tally)
 }
 
-func scanDue(r rows, d *assistance.Due) error {
-	return r.Scan(fixed{d.Thread[:]}, &d.Step, fixed{d.Link[:]}, fixed{d.By[:]}, &d.Desk, &d.Urgency, &d.From, &d.At, &d.Escalate)
+func dueDest(d *assistance.Due) []any {
+	return []any{fixed{d.Thread[:]}, &d.Step, fixed{d.Link[:]}, fixed{d.By[:]}, flag{&d.Ours}, &d.Desk, &d.Urgency, &d.From, &d.At, &d.Escalate}
+}
+
+func scanDueRow(r rows, o *assistance.DueRow) error {
+	return r.Scan(append(dueDest(&o.Due), &o.Number, &o.Kind, (*string)(&o.Status), flag{&o.Quiet})...)
 }
 
 // PutRequest implements assistance.Tx.
@@ -35,26 +39,23 @@ func (t *tx) PutRequest(ctx context.Context, r assistance.Row, clocks []assistan
 	if err != nil {
 		return err
 	}
-	err = t.write(ctx, `INSERT INTO requests (`+requestColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+	err = t.write(ctx, `INSERT INTO requests (`+requestColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 		ON CONFLICT (thread) DO UPDATE SET link = excluded.link, number = excluded.number, kind = excluded.kind,
-			requesting = excluded.requesting, requested = excluded.requested, urgency = excluded.urgency, status = excluded.status,
+			requesting = excluded.requesting, requested = excluded.requested, ours = excluded.ours, urgency = excluded.urgency, status = excluded.status,
 			received = excluded.received, changed = excluded.changed, quiet = excluded.quiet, tally = excluded.tally`,
-		r.Thread[:], r.Link[:], r.Number, r.Kind, r.Requesting[:], r.Requested[:], r.Urgency, string(r.Status), r.Received, r.Changed, bit(r.Quiet), counted)
+		r.Thread[:], r.Link[:], r.Number, r.Kind, r.Requesting[:], r.Requested[:], bit(r.Ours), r.Urgency, string(r.Status), r.Received, r.Changed, bit(r.Quiet), counted)
 	if err != nil {
 		return err
 	}
 	if err := t.write(ctx, `DELETE FROM dues WHERE thread = $1`, r.Thread[:]); err != nil {
 		return err
 	}
+	values := make([][]any, len(clocks))
 	for i := range clocks {
 		d := &clocks[i]
-		err := t.write(ctx, `INSERT INTO dues (`+dueColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			r.Thread[:], d.Step, r.Link[:], d.By[:], d.Desk, d.Urgency, d.From, d.At, d.Escalate)
-		if err != nil {
-			return err
-		}
+		values[i] = []any{r.Thread[:], d.Step, r.Link[:], d.By[:], bit(d.Ours), d.Desk, d.Urgency, d.From, d.At, d.Escalate}
 	}
-	return nil
+	return t.insert(ctx, `INSERT INTO dues (`+dueColumns+`)`, ``, nil, values)
 }
 
 // Request implements assistance.Tx.
@@ -114,14 +115,11 @@ func (t *tx) Requests(ctx context.Context, f assistance.Filter) ([]assistance.Ro
 	if f.Status != "" {
 		c.add("status = ?", string(f.Status))
 	}
-	if f.Requesting != nil {
-		c.add("requesting = ?", f.Requesting[:])
+	if f.Ours != nil {
+		c.add("ours = ?", bit(*f.Ours))
 	}
-	if f.Not != nil {
-		c.add("requesting <> ?", f.Not[:])
-	}
-	if f.Before != 0 {
-		c.add("received < ?", f.Before)
+	if f.After != nil {
+		c.add("(received, thread) < (?, ?)", f.After.Received, f.After.Thread[:])
 	}
 	query := c.query(`SELECT `+requestColumns+` FROM requests`, ` ORDER BY received DESC, thread DESC`, f.Limit)
 	return list(ctx, t, scanRequest, query, c.args...)
@@ -134,17 +132,11 @@ func (t *tx) RequestsWithin(ctx context.Context, s assistance.Span) ([]assistanc
 		s.Link[:], s.From, s.To, s.AfterReceived, s.AfterThread[:], int64(s.Limit))
 }
 
-// Dues implements assistance.Tx.
-func (t *tx) Dues(ctx context.Context, f assistance.DueFilter) ([]assistance.Due, error) {
+// Dues implements assistance.Tx. The clocks are taken in their order first, so that no more requests are looked up than are listed.
+func (t *tx) Dues(ctx context.Context, f assistance.DueFilter) ([]assistance.DueRow, error) {
 	var c conditions
-	if f.Thread != nil {
-		c.add("thread = ?", f.Thread[:])
-	}
-	if f.By != nil {
-		c.add("owes = ?", f.By[:])
-	}
-	if f.Not != nil {
-		c.add("owes <> ?", f.Not[:])
+	if f.Ours != nil {
+		c.add("ours = ?", bit(*f.Ours))
 	}
 	if f.Desk != "" {
 		c.add("desk = ?", f.Desk)
@@ -152,8 +144,24 @@ func (t *tx) Dues(ctx context.Context, f assistance.DueFilter) ([]assistance.Due
 	if f.Until != 0 {
 		c.add("at <= ?", f.Until)
 	}
-	query := c.query(`SELECT `+dueColumns+` FROM dues`, ` ORDER BY at, thread, step`, f.Limit)
-	return list(ctx, t, scanDue, query, c.args...)
+	query := `SELECT taken.*, r.number, r.kind, r.status, r.quiet FROM (` +
+		c.query(`SELECT `+dueColumns+` FROM dues`, ` ORDER BY at, thread, step`, f.Limit) +
+		`) taken JOIN requests r ON r.thread = taken.thread ORDER BY taken.at, taken.thread, taken.step`
+	return list(ctx, t, scanDueRow, query, c.args...)
+}
+
+// DuesOf implements assistance.Tx.
+func (t *tx) DuesOf(ctx context.Context, threads []statement.Commitment) (map[statement.Commitment][]assistance.Due, error) {
+	found := make(map[statement.Commitment][]assistance.Due, len(threads))
+	err := many(threads, 0, hashArg, func(in string, args []any) error {
+		return each(ctx, t, func(r rows) error {
+			var d assistance.Due
+			err := r.Scan(dueDest(&d)...)
+			found[d.Thread] = append(found[d.Thread], d)
+			return err
+		}, `SELECT `+dueColumns+` FROM dues WHERE thread IN `+in+` ORDER BY at, step`, args...)
+	})
+	return found, err
 }
 
 // LastNumber implements assistance.Tx.

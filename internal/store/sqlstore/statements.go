@@ -75,43 +75,30 @@ func (t *tx) StatementsByParcel(ctx context.Context, ids []envelope.ID) (map[env
 
 // Statements implements exchange.StatementTx.
 func (t *tx) Statements(ctx context.Context, f exchange.Filter) ([]exchange.Statement, error) {
-	var where []string
-	var args []any
-	add := func(condition string, values ...any) {
-		for _, v := range values {
-			args = append(args, v)
-			condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(args)), 1)
-		}
-		where = append(where, condition)
-	}
+	var c conditions
 	if f.Link != nil {
-		add("link = ?", f.Link[:])
+		c.add("link = ?", f.Link[:])
 	}
 	if f.Thread != nil {
-		add("thread = ?", f.Thread[:])
+		c.add("thread = ?", f.Thread[:])
 	}
 	if f.Author != nil {
-		add("author = ?", f.Author[:])
+		c.add("author = ?", f.Author[:])
 	}
 	if f.NotAuthor != nil {
-		add("author <> ?", f.NotAuthor[:])
+		c.add("author <> ?", f.NotAuthor[:])
 	}
 	if f.Kind != "" {
-		add("kind = ?", f.Kind)
+		c.add("kind = ?", f.Kind)
 	}
 	switch {
 	case f.Before != 0 && f.BeforeID != nil:
-		add("(authored, commitment) < (?, ?)", f.Before, f.BeforeID[:])
+		c.add("(authored, commitment) < (?, ?)", f.Before, f.BeforeID[:])
 	case f.Before != 0:
-		add("authored < ?", f.Before)
+		c.add("authored < ?", f.Before)
 	}
-	query := `SELECT ` + statementColumns + ` FROM statements`
-	if len(where) > 0 {
-		query += ` WHERE ` + strings.Join(where, " AND ")
-	}
-	args = append(args, int64(f.Limit))
-	query += fmt.Sprintf(` ORDER BY authored DESC, commitment DESC LIMIT $%d`, len(args))
-	return list(ctx, t, scanStatement, query, args...)
+	query := c.query(`SELECT `+statementColumns+` FROM statements`, ` ORDER BY authored DESC, commitment DESC`, f.Limit)
+	return list(ctx, t, scanStatement, query, c.args...)
 }
 
 // PutBodies implements exchange.StatementTx.
@@ -149,6 +136,21 @@ func (t *tx) Body(ctx context.Context, c statement.Commitment) (sealed, wrappedK
 		`SELECT b.sealed, k.wrapped FROM statement_bodies b JOIN statement_keys k ON k.commitment = b.commitment
 		WHERE b.commitment = $1`, c[:])
 	return b.sealed, b.key, err
+}
+
+// BodiesOf implements exchange.StatementTx.
+func (t *tx) BodiesOf(ctx context.Context, cs []statement.Commitment) (map[statement.Commitment]exchange.Body, error) {
+	out := make(map[statement.Commitment]exchange.Body, len(cs))
+	err := many(cs, 0, hashArg, func(in string, args []any) error {
+		return each(ctx, t, func(r rows) error {
+			var b exchange.Body
+			err := r.Scan(fixed{b.Commitment[:]}, loose{&b.Sealed}, loose{&b.Key})
+			out[b.Commitment] = b
+			return err
+		}, `SELECT b.commitment, b.sealed, k.wrapped FROM statement_bodies b JOIN statement_keys k ON k.commitment = b.commitment
+			WHERE b.commitment IN `+in, args...)
+	})
+	return out, err
 }
 
 // EraseBody implements exchange.StatementTx. A first erasure keeps its time.
@@ -205,6 +207,20 @@ func (t *tx) PutFiles(ctx context.Context, fs ...exchange.File) error {
 // Files implements exchange.StatementTx.
 func (t *tx) Files(ctx context.Context, c statement.Commitment) ([]exchange.File, error) {
 	return list(ctx, t, scanFile, `SELECT `+fileColumns+` FROM files WHERE statement = $1 ORDER BY position`, c[:])
+}
+
+// FilesOf implements exchange.StatementTx.
+func (t *tx) FilesOf(ctx context.Context, cs []statement.Commitment) (map[statement.Commitment][]exchange.File, error) {
+	out := map[statement.Commitment][]exchange.File{}
+	err := many(cs, 0, hashArg, func(in string, args []any) error {
+		return each(ctx, t, func(r rows) error {
+			var f exchange.File
+			err := scanFile(r, &f)
+			out[f.Statement] = append(out[f.Statement], f)
+			return err
+		}, `SELECT `+fileColumns+` FROM files WHERE statement IN `+in+` ORDER BY statement, position`, args...)
+	})
+	return out, err
 }
 
 // HeldBytes implements exchange.StatementTx.

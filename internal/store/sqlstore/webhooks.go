@@ -109,7 +109,7 @@ func (t *tx) DropDeliveries(ctx context.Context, hook string, before int64, but 
 
 // Fallen implements assistance.Tx.
 func (t *tx) Fallen(ctx context.Context, from, until int64, limit int) ([]assistance.Due, error) {
-	return list(ctx, t, scanDue, `SELECT `+dueColumns+` FROM dues WHERE at > $1 AND at <= $2
+	return list(ctx, t, func(r rows, d *assistance.Due) error { return r.Scan(dueDest(d)...) }, `SELECT `+dueColumns+` FROM dues WHERE at > $1 AND at <= $2
 		AND NOT EXISTS (SELECT 1 FROM told WHERE told.thread = dues.thread AND told.step = dues.step AND told.at = dues.at)
 		ORDER BY at, thread, step LIMIT $3`, from, until, int64(limit))
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func someCall(n int) hotline.Row {
-	return hotline.Row{Link: theLink(), Thread: hash(n), Level: "desk", Kind: "incident", Urgency: "urgent", Calling: arvenia(), Called: kestria(),
+	return hotline.Row{Link: theLink(), Thread: hash(n), Level: "desk", Kind: "incident", Urgency: "urgent", Calling: arvenia(), Called: kestria(), Ours: true,
 		Status: hotline.Ringing, Desk: "desk", Request: hash(9).String(), Received: int64(n) * 100, Since: int64(n)*100 + 1, AnswerBy: 7, Answered: 8, Changed: int64(n) * 100}
 }
 
@@ -23,7 +23,7 @@ func calls(b *bench) {
 		all[i] = someCall(i + 1)
 	}
 	all[1].Link = otherLink()
-	all[2].Calling, all[2].Called, all[2].Desk, all[2].Request = kestria(), arvenia(), "", ""
+	all[2].Calling, all[2].Called, all[2].Ours, all[2].Desk, all[2].Request = kestria(), arvenia(), false, "", ""
 	all[3].Received = all[2].Received
 	for _, r := range all {
 		put(r)
@@ -32,7 +32,7 @@ func calls(b *bench) {
 	all[0].Status, all[0].Changed, all[0].Desk = hotline.Ended, 900, "another"
 	put(all[0])
 	same(b, "call, put again", read(b, get), all[0])
-	link, us := otherLink(), arvenia()
+	link, ours, theirs := otherLink(), true, false
 	for _, c := range []struct {
 		name   string
 		filter hotline.Filter
@@ -41,9 +41,9 @@ func calls(b *bench) {
 		{"all, newest first", hotline.Filter{}, []int{4, 3, 2, 1}},
 		{"of a link", hotline.Filter{Link: &link}, []int{2}},
 		{"of a status", hotline.Filter{Status: hotline.Ringing}, []int{4, 3, 2}},
-		{"to a party", hotline.Filter{Called: &us}, []int{3}},
-		{"to the others", hotline.Filter{Not: &us}, []int{4, 2, 1}},
-		{"before", hotline.Filter{Before: 300}, []int{2, 1}},
+		{"theirs", hotline.Filter{Ours: &theirs}, []int{3}},
+		{"ours", hotline.Filter{Ours: &ours}, []int{4, 2, 1}},
+		{"after one of the same time", hotline.Filter{After: &hotline.Cursor{Received: 300, Thread: hash(4)}}, []int{3, 2, 1}},
 		{"with a limit", hotline.Filter{Limit: 2}, []int{4, 3}},
 	} {
 		if c.filter.Limit == 0 {

@@ -119,12 +119,17 @@ func bodies(b *bench) {
 	b.update(put("other", "other"))
 	b.update(putStatements(someStatement(1)))
 	same(b, "body", read(b, body), [2]string{"sealed", "key"})
+	many := func(ctx context.Context, tx flow.Tx) (map[statement.Commitment]exchange.Body, error) {
+		return tx.BodiesOf(ctx, []statement.Commitment{hash(2), hash(1)})
+	}
+	same(b, "bodies", read(b, many), map[statement.Commitment]exchange.Body{hash(1): {Commitment: hash(1), Sealed: []byte("sealed"), Key: []byte("key")}})
 	b.update(erase(77))
 	absent(b, body)
 	b.update(erase(99))
 	same(b, "time of the first erasure", read(b, statementOf(1)).Erased, 77)
 	b.update(put("sealed", "key")) // an act that runs again brings nothing back
 	absent(b, body)
+	same(b, "bodies, erased", read(b, many), map[statement.Commitment]exchange.Body{})
 }
 
 func files(b *bench) {
@@ -137,6 +142,9 @@ func files(b *bench) {
 	same(b, "no files", read(b, of), nil)
 	b.update(put)
 	same(b, "files by position", read(b, of), []exchange.File{g, f})
+	same(b, "files of many", read(b, func(ctx context.Context, tx flow.Tx) (map[statement.Commitment][]exchange.File, error) {
+		return tx.FilesOf(ctx, []statement.Commitment{hash(2), hash(1)})
+	}), map[statement.Commitment][]exchange.File{hash(1): {g, f}})
 	f.State, f.Blob, f.FLOE = "stored", "cd", []byte("header")
 	b.update(put)
 	same(b, "files, put again", read(b, of), []exchange.File{g, f})

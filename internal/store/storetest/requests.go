@@ -12,14 +12,14 @@ import (
 func someRequest(n int) assistance.Row {
 	tally := assistance.Tally{Asked: &assistance.Place{Epoch: 1, Seq: uint64(n), Sent: 7, Got: 9}, AcknowledgeBy: 8, Ground: "sovereignty"}
 	return assistance.Row{Tally: tally, Link: theLink(), Thread: hash(n), Number: assistance.Number("ARV-PR-2026", int64(n)), Kind: "preservation.request",
-		Requesting: arvenia(), Requested: kestria(), Urgency: "routine", Status: assistance.Delivered, Received: int64(n) * 100, Changed: int64(n) * 100}
+		Requesting: arvenia(), Requested: kestria(), Ours: true, Urgency: "routine", Status: assistance.Delivered, Received: int64(n) * 100, Changed: int64(n) * 100}
 }
 
 // clocksOf are two clocks of a request, of either party.
 func clocksOf(r assistance.Row, at int64) []assistance.Due {
 	return []assistance.Due{
 		{Link: r.Link, Thread: r.Thread, Step: "ack", By: kestria(), Desk: "desk", Urgency: r.Urgency, From: r.Received, At: at, Escalate: at + 5},
-		{Link: r.Link, Thread: r.Thread, Step: "clarify", By: arvenia(), Urgency: r.Urgency, From: r.Received, At: at + 1, Escalate: at + 6},
+		{Link: r.Link, Thread: r.Thread, Step: "clarify", By: arvenia(), Ours: true, Urgency: r.Urgency, From: r.Received, At: at + 1, Escalate: at + 6},
 	}
 }
 
@@ -36,7 +36,7 @@ func requests(b *bench) {
 	}
 	all[1].Link = otherLink()
 	all[2].Status, all[2].Quiet = assistance.Preserved, true
-	all[3].Requesting, all[3].Requested, all[3].Number = kestria(), arvenia(), all[0].Number // two parties gave one number
+	all[3].Requesting, all[3].Requested, all[3].Ours, all[3].Number = kestria(), arvenia(), false, all[0].Number // two parties gave one number
 	all[4].Received = all[3].Received
 	for _, r := range all {
 		b.update(putRequest(r, nil))
@@ -53,7 +53,7 @@ func requests(b *bench) {
 	same(b, "by number", read(b, func(ctx context.Context, tx flow.Tx) ([]assistance.Row, error) {
 		return tx.RequestsByNumber(ctx, first.Number)
 	}), []assistance.Row{all[0], all[3]})
-	link, us := otherLink(), arvenia()
+	link, ours, theirs := otherLink(), true, false
 	for _, c := range []struct {
 		name   string
 		filter assistance.Filter
@@ -62,9 +62,12 @@ func requests(b *bench) {
 		{"all, newest first", assistance.Filter{}, []int{5, 4, 3, 2, 1}},
 		{"of a link", assistance.Filter{Link: &link}, []int{2}},
 		{"of a status", assistance.Filter{Status: assistance.Preserved}, []int{3}},
-		{"of a party", assistance.Filter{Requesting: &us}, []int{5, 3, 2, 1}},
-		{"of the others", assistance.Filter{Not: &us}, []int{4}},
-		{"before", assistance.Filter{Before: 400}, []int{3, 2, 1}},
+		{"of a status on a link", assistance.Filter{Link: &link, Status: assistance.Delivered}, []int{2}},
+		{"ours", assistance.Filter{Ours: &ours}, []int{5, 3, 2, 1}},
+		{"theirs", assistance.Filter{Ours: &theirs}, []int{4}},
+		{"ours of a status", assistance.Filter{Ours: &ours, Status: assistance.Delivered}, []int{5, 2}},
+		{"after a page", assistance.Filter{After: &assistance.Cursor{Received: 300, Thread: hash(3)}}, []int{2, 1}},
+		{"after one of the same time", assistance.Filter{After: &assistance.Cursor{Received: 400, Thread: hash(5)}}, []int{4, 3, 2, 1}},
 		{"with a limit", assistance.Filter{Limit: 2}, []int{5, 4}},
 	} {
 		if c.filter.Limit == 0 {
@@ -105,24 +108,31 @@ func dues(b *bench) {
 	one, two := someRequest(1), someRequest(2)
 	b.update(putRequest(one, clocksOf(one, 1000)))
 	b.update(putRequest(two, clocksOf(two, 500)))
-	get := func(f assistance.DueFilter) []assistance.Due {
+	get := func(f assistance.DueFilter) (clocks []assistance.Due) {
 		if f.Limit == 0 {
 			f.Limit = 10
 		}
-		return read(b, func(ctx context.Context, tx flow.Tx) ([]assistance.Due, error) { return tx.Dues(ctx, f) })
+		for _, o := range read(b, func(ctx context.Context, tx flow.Tx) ([]assistance.DueRow, error) { return tx.Dues(ctx, f) }) {
+			r := map[statement.Commitment]assistance.Row{one.Thread: one, two.Thread: two}[o.Thread]
+			same(b, "what stands beside a clock", o, assistance.DueRow{Due: o.Due, Number: r.Number, Kind: r.Kind, Status: r.Status, Quiet: r.Quiet})
+			clocks = append(clocks, o.Due)
+		}
+		return clocks
 	}
 	first, second := clocksOf(one, 1000), clocksOf(two, 500)
-	us, them, thread := arvenia(), kestria(), one.Thread
+	us, them := true, false
 	same(b, "all, earliest first", get(assistance.DueFilter{}), []assistance.Due{second[0], second[1], first[0], first[1]})
-	same(b, "of a party", get(assistance.DueFilter{By: &us}), []assistance.Due{second[1], first[1]})
-	same(b, "of the others", get(assistance.DueFilter{Not: &them}), []assistance.Due{second[1], first[1]})
-	same(b, "of a desk", get(assistance.DueFilter{By: &them, Desk: "desk"}), []assistance.Due{second[0], first[0]})
-	same(b, "of another desk", get(assistance.DueFilter{By: &them, Desk: "other"}), nil)
-	same(b, "of a thread", get(assistance.DueFilter{Thread: &thread}), first)
+	same(b, "ours", get(assistance.DueFilter{Ours: &us}), []assistance.Due{second[1], first[1]})
+	same(b, "theirs", get(assistance.DueFilter{Ours: &them}), []assistance.Due{second[0], first[0]})
+	same(b, "of a desk", get(assistance.DueFilter{Ours: &them, Desk: "desk"}), []assistance.Due{second[0], first[0]})
+	same(b, "of another desk", get(assistance.DueFilter{Ours: &them, Desk: "other"}), nil)
+	same(b, "of threads", read(b, func(ctx context.Context, tx flow.Tx) (map[statement.Commitment][]assistance.Due, error) {
+		return tx.DuesOf(ctx, []statement.Commitment{two.Thread, hash(99), one.Thread})
+	}), map[statement.Commitment][]assistance.Due{one.Thread: first, two.Thread: second})
 	same(b, "until", get(assistance.DueFilter{Until: 501}), second)
 	same(b, "with a limit", get(assistance.DueFilter{Limit: 1}), second[:1])
 	b.update(putRequest(two, second[1:]))
-	same(b, "after a step was done", get(assistance.DueFilter{By: &them}), first[:1])
+	same(b, "after a step was done", get(assistance.DueFilter{Ours: &them}), first[:1])
 	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx) })
 	same(b, "after all was dropped", get(assistance.DueFilter{}), nil)
 	absent(b, func(ctx context.Context, tx flow.Tx) (assistance.Row, error) { return tx.Request(ctx, one.Thread) })
