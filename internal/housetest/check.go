@@ -32,6 +32,7 @@ func (w *world) heal() {
 		l.parted = false
 	}
 	w.arrive(true)
+	w.takeBack()
 	quiet := 0
 	for round := 0; quiet < 2; round++ {
 		if round == patience {
@@ -41,6 +42,11 @@ func (w *world) heal() {
 		w.now = w.now.Add(time.Minute)
 		if round%8 == 7 {
 			w.now = w.now.Add(exchange.LastRetry)
+		}
+		if round == patience/2 && w.theft != nil && w.theft.forked != nil { // files of what was sealed for a thief wait so long
+			w.ageAt = w.step
+			w.now = w.now.Add(31 * 24 * time.Hour)
+			w.note("a month goes by")
 		}
 		moved := false
 		for _, n := range w.nodes {
@@ -112,6 +118,7 @@ func (w *world) check() {
 		}
 		w.exposed(l.other(w.liar), l)
 	}
+	w.checkTheft()
 	if len(w.said) > 0 {
 		w.proven = w.r.IntN(len(w.said))
 	}
@@ -214,9 +221,11 @@ func (w *world) checkLink(l *link) {
 		if lied {
 			w.exposed(n, l)
 		}
-		if report.OK == lied || (report.Evidence != 0) != lied || len(report.Differences) != 0 || len(report.Logs) != 2 {
+		evidence, err := n.house.Evidence(ctx, member(), &l.id, 10)
+		w.must(err)
+		accused := lied || len(evidence) > 0 && w.robbed(l, evidence)
+		if report.OK == accused || (report.Evidence != 0) != accused || len(report.Differences) != 0 || len(report.Logs) != 2 {
 			var kinds []string
-			evidence, _ := n.house.Evidence(ctx, member(), &l.id, 10)
 			for _, e := range evidence {
 				kinds = append(kinds, e.Kind+": "+e.Note)
 			}
@@ -259,7 +268,7 @@ func (w *world) checkLanes(n *node, l *link) int {
 					w.fail("%s at %s: %s %d stands at place %d, verdict %q", l.name, n.name, lane.Lane, p.Seq, i+1, p.Verdict)
 				}
 				expired := w.ageAt > 0 && (p.State == exchange.Refused && p.Reason == "expired" || p.State == exchange.Opened)
-				if !expired && !deferred(p) && (p.State != exchange.Opened || p.Verdict != "folded" || p.Stale) {
+				if !expired && !w.misled(l, p) && !deferred(p) && (p.State != exchange.Opened || p.Verdict != "folded" || p.Stale) {
 					w.fail("%s at %s: %s %d by an honest party is %s (%s), verdict %q, stale %t", l.name, n.name, lane.Lane, p.Seq, p.State, p.Reason, p.Verdict, p.Stale)
 				}
 			}
@@ -280,7 +289,7 @@ func (w *world) checkLanes(n *node, l *link) int {
 func (w *world) checkSaid(s *said) {
 	ctx := context.Background()
 	for _, n := range []*node{s.by, s.link.other(s.by)} {
-		if w.ageAt > 0 && w.expired(s) {
+		if w.ageAt > 0 && w.expired(s) || w.forTheThief(s) {
 			continue
 		}
 		v, err := n.house.Show(ctx, member(), s.c.String())
@@ -290,7 +299,7 @@ func (w *world) checkSaid(s *said) {
 		if keyless(v) {
 			continue
 		}
-		if w.ageAt > 0 && strings.HasPrefix(v.Verdict, "void:") { // it followed what has expired
+		if (w.ageAt > 0 || w.robs(s.link)) && strings.HasPrefix(v.Verdict, "void:") { // it followed what has expired, or was for a thief
 			w.out.Void++
 			continue
 		}
@@ -314,7 +323,7 @@ func (w *world) checkSaid(s *said) {
 			w.fail("#%d has %d files at %s, not %d", s.n, len(v.Files), n.name, len(s.files))
 		}
 		for i, data := range s.files {
-			if w.ageAt > 0 && v.Files[i].ParcelState != string(exchange.Opened) {
+			if (w.ageAt > 0 || w.robs(s.link)) && v.Files[i].ParcelState != string(exchange.Opened) {
 				continue
 			}
 			var out bytes.Buffer

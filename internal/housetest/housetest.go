@@ -26,6 +26,7 @@ type Options struct {
 	Steps int  // of the stormy part; 0 for 80
 	Lie   Lie  // what one party lies about; "" lets the seed choose, mostly honesty
 	Real  bool // signatures of INT-1, whatever the seed; one in realEach has them anyway
+	Thief bool // keys are replaced and stolen, whatever the seed
 
 	// Open opens a party's store instead of a SQLite file; the parties are paired in it, then.
 	Open func(party string) *sqlstore.Store
@@ -47,6 +48,8 @@ type Outcome struct {
 	Carried    int // courier files that were taken
 	Turns      int // keys that were replaced
 	Recovered  int // of these, by the recovery quorum
+	Abused     int // what a thief signed with keys that were stolen
+	Forks      int // of this, versions of the identity
 	Crashes    int
 	Faults     int // requests that did not go well
 	Refused    int // tries that were refused, as they must be
@@ -83,6 +86,7 @@ type world struct {
 	ageAt    int       // step at which a month goes by; 0 for never
 	lieAt    int       // step from which the liar looks for its occasion
 	lied     bool
+	theft    *theft // nil until keys are stolen
 	broken   string // a promise, found in an act that must come to its end first
 	proven   int    // number of the statement that is proven in the end
 	silenced bool   // no interleaving and no faults while the run looks at its nodes
@@ -98,6 +102,9 @@ func Run(t testing.TB, cast *Cast, seed uint64, o Options) *Outcome {
 	}
 	if o.Lie != "" {
 		w.again += " -lie " + string(o.Lie)
+	}
+	if o.Thief {
+		w.again += " -thief"
 	}
 	if o.Steps != 0 {
 		w.again += fmt.Sprintf(" -steps %d", o.Steps)
@@ -145,14 +152,14 @@ func (w *world) play(cast *Cast, s scene, happens func()) {
 
 // cast draws who takes part, and what goes wrong.
 func (w *world) cast(o Options) scene {
-	s := scene{nodes: 2, confirmed: w.r.IntN(8) > 0, real: o.Real || w.seed%realEach == 0}
+	s := scene{nodes: 2, confirmed: w.r.IntN(8) > 0, real: o.Real || w.seed%realEach == 0 && !o.Thief}
 	if w.r.IntN(4) == 0 {
 		s.nodes = 3
 	}
 	w.lie = o.Lie
 	if w.lie == "" {
 		w.lie = Honesty
-		if all := Lies(); w.r.IntN(4) == 0 {
+		if all := Lies(); w.r.IntN(4) == 0 && !o.Thief {
 			w.lie = all[w.r.IntN(len(all))]
 		}
 	}
@@ -161,6 +168,10 @@ func (w *world) cast(o Options) scene {
 	}
 	w.sky = forecast(w.r)
 	w.sky.turn = w.sky.turn && w.lie == Honesty // who lies does so with the keys of its first version
+	if o.Thief {
+		w.sky.turn, w.sky.thief = true, true
+	}
+	w.sky.thief = w.sky.thief && w.sky.turn && !s.real // who makes its keys as quickly
 	return s
 }
 
@@ -243,6 +254,13 @@ func (w *world) stormy() {
 		w.note("a month goes by")
 	}
 	n := w.nodes[w.r.IntN(len(w.nodes))]
+	if w.sky.thief && w.chance(100) {
+		if w.theft == nil {
+			w.steal(n)
+		} else {
+			w.abuse()
+		}
+	}
 	switch k := w.r.IntN(100); {
 	case k < 4 && w.sky.courier && w.lie == Honesty:
 		w.courier(n)

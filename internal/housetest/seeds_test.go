@@ -21,6 +21,7 @@ var (
 	first     = flag.Uint64("first", 1, "the first seed")
 	trace     = flag.Bool("trace", false, "print the events of runs that pass, too")
 	lie       = flag.String("lie", "", "what one party lies about; empty lets the seed choose")
+	thief     = flag.Bool("thief", false, "keys are replaced and stolen in every run")
 	steps     = flag.Int("steps", 0, "how long the weather is bad; 0 for as long as usual")
 	crash     = flag.Int("crash", 0, "the boundary at which the power goes; 0 for each")
 	processes = flag.Int("processes", 0, "how many processes share the seeds, since a run takes one processor; 0 for one each")
@@ -56,18 +57,19 @@ func TestSeeds(t *testing.T) {
 	cast := NewCast()
 	for seed := *first; seed < *first+uint64(n); seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			out := Run(t, cast, seed, Options{Lie: Lie(*lie), Steps: *steps})
+			out := Run(t, cast, seed, Options{Lie: Lie(*lie), Thief: *thief, Steps: *steps})
 			sum.Said, sum.Files, sum.Crashes, sum.Faults = sum.Said+out.Said, sum.Files+out.Files, sum.Crashes+out.Crashes, sum.Faults+out.Faults
 			sum.Refused, sum.Void, sum.Left = sum.Refused+out.Refused, sum.Void+out.Void, sum.Left+out.Left
 			sum.Registered, sum.Carried = sum.Registered+out.Registered, sum.Carried+out.Carried
 			sum.Turns, sum.Recovered = sum.Turns+out.Turns, sum.Recovered+out.Recovered
+			sum.Abused, sum.Forks = sum.Abused+out.Abused, sum.Forks+out.Forks
 			if *trace {
 				t.Log(strings.Join(out.Trace, "\n"))
 			}
 		})
 	}
-	t.Logf("%d seeds: %d statements (%d void after a month, %d registered) with %d files, %d faults of the network, %d power cuts, %d tries refused, %d courier files, %d keys replaced (%d recovered), %d blobs left",
-		n, sum.Said, sum.Void, sum.Registered, sum.Files, sum.Faults, sum.Crashes, sum.Refused, sum.Carried, sum.Turns, sum.Recovered, sum.Left)
+	t.Logf("%d seeds: %d statements (%d void after a month, %d registered) with %d files, %d faults of the network, %d power cuts, %d tries refused, %d courier files, %d keys replaced (%d recovered), %d times signed by a thief (%d times a version of the identity), %d blobs left",
+		n, sum.Said, sum.Void, sum.Registered, sum.Files, sum.Faults, sum.Crashes, sum.Refused, sum.Carried, sum.Turns, sum.Recovered, sum.Abused, sum.Forks, sum.Left)
 }
 
 // worthAProcess is how many seeds a process is started for.
@@ -85,7 +87,7 @@ func inProcesses(t *testing.T, n, share int) {
 			t.Run(fmt.Sprintf("%d to %d", from, from+uint64(count)-1), func(t *testing.T) {
 				t.Parallel()
 				c := exec.CommandContext(t.Context(), self, "-test.run=^TestSeeds$", "-test.timeout=0", "-test.v="+strconv.FormatBool(testing.Verbose()),
-					"-processes=1", "-first="+strconv.FormatUint(from, 10), "-seeds="+strconv.Itoa(count), "-trace="+strconv.FormatBool(*trace), "-lie="+*lie, "-steps="+strconv.Itoa(*steps))
+					"-processes=1", "-first="+strconv.FormatUint(from, 10), "-seeds="+strconv.Itoa(count), "-trace="+strconv.FormatBool(*trace), "-lie="+*lie, "-thief="+strconv.FormatBool(*thief), "-steps="+strconv.Itoa(*steps))
 				out, err := c.CombinedOutput()
 				if err != nil {
 					t.Errorf("%v\n%s", err, out)
@@ -132,6 +134,21 @@ func TestLies(t *testing.T) {
 				t.Errorf("in none of the runs was there an occasion to tell it")
 			}
 		})
+	}
+}
+
+// A thief of keys changes nothing with those that were replaced, and keeps no owner from taking its identity back.
+func TestThief(t *testing.T) {
+	cast := NewCast()
+	abused, forks := 0, 0
+	for seed := uint64(1); seed <= 12; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			out := Run(t, cast, seed, Options{Thief: true})
+			abused, forks = abused+out.Abused, forks+out.Forks
+		})
+	}
+	if abused == forks || forks == 0 {
+		t.Errorf("a thief signed %d times, %d times a version of the identity: there was no occasion for something else", abused, forks)
 	}
 }
 

@@ -20,6 +20,7 @@ type weather struct {
 	register                       bool // members send some messages registered
 	courier                        bool // files travel beside the network
 	turn                           bool // keys are replaced
+	thief                          bool // somebody else has keys of a party, too
 }
 
 func forecast(r *rand.Rand) weather {
@@ -35,13 +36,13 @@ func forecast(r *rand.Rand) weather {
 		crash: some(60), failing: some(60), again: some(200), between: some(200),
 		blob: some(60), disk: r.IntN(3) == 0, part: r.IntN(3) == 0, suspend: r.IntN(3) == 0,
 		clock: r.IntN(4) == 0, age: r.IntN(6) == 0, erase: r.IntN(3) == 0,
-		register: r.IntN(3) == 0, courier: r.IntN(3) == 0, turn: r.IntN(3) == 0,
+		register: r.IntN(3) == 0, courier: r.IntN(3) == 0, turn: r.IntN(3) == 0, thief: r.IntN(3) == 0,
 	}
 }
 
 // String names what is not zero.
 func (s weather) String() string {
-	return fmt.Sprintf("lost %d/%d doubled %d delayed %d late %d cut %d thinned %d damaged %d crash %d failing %d again %d between %d blob %d disk %t part %t suspend %t clock %t age %t erase %t register %t courier %t turn %t",
+	return fmt.Sprintf("lost %d/%d doubled %d delayed %d late %d cut %d thinned %d damaged %d crash %d failing %d again %d between %d blob %d disk %t part %t suspend %t clock %t age %t erase %t register %t courier %t turn %t thief %t",
 		s.lostRequest, s.lostAnswer, s.doubled, s.delayed, s.late, s.cut, s.thinned, s.damaged, s.crash, s.failing, s.again, s.between,
-		s.blob, s.disk, s.part, s.suspend, s.clock, s.age, s.erase, s.register, s.courier, s.turn)
+		s.blob, s.disk, s.part, s.suspend, s.clock, s.age, s.erase, s.register, s.courier, s.turn, s.thief)
 }
