@@ -117,25 +117,62 @@ func sealedName(id envelope.ID) envelope.Hash {
 	return envelope.Hash(sha256.Sum256(append([]byte("entente/draft\x00"), id[:]...)))
 }
 
-// need is who must release a draft, as the link's rules have it.
+// need is who must release a draft, as the rule set has it that it will obey.
 func (h *House) need(ctx context.Context, d Draft) (string, error) {
+	rules, err := h.rulesFor(ctx, d)
+	if err != nil {
+		return "", err
+	}
+	return handling.Decide(rules.Policy, handling.Facts{Kind: d.Kind, Marking: d.Marking}).Release, nil
+}
+
+// rulesFor is the rule set that a draft will obey. Where only one was ever said on its link, nothing is read.
+func (h *House) rulesFor(ctx context.Context, d Draft) (rules *statement.Rules, err error) {
 	s := h.link(d.Link)
 	s.mu.Lock()
-	a := s.terms
+	b := s.rules
 	s.mu.Unlock()
-	if a == nil {
-		l, err := h.linkRow(ctx, d.Link)
-		if notFound(err) {
-			return "", fault.New(fault.NotFound, "link", "There is no such link here.")
-		}
-		if err != nil {
-			return "", err
-		}
-		if a, err = h.terms(l); err != nil {
-			return "", err
+	if b != nil && len(b.rules) == 1 {
+		for _, rules = range b.rules {
+			return rules, nil
 		}
 	}
-	return handling.Decide(a.Rules.Policy, handling.Facts{Kind: d.Kind, Marking: d.Marking}).Release, nil
+	err = h.cfg.Store.View(ctx, func(tx Tx) error {
+		l, err := tx.Link(ctx, d.Link)
+		if notFound(err) {
+			return fault.New(fault.NotFound, "link", "There is no such link here.")
+		}
+		if err == nil {
+			rules, err = h.rulesIn(ctx, tx, l, d)
+		}
+		return err
+	})
+	return rules, err
+}
+
+// rulesIn is rulesFor, in a transaction.
+func (h *House) rulesIn(ctx context.Context, tx Tx, l exchange.Link, d Draft) (*statement.Rules, error) {
+	stand, err := h.standing(ctx, tx, l)
+	if err != nil {
+		return nil, err
+	}
+	thread := d.Thread
+	if d.Kind == "erasure.notice" { // no statement began its thread
+		thread = nil
+	}
+	edition, err := h.editionFor(ctx, tx, l, thread, stand)
+	if err != nil {
+		return nil, err
+	}
+	b, err := h.rulebook(ctx, tx, l)
+	if err != nil {
+		return nil, err
+	}
+	rules, ok := b.rules[edition]
+	if !ok {
+		return nil, fmt.Errorf("a draft on link %s would obey a rule set that nobody said", l.Alias)
+	}
+	return rules, nil
 }
 
 // gate keeps what a second person must release, and says so by an error.

@@ -147,14 +147,18 @@ func (h *House) preview(ctx context.Context, v *DraftDetail, w words, l exchange
 	if err != nil {
 		return err
 	}
-	v.Officer = a.Rules.Officer
+	rules, err := h.rulesFor(ctx, w.draft(l.ID))
+	if err != nil {
+		return err
+	}
+	v.Officer = rules.Officer
 	if v.Faults, v.Notes, err = h.examine(w.draft(l.ID)); err != nil {
 		return err
 	}
 	facts := draftFacts(w.draft(l.ID), len(w.Files) > 0, a)
 	active := exchange.LinkActive
 	facts.LinkState = &active
-	v.Blocked = handling.Decide(a.Rules.Policy, facts).Reasons
+	v.Blocked = handling.Decide(rules.Policy, facts).Reasons
 	return nil
 }
 
@@ -199,7 +203,7 @@ func (h *House) EditDraft(ctx context.Context, who actor.Actor, name string, dig
 		if err != nil {
 			return err
 		}
-		a, err := h.terms(l)
+		rules, err := h.rulesIn(ctx, tx, l, w.draft(m.Link))
 		if err != nil {
 			return err
 		}
@@ -211,7 +215,7 @@ func (h *House) EditDraft(ctx context.Context, who actor.Actor, name string, dig
 		if !slices.Contains(m.Writers, who.Name) {
 			m.Writers = append(m.Writers, who.Name)
 		}
-		m.Need = handling.Decide(a.Rules.Policy, handling.Facts{Kind: m.Kind, Marking: w.Marking}).Release
+		m.Need = handling.Decide(rules.Policy, handling.Facts{Kind: m.Kind, Marking: w.Marking}).Release
 		*m = m.Settled(len(faults))
 		return h.putDraft(ctx, tx, who, m, w, key, "draft edit")
 	})
@@ -388,6 +392,14 @@ func (h *House) leave(ctx context.Context, who actor.Actor, name string, digest 
 	}
 	if len(faults) > 0 { // time went by, for one
 		return Asked{}, incomplete("It was not sent, and stays a draft: ", faults)
+	}
+	need, err := h.need(ctx, d)
+	if err != nil {
+		return Asked{}, err
+	}
+	if !allowed.covers(need) {
+		return Asked{}, fault.New(fault.Conflict, "rules_changed",
+			"The rule set of this link changed since this was written, and asks for another person's release now: edit it once more (entente release edit "+m.ID.String()[:8]+"), and it waits for one.")
 	}
 	d.released, d.Files = &allowed, h.filesOf(ctx, key, w.Files)
 	var blobs []string

@@ -87,7 +87,6 @@ type reporting struct {
 	h     *House
 	tx    Tx
 	l     exchange.Link
-	terms *terms
 	frame accord.Frame
 	heads map[party.ID]accord.Head
 	upto  map[party.ID]uint64 // the last of each party's sequence that lies under the cut
@@ -98,12 +97,7 @@ func (h *House) openReport(ctx context.Context, tx Tx, link statement.LinkID, pe
 	if err != nil {
 		return nil, err
 	}
-	a, err := h.terms(l)
-	if err != nil {
-		return nil, err
-	}
-	r := &reporting{h: h, tx: tx, l: l, terms: a, heads: map[party.ID]accord.Head{},
-		frame: accord.Frame{Link: link, Rules: a.edition, Measures: a.Rules.Measures, Period: period}}
+	r := &reporting{h: h, tx: tx, l: l, heads: map[party.ID]accord.Head{}, frame: accord.Frame{Link: link, Period: period}}
 	for _, p := range []party.ID{h.self, l.Peer} {
 		head, err := h.head(ctx, tx, l, p, cut.Sizes[p])
 		if err != nil {
@@ -112,8 +106,38 @@ func (h *House) openReport(ctx context.Context, tx Tx, link statement.LinkID, pe
 		r.heads[p] = head
 		r.frame.Cut = append(r.frame.Cut, head)
 	}
-	r.upto, err = h.under(ctx, tx, l, cut, statement.Assistance)
-	return r, err
+	if r.upto, err = h.under(ctx, tx, l, cut, statement.Assistance); err != nil {
+		return nil, err
+	}
+	rules, err := h.rulesUnder(ctx, tx, l, cut)
+	if err != nil {
+		return nil, err
+	}
+	r.frame.Rules, r.frame.Measures = rules.Edition(), rules.Measures
+	return r, nil
+}
+
+// rulesUnder is the rule set that was in force under a cut, which both sides find alike: that of the agreement that both had signed last.
+func (h *House) rulesUnder(ctx context.Context, tx Tx, l exchange.Link, cut Cut) (*statement.Rules, error) {
+	upto, err := h.under(ctx, tx, l, cut, statement.Control)
+	if err != nil {
+		return nil, err
+	}
+	var s standing
+	for i, p := range []party.ID{h.self, l.Peer} {
+		if s.said[i], err = columnAt[exchange.LinkColumn](ctx, tx, l.ID, l.ID, p, h.epochOf(l, p), upto[p]); err != nil {
+			return nil, err
+		}
+	}
+	edition, err := h.editionNow(ctx, tx, l, s)
+	if err != nil {
+		return nil, err
+	}
+	b, err := h.rulebook(ctx, tx, l)
+	if err != nil {
+		return nil, err
+	}
+	return b.rules[edition], nil
 }
 
 // head is a party's ledger as far as the other party has cosigned it, or less.
@@ -242,9 +266,14 @@ func (r *reporting) rewind(ctx context.Context, row *assistance.Row) error {
 	}
 	row.Status, t.Ground = assistance.StatusOf(requesting, requested), assistance.GroundOf(requested)
 	if unanswered {
-		t.AnswerBy, err = assistance.AnswerBy(requesting, requested, assistance.Terms{Rules: r.terms.Rules, Requested: row.Requested, Zone: r.h.zone})
+		rules, err := r.h.rulesOf(ctx, r.tx, r.l, row.Thread)
+		if err != nil {
+			return err
+		}
+		t.AnswerBy, err = assistance.AnswerBy(requesting, requested, assistance.Terms{Rules: *rules, Requested: row.Requested, Zone: r.h.zone})
+		return err
 	}
-	return err
+	return nil
 }
 
 func (r *reporting) oneCase(ctx context.Context, row assistance.Row, asking, asked map[int64]int64) (accord.Case, error) {

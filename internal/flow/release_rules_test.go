@@ -1,0 +1,87 @@
+package flow_test
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"entente/handling"
+	"entente/internal/fault"
+	"entente/internal/flow"
+	"entente/internal/member"
+)
+
+// stricter puts a rule set in force under which every message needs a releasing officer, and says nothing of him crosses.
+func (o *office) stricter() {
+	o.t.Helper()
+	next := o.linkOf(o.a).Agreement
+	rule := handling.ReleaseRule{Kinds: []string{"message"}, Need: handling.ReleaseReleasingOfficer}
+	next.Rules.Policy.Release = slices.Insert(slices.Clone(next.Rules.Policy.Release), 0, rule)
+	next.Rules.Officer = "nothing"
+	o.signs(o.a, next)
+	o.signs(o.b, next)
+	o.run()
+}
+
+// TestReleaseUnderTheRulesInForce: who must release what is as the rule set has it that a statement will obey: the one in force for what
+// begins a thread, and that of its thread for what continues one.
+func TestReleaseUnderTheRulesInForce(t *testing.T) {
+	o := newOffice(t)
+	ctx := t.Context()
+	begun := o.message(o.a, "begun", "before", nil)
+	early := o.hold(o.red())
+	o.run()
+	o.stricter()
+
+	v := o.hold(draft(o.a, "new", "under the new rule set", nil))
+	if v.Need != handling.ReleaseReleasingOfficer || v.State != member.Waiting || v.Officer != "nothing" || len(v.Blocked) > 0 {
+		t.Errorf("a new message needs %s, is %s, and of its officer crosses %s: %+v", v.Need, v.State, v.Officer, v.Blocked)
+	}
+	if _, err := o.a.Send(ctx, o.anna, draft(o.a, "answer", "in the old thread", &begun), nil); err != nil {
+		t.Errorf("in a thread of the old rule set: %v", err)
+	}
+	_, err := o.a.Release(ctx, o.dora, early.ID.String(), early.Digest, o.pass["dora"], nil)
+	wantCode(t, "what was written before, by a second person", err, "rules_changed")
+	edited, err := o.a.EditDraft(ctx, o.anna, early.ID.String(), early.Digest, flow.DraftEdit{})
+	o.must(err)
+	if edited.Need != handling.ReleaseReleasingOfficer {
+		t.Errorf("edited, it needs %s", edited.Need)
+	}
+	for _, d := range []member.Draft{edited, v.Draft} {
+		_, err := o.a.Release(ctx, o.dora, d.ID.String(), d.Digest, o.pass["dora"], nil)
+		if fault.KindOf(err) != fault.Forbidden {
+			t.Errorf("released by a head of delegation: %v", err)
+		}
+		_, err = o.a.Release(ctx, o.cleo, d.ID.String(), d.Digest, o.pass["cleo"], nil)
+		o.must(err)
+	}
+	o.run()
+	o.sound()
+}
+
+// TestReportUnderTheRulesInForce: a report names the rule set that was in force under its cut, whatever was agreed on since.
+func TestReportUnderTheRulesInForce(t *testing.T) {
+	o := newOffice(t)
+	first := o.linkOf(o.a).Agreement.Rules.Edition()
+	o.cosign()
+	before, err := o.a.CommonCut(t.Context(), o.a.link)
+	o.must(err)
+	o.stricter()
+	second := o.linkOf(o.a).Agreement.Rules.Edition()
+	o.cosign()
+	after, err := o.a.CommonCut(t.Context(), o.a.link)
+	o.must(err)
+	for _, c := range []struct {
+		cut  flow.Cut
+		want [32]byte
+	}{{before, first}, {after, second}} {
+		r, err := o.a.StatusReport(t.Context(), operator, o.a.link, allTime(), &c.cut)
+		o.must(err)
+		if r.About.Rules != c.want {
+			t.Errorf("at %v the report is under %s, want %x", c.cut.Sizes, r.About.Rules, c.want)
+		}
+		if !bytes.Equal(o.report(o.a, c.cut), o.report(o.b, c.cut)) {
+			t.Error("the sides report otherwise")
+		}
+	}
+}
