@@ -249,6 +249,19 @@ func numbered(face jsontext.Value, number string) (jsontext.Value, error) {
 	return envelope.Marshal(with(members, "number", number))
 }
 
+// mayEver refuses what can never leave as it is marked, whoever releases it: it is not kept for a second person to find that out.
+func mayEver(d Draft, files bool, a *terms, rules *statement.Rules) error {
+	if a.way == inward {
+		return nothingBack()
+	}
+	for _, r := range handling.Decide(rules.Policy, draftFacts(d, files, a)).Reasons {
+		if r.Code == "tlp_above_channel" || r.Code == "channel_not_allowed" {
+			return fault.New(fault.Forbidden, r.Code, r.Sentence)
+		}
+	}
+	return nil
+}
+
 // keep stores a draft, its files sealed as they are read.
 func (h *House) keep(ctx context.Context, who actor.Actor, d Draft, need string, faults []statement.FieldFault) (member.Draft, error) {
 	w, err := wordsOf(d)
@@ -261,6 +274,13 @@ func (h *House) keep(ctx context.Context, who actor.Actor, d Draft, need string,
 	}
 	a, err := h.terms(l)
 	if err != nil {
+		return member.Draft{}, err
+	}
+	rules, err := h.rulesFor(ctx, d)
+	if err != nil {
+		return member.Draft{}, err
+	}
+	if err := mayEver(d, d.Files != nil, a, rules); err != nil {
 		return member.Draft{}, err
 	}
 	hold := h.hold()

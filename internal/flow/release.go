@@ -203,8 +203,15 @@ func (h *House) EditDraft(ctx context.Context, who actor.Actor, name string, dig
 		if err != nil {
 			return err
 		}
+		a, err := h.terms(l)
+		if err != nil {
+			return err
+		}
 		rules, err := h.rulesIn(ctx, tx, l, w.draft(m.Link))
 		if err != nil {
+			return err
+		}
+		if err := mayEver(w.draft(m.Link), len(w.Files) > 0, a, rules); err != nil {
 			return err
 		}
 		faults, _, err := h.examine(w.draft(m.Link))

@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"testing"
 
@@ -82,6 +83,38 @@ func TestReportUnderTheRulesInForce(t *testing.T) {
 		}
 		if !bytes.Equal(o.report(o.a, c.cut), o.report(o.b, c.cut)) {
 			t.Error("the sides report otherwise")
+		}
+	}
+}
+
+// TestWhatCanNeverLeaveIsNotKept: above what its link may carry, or on a link that carries nothing from us, a message is refused when it is
+// written, not when somebody releases it; and a draft is not marked so later.
+func TestWhatCanNeverLeaveIsNotKept(t *testing.T) {
+	w := oneway(t)
+	ctx := t.Context()
+	red := func(s *side) flow.Draft {
+		d := draft(s, "Sources", "Their names.", nil)
+		d.Marking.TLP = handling.TLPRed
+		return d
+	}
+	_, err := w.a.Send(ctx, operator, red(w.a), nil)
+	wantCode(t, "RED on a link that carries AMBER+STRICT", err, "tlp_above_channel")
+	_, err = w.b.Send(ctx, operator, red(w.b), nil)
+	wantCode(t, "on a link that carries nothing from us", err, "oneway")
+	strict := red(w.a)
+	strict.Marking.TLP = handling.TLPAmberStrict
+	_, err = w.a.Send(ctx, operator, strict, nil)
+	kept, ok := errors.AsType[*flow.Held](err)
+	if !ok {
+		t.Fatalf("what may leave is not kept: %v", err)
+	}
+	_, err = w.a.EditDraft(ctx, operator, kept.Draft.ID.String(), kept.Draft.Digest, flow.DraftEdit{Marking: &handling.Marking{TLP: handling.TLPRed}})
+	wantCode(t, "marked RED later", err, "tlp_above_channel")
+	for _, s := range []*side{w.a, w.b} {
+		list, err := s.Drafts(ctx, operator, member.DraftFilter{Limit: 9})
+		w.must(err)
+		if want := map[*side]int{w.a: 1, w.b: 0}[s]; len(list) != want {
+			t.Errorf("%s keeps %d drafts, want %d", s.name, len(list), want)
 		}
 	}
 }
