@@ -226,6 +226,13 @@ func TestRestoredNodeIsQuiet(t *testing.T) {
 	}))
 	w.b.House = w.b.open(t, w.b.Self())
 	w.must(w.b.Resume(ctx))
+	w.must(w.b.Resume(ctx)) // once more: the log of members has the restore once
+	if list, err := w.b.Audits(ctx, operator, 0, 9); err != nil || len(list) < 2 || list[0].Act != "restore" || list[0].Who != "node" || list[1].Act == "restore" {
+		t.Errorf("the log of members: %+v, %v", list, err)
+	}
+	if found, err := w.b.CheckAudit(ctx, operator); err != nil || found.Entries < 2 {
+		t.Errorf("the log of members: %+v, %v", found, err)
+	}
 	if _, err := w.b.Send(ctx, operator, draft(w.b, "after", "the restore", nil), nil); fault.CodeOf(err) != flow.LinkRestored {
 		t.Errorf("sending on a link of the past: %v", err)
 	}

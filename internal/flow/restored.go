@@ -1,9 +1,12 @@
 package flow
 
 import (
+	"bytes"
 	"context"
 	"strconv"
+	"time"
 
+	"entente/internal/actor"
 	"entente/internal/exchange"
 	"entente/internal/fault"
 )
@@ -24,18 +27,35 @@ func frozenFault() error {
 		"This node was restored from a backup, so this link is only read: what was said after the backup is not known here. Pair anew (entente invite) to go on.")
 }
 
-// noticeRestore reads whether this node was restored.
+// restoreLogged is the meta key of the restore that stands in the log of members: the same value as that of RestoredKey.
+const restoreLogged = "restore_logged"
+
+// noticeRestore reads whether this node was restored, and enters each restore once into the log of members: whoever restored it had no
+// keys to sign a head with, so the entry is made when the node runs for the first time since.
 func (h *House) noticeRestore(ctx context.Context) error {
-	return h.cfg.Store.View(ctx, func(tx Tx) error {
-		value, err := tx.Meta(ctx, RestoredKey)
-		if err != nil || value == nil {
+	var value, logged []byte
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		if value, err = tx.Meta(ctx, RestoredKey); err != nil {
 			return err
 		}
-		at, err := strconv.ParseInt(string(value), 10, 64)
-		if err != nil {
-			return fault.Wrap(fault.Internal, "restored", "The time of the restore cannot be read; restore again.", err)
-		}
-		h.restored.Store(at)
+		logged, err = tx.Meta(ctx, restoreLogged)
+		return err
+	})
+	if err != nil || value == nil {
+		return err
+	}
+	at, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "restored", "The time of the restore cannot be read; restore again.", err)
+	}
+	h.restored.Store(at)
+	if bytes.Equal(value, logged) {
 		return nil
+	}
+	return h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
+		if err := h.audit(ctx, tx, actor.System().Name, "restore", time.UnixMicro(at).UTC().Format(time.RFC3339)); err != nil {
+			return err
+		}
+		return tx.SetMeta(ctx, restoreLogged, value)
 	})
 }
