@@ -16,6 +16,7 @@ import (
 	"entente/ledger"
 	"entente/parcel"
 	"entente/party"
+	"entente/statement"
 )
 
 // Our identity changes in three steps, and whoever is stopped between them goes on where he was:
@@ -310,6 +311,18 @@ func (h *House) warnOfExpiry() {
 	if said := h.warned.Swap(&warning); warning != "" && (said == nil || *said != warning) {
 		h.cfg.Log.Warn(warning, "version", len(h.Self().Versions), "not_after", time.UnixMicro(ends).UTC())
 	}
+}
+
+// mayStillSay refuses what is new once our keys have ended: whoever checks it would find a signature outside the validity. A call for
+// help, and what is said of the link itself, does not wait for the recovery quorum; nor do receipts, without which what was said would
+// be lost.
+func (h *House) mayStillSay(lane statement.Lane) error {
+	ends := h.Self().Latest().NotAfter
+	if h.now() < ends || lane == statement.Control || lane == statement.Hotline {
+		return nil
+	}
+	return fault.New(fault.Conflict, "keys_ended", "The keys of this node ended on "+time.UnixMicro(ends).UTC().Format(time.DateOnly)+
+		", so only calls of the hotline and what is said of a link itself still leave. Replace them with the recovery keys (entente keys recover), then send it again.")
 }
 
 // overlapEnd is when the keys of a version that has a successor are destroyed.

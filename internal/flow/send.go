@@ -110,6 +110,9 @@ func (h *House) send(ctx context.Context, who actor.Actor, d Draft, also func(co
 
 // begin checks the rules and the marking, and seals the files of a draft. What it returns must be ended.
 func (h *House) begin(ctx context.Context, d Draft, p Progress) (*sealing, error) {
+	if err := h.mayStillSay(d.Lane); err != nil {
+		return nil, err
+	}
 	asked := &outlook{id: d.Link, lane: d.Lane, thread: d.Thread}
 	if d.Kind == "erasure.notice" { // its thread is always there, and no statement began it
 		asked.thread = nil
