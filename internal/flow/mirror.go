@@ -13,6 +13,7 @@ import (
 	"entente/ledger"
 	"entente/parcel"
 	"entente/party"
+	"entente/statement"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -502,38 +503,82 @@ func (in *intake) judged(ctx context.Context, tx Tx, r *ledger.RefusalError, log
 	return in.h.evidence(ctx, tx, in.l.ID, "ledger_forked", "The peer signed a checkpoint that does not continue what it signed before.", data)
 }
 
-// cosign signs a durable head and keeps the cosigned note beside it.
+// cosign answers a durable head with our cosignature.
 func (in *intake) cosign(ctx context.Context, c *ledger.Checkpoint, version int) error {
-	h, l := in.h, in.l
+	lines, err := in.h.cosign(ctx, in.l.ID, in.l.Peer, in.l.PeerEpoch, c, version)
+	if err != nil {
+		return err
+	}
+	return in.answerFrame(parcel.FrameCosignature, parcel.CosignatureFrame{Origin: c.Origin, Size: c.Size, Lines: string(lines)})
+}
+
+// cosign signs a durable head of the peer's log, and keeps the cosigned note beside it.
+func (h *House) cosign(ctx context.Context, link statement.LinkID, peer party.ID, epoch uint32, c *ledger.Checkpoint, version int) ([]byte, error) {
 	name := ledger.WitnessName(h.self)
 	signers, err := h.cfg.Keys.WitnessSigners(version, name, func() int64 { return h.cfg.Now().Unix() })
 	if err != nil {
-		return err
+		return nil, err
 	}
 	lines, err := ledger.Cosign(c, signers...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	own, ok := h.Self().At(version)
 	if !ok {
-		return fault.New(fault.Unavailable, "identity", "The version of the identity that cosigns is just changing.")
+		return nil, fault.New(fault.Unavailable, "identity", "The version of the identity that cosigns is just changing.")
 	}
 	cosigned, _, err := ledger.AddCosignatures(c, lines, name, own.Witness)
 	if err != nil {
-		return fmt.Errorf("checking our own cosignature: %w", err)
+		return nil, fmt.Errorf("checking our own cosignature: %w", err)
 	}
 	err = h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
-		log, err := tx.Log(ctx, l.ID, l.Peer, l.PeerEpoch)
+		log, err := tx.Log(ctx, link, peer, epoch)
 		if err != nil || log.CosignedSize != c.Size {
 			return err
 		}
 		log.CosignedNote = cosigned.Note
 		return tx.PutLog(ctx, log)
 	})
+	return lines, err
+}
+
+// cosignHeads cosigns the durable heads of the peer's logs that lack our cosignature: a crash, or the copy that a backup is,
+// came between the transaction that took them and the one that keeps it.
+func (h *House) cosignHeads(ctx context.Context, l exchange.Link, peer *party.Chain) error {
+	var logs []exchange.Log
+	var own exchange.Log
+	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		if logs, err = tx.Logs(ctx, l.ID); err != nil {
+			return err
+		}
+		own, err = tx.Log(ctx, l.ID, h.self, l.OwnEpoch)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	return in.answerFrame(parcel.FrameCosignature, parcel.CosignatureFrame{Origin: c.Origin, Size: c.Size, Lines: string(lines)})
+	for _, log := range logs {
+		if log.Party != l.Peer || !h.uncosigned(log) {
+			continue
+		}
+		var c *ledger.Checkpoint
+		_, err := peer.Newest(1, func(i *party.Identity) (err error) {
+			c, err = ledger.OpenCheckpoint(log.CosignedNote, ledger.Origin(l.ID, log.Party, log.Epoch), i.Log)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("opening the head at size %d: %w", log.CosignedSize, err)
+		}
+		if _, err := h.cosign(ctx, l.ID, l.Peer, log.Epoch, c, own.Identity); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// uncosigned says whether the newest head of a peer's log that is durable here lacks our cosignature.
+func (h *House) uncosigned(log exchange.Log) bool {
+	return log.CosignedSize > 0 && !bytes.Contains(log.CosignedNote, []byte("\n\u2014 "+ledger.WitnessName(h.self)+" "))
 }
 
 // cosignature takes the peer's cosignature of our head, or the size that it holds instead.

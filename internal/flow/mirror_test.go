@@ -12,6 +12,7 @@ import (
 	"entente/internal/flow"
 	"entente/ledger"
 	"entente/parcel"
+	"entente/proof"
 	"entente/statement"
 )
 
@@ -377,5 +378,38 @@ func TestClockSkew(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCosignatureLost takes our cosignature away from a head that is durable, as a crash between the two does, or a backup that
+// was made there: the ledgers verify all the same, and proofs can be made. Guards: it is signed when it is needed.
+func TestCosignatureLost(t *testing.T) {
+	w := mirrored(t)
+	c := w.message(w.b, "third", "3", nil)
+	w.run()
+	w.cosign()
+	lose := func() {
+		t.Helper()
+		log := w.log(w.a, w.b)
+		name := []byte("\n\u2014 " + ledger.WitnessName(w.a.Self().ID) + " ")
+		at := bytes.Index(log.CosignedNote, name)
+		if at < 0 {
+			t.Fatal("the head is not cosigned")
+		}
+		log.CosignedNote = log.CosignedNote[:at+1]
+		w.a.update(t, func(tx flow.Tx) error { return tx.PutLog(t.Context(), log) })
+	}
+	lose()
+	report, err := w.a.VerifyLedger(t.Context(), operator, w.a.link, nil)
+	if err != nil || !report.OK {
+		t.Errorf("verifying: %+v, %v", report, err)
+	}
+	lose()
+	data, err := w.a.Proof(t.Context(), operator, c.String(), false)
+	w.must(err)
+	f, err := proof.Decode(data)
+	w.must(err)
+	if _, err := proof.Verify(envelope.Default(), f); err != nil {
+		t.Error(err)
 	}
 }

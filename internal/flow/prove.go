@@ -101,6 +101,16 @@ func (h *House) VerifyLedger(ctx context.Context, who actor.Actor, link statemen
 	report := &LedgerReport{OK: true}
 	var logs []exchange.Log
 	var l exchange.Link
+	err = h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+		l, err = tx.Link(ctx, link)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := h.cosignHeads(ctx, l, peer); err != nil {
+		return nil, err
+	}
 	err = h.cfg.Store.View(ctx, func(tx Tx) error {
 		if l, err = tx.Link(ctx, link); err != nil {
 			return err
@@ -234,16 +244,19 @@ func notCosigned() error {
 
 var errUnsigned = errors.New("a document is not stored with its signatures yet")
 
-// signReceiptsOf stores the signatures of a statement's header and receipts where they are ours and not stored yet.
+// signReceiptsOf stores the signatures of a statement's header and receipts, and of the heads that cover them, where they are
+// ours and not stored yet.
 func (h *House) signReceiptsOf(ctx context.Context, name string) error {
 	var docs []exchange.Document
-	var link statement.LinkID
+	var l exchange.Link
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
 		row, err := h.find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		link = row.Link
+		if l, err = tx.Link(ctx, row.Link); err != nil {
+			return err
+		}
 		p, err := tx.Parcel(ctx, row.Parcel)
 		if err != nil {
 			return err
@@ -276,10 +289,17 @@ func (h *House) signReceiptsOf(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := h.sign(ctx, link, docs); err != nil {
+	if err := h.sign(ctx, l.ID, docs); err != nil {
 		return err
 	}
-	return h.saveSignatures(ctx, link)
+	if err := h.saveSignatures(ctx, l.ID); err != nil {
+		return err
+	}
+	peer, err := h.PeerChain(ctx, l.ID)
+	if err != nil {
+		return err
+	}
+	return h.cosignHeads(ctx, l, peer)
 }
 
 // Proof builds a proof file of a statement: its header and receipts, each with its leaf and its path to a cosigned checkpoint.
@@ -520,6 +540,9 @@ func (h *House) entry(ctx context.Context, tx Tx, link statement.LinkID, p party
 	}
 	if row.Index >= log.CosignedSize {
 		return proof.Entry{}, notCosigned()
+	}
+	if p != h.self && h.uncosigned(log) {
+		return proof.Entry{}, errUnsigned
 	}
 	if p == h.self {
 		if e, ok, err := witnessedEntry(ctx, tx, link, log, row); ok || err != nil {
