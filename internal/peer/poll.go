@@ -228,6 +228,7 @@ func (s *Server) due(ctx context.Context, link statement.LinkID, newer <-chan st
 	over, again := time.NewTimer(wait), time.NewTimer(wait)
 	defer over.Stop()
 	defer again.Stop()
+	again.Stop() // until the house names a time: the end of the wait asks for nothing, and needs no place
 	for {
 		if d, slot, err = s.take(ctx, link, control); err != nil || slot != nil {
 			return d, slot, err
