@@ -162,6 +162,25 @@ func (h *House) takeUp(ctx context.Context) error {
 	}
 }
 
+// selfAt is a version of our identity that a ledger names. One that was put in force by a transaction that seemed to fail is
+// taken up first.
+func (h *House) selfAt(ctx context.Context, version int) (*party.Identity, error) {
+	if own, ok := h.Self().At(version); ok {
+		return own, nil
+	}
+	if h.turning.TryLock() {
+		err := h.takeUp(ctx)
+		h.turning.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		if own, ok := h.Self().At(version); ok {
+			return own, nil
+		}
+	}
+	return nil, fault.New(fault.Unavailable, "identity", "The keys of this node are just being replaced; try again in a few seconds.")
+}
+
 // adopt puts a decided version in force on every link, in one transaction.
 func (h *House) adopt(ctx context.Context, who string, data []byte) error {
 	chain, err := h.Self().Append(h.cfg.Registry, data)
