@@ -10,6 +10,7 @@ import (
 	"entente/internal/actor"
 	"entente/internal/assistance"
 	"entente/internal/exchange"
+	"entente/internal/notice"
 	"entente/party"
 	"entente/statement"
 )
@@ -255,8 +256,8 @@ func (h *House) eachObligation(ctx context.Context, filter assistance.Obligation
 // by a node that was away.
 const warnAhead = 30 * 24 * time.Hour
 
-// WarnOfEnds warns, in the node's log, of data whose preservation ends in 30, 14, 7 or 1 days, on either side, and says how many
-// warnings these were: each once, also if the node is restarted; and anew of another end. A confidential request is not named.
+// WarnOfEnds warns, in the node's log and by a notice, of data whose preservation ends in 30, 14, 7 or 1 days, on either side, and says
+// how many warnings these were: each once, also if the node is restarted; and anew of another end. A confidential request is not named.
 func (h *House) WarnOfEnds(ctx context.Context) (int, error) {
 	now, given := h.now(), 0
 	filter := assistance.ObligationFilter{Duty: assistance.DutyPreserve, From: now - warnAhead.Microseconds(), Until: now + warnAhead.Microseconds()}
@@ -280,6 +281,9 @@ func (h *House) WarnOfEnds(ctx context.Context) (int, error) {
 				if err != nil {
 					return err
 				}
+				if err := h.announceEnd(ctx, tx, views[0]); err != nil {
+					return err
+				}
 				due = append(due, views...)
 			}
 			return nil
@@ -298,6 +302,22 @@ func (h *House) WarnOfEnds(ctx context.Context) (int, error) {
 		return nil
 	})
 	return given, err
+}
+
+// announceEnd tells our receivers that preserved data end.
+func (h *House) announceEnd(ctx context.Context, tx Tx, v ObligationView) error {
+	l, err := tx.Link(ctx, v.Link)
+	if err != nil {
+		return err
+	}
+	end := time.UnixMicro(v.Until).UTC()
+	data := notice.Data{Thread: &v.Thread, Due: &end, OwedBy: notice.OwedByPeer}
+	if v.Ours {
+		data.OwedBy = notice.OwedByUs
+	} else if !v.Quiet {
+		data.Number = v.Number
+	}
+	return h.announce(ctx, tx, l, happening{event: notice.PreservationEnds, ref: fmt.Sprintf("%s %d %d", v.Thread, v.Until, v.Warning), kind: v.Kind, data: data})
 }
 
 // tellDeleted says of each request that this node has to have deleted, and of whose thread nothing is left here, that it was. The

@@ -15,6 +15,7 @@ import (
 	"entente/internal/fault"
 	"entente/internal/flow"
 	"entente/internal/member"
+	"entente/internal/notice"
 	"entente/statement"
 )
 
@@ -171,6 +172,10 @@ func TestWarnOfEnds(t *testing.T) {
 		s.log = slog.NewTextHandler(&logged, nil)
 		s.reopen(t)
 	}
+	hooks := map[*side]notice.Hook{}
+	for _, s := range []*side{w.a, w.b} {
+		hooks[s], _ = s.hook(t, notice.PreservationEnds)
+	}
 	warns := func(what string, want int) {
 		t.Helper()
 		for _, s := range []*side{w.a, w.b} {
@@ -208,6 +213,18 @@ func TestWarnOfEnds(t *testing.T) {
 	warns("released", 0)
 	if text := logged.String(); strings.Count(text, "preserved data end") != 10 || strings.Contains(text, n) {
 		t.Errorf("logged was %s", text)
+	}
+	for s, hook := range hooks {
+		told := s.told(t, hook)
+		owed := map[*side]string{w.a: notice.OwedByPeer, w.b: notice.OwedByUs}[s]
+		for _, x := range told {
+			if d := readNotice(t, x).Data; d.Number != "" || d.Due == nil || d.OwedBy != owed || d.Kind != "preservation.request" || d.Thread == nil {
+				t.Errorf("%s is told %+v", s.name, d)
+			}
+		}
+		if len(told) != 5 {
+			t.Errorf("%s is told %d times", s.name, len(told))
+		}
 	}
 }
 

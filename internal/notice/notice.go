@@ -28,6 +28,7 @@ const (
 	LinkSaid         = "link.said"         // it confirmed, suspended, resumed or left a link, or signed an agreement
 	ErasureSaid      = "erasure.said"      // it erased what it had
 	ClockEnded       = "clock.ended"       // what one of the parties owes fell due
+	PreservationEnds = "preservation.ends" // data are preserved for 30, 14, 7 or 1 days more
 	StatementRefused = "statement.refused" // its node refused what we said, or could not open it
 	DraftWaiting     = "draft.waiting"     // what was written here waits for a second person
 	Test             = "webhook.test"      // an operator tries whether a receiver answers
@@ -36,7 +37,7 @@ const (
 // Types are all types of events, in the order of the documentation.
 func Types() []string {
 	return []string{RequestReceived, RequestDecided, RequestSaid, CallReceived, CallSaid, MessageReceived, DeskSaid, LinkSaid, ErasureSaid, ClockEnded,
-		StatementRefused, DraftWaiting, Test}
+		PreservationEnds, StatementRefused, DraftWaiting, Test}
 }
 
 // Event is something that happened, as receivers are told of it. Ref names it among all of its type, so that the same event
