@@ -15,7 +15,7 @@ import (
 const attacks = `
 	TamperOneByte ReplayRace ReorderGap Truncate MixParcels SurreptitiousForward InnerAddressee StripSig OneSuiteTwice
 	SingleSuiteDowngrade GroundCommitment CrossingPairs StaleSeen ForkLog RewriteLeaf RollbackLog CosignDuringUpload
-	DisputeVerifierOffline BackdateEntry ClockSkew WitnessOffline72h WitnessAmnesia GrepDiskForCanary EraseThenRebuild
+	DisputeVerifierOffline BackdateEntry ClockSkew WitnessOffline72h RestoreThenSend EpochAfterRefusal WitnessAmnesia GrepDiskForCanary EraseThenRebuild
 	CompromiseSince RecoveryLockout AdminDeletesRow HotlineOvertakesEvidence SuspendUnion ZipBomb JSONDifferential PathNames
 	BidiNames Flood SlowBody PairMITM TypeConfusion OldIdentityReplay StartupKAT PadClass ReserveCrashReuse`
 

@@ -29,6 +29,11 @@ const (
 	// FrameSegmentHashes goes before the segments of a parcel: their RFC 6962 leaf hashes, so that each segment is verified as it
 	// arrives, in any order.
 	FrameSegmentHashes FrameKind = 12
+
+	FrameOpening FrameKind = 13 // a new epoch of the sender's ledger
+	FrameAccount FrameKind = 14 // its answer: account envelope
+	FrameAsk     FrameKind = 15 // for what the peer holds of former epochs
+	FrameGiven   FrameKind = 16 // its answer
 )
 
 const (
@@ -63,6 +68,14 @@ func (k FrameKind) limit() (int, bool) {
 		return endSize, true
 	case FrameSegmentHashes:
 		return 16 + 32*maxHashes, true
+	case FrameOpening:
+		return 256 << 10, true
+	case FrameAccount:
+		return envelope.MaxEnvelope, true
+	case FrameAsk:
+		return 64 << 10, true
+	case FrameGiven:
+		return maxGiven, true
 	}
 	return 0, false
 }

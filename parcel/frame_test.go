@@ -38,6 +38,11 @@ func frames(t testing.TB) []parcel.Frame {
 		{parcel.FrameRefusal, &parcel.RefusalFrame{Parcel: &id, Code: "link.suspended", Sentence: "The link is suspended."}},
 		{parcel.FrameCosignature, parcel.CosignatureFrame{Origin: "entente/log/0", Size: 9, Lines: "— witness abc\n"}},
 		{parcel.FrameCosignature, parcel.CosignatureFrame{Origin: "entente/log/0", Size: 9, OldSize: &old}},
+		{parcel.FrameOpening, parcel.OpeningFrame{Envelope: []byte(`{}`), Leaf: []byte(`{"v":1}`), Checkpoint: []byte("note")}},
+		{parcel.FrameAsk, parcel.AskFrame{Epochs: parcel.Epochs{Own: 2, Peer: 1}, Lane: aLane(), Log: &aLog().LogFrom, Headers: []envelope.Hash{someHash("h")},
+			Files: []parcel.AskedFile{{Position: 3}}}},
+		{parcel.FrameGiven, parcel.GivenFrame{Epochs: parcel.Epochs{Own: 1, Peer: 2}, Lane: aLane(), Items: []parcel.GivenItem{{Header: []byte(`{}`)}}, Next: 7, Done: true,
+			Absent: []envelope.Hash{someHash("h")}, AbsentFiles: []parcel.AskedFile{{Position: 3}}, Log: aLog()}},
 	} {
 		f, err := parcel.EncodeFrame(j.kind, j.v)
 		if err != nil {

@@ -103,6 +103,12 @@ func recode(t *testing.T, f parcel.Frame) (parcel.Frame, bool) {
 		v = &parcel.RefusalFrame{}
 	case parcel.FrameCosignature:
 		v = &parcel.CosignatureFrame{}
+	case parcel.FrameOpening:
+		v = &parcel.OpeningFrame{}
+	case parcel.FrameAsk:
+		v = &parcel.AskFrame{}
+	case parcel.FrameGiven:
+		v = &parcel.GivenFrame{}
 	default:
 		return parcel.Frame{}, false
 	}

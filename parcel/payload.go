@@ -191,6 +191,9 @@ type RefusalFrame struct {
 	Parcel   *envelope.ID `json:"parcel,omitzero"`
 	Code     string       `json:"code"`
 	Sentence string       `json:"sentence"` // for people, in English
+	// NotBefore is set where an opening was refused because its epoch begins before the end of the former one, which is then this
+	// time (UTC microseconds).
+	NotBefore int64 `json:"not_before,omitzero"`
 }
 
 // Validate checks the code, and that the sentence is one line.
@@ -200,6 +203,9 @@ func (r *RefusalFrame) Validate() error {
 	}
 	if r.Parcel != nil && r.Parcel.IsZero() {
 		return envelope.Refuse("parcel", "is zero")
+	}
+	if r.NotBefore < 0 || r.NotBefore > statement.MaxInteger {
+		return envelope.Refuse("not_before", "is not a time")
 	}
 	return envelope.Within("sentence", statement.CheckLine(r.Sentence, maxSentence))
 }
@@ -245,6 +251,12 @@ func EncodeFrame(kind FrameKind, v any) (Frame, error) {
 	case RefusalFrame:
 		body = &v
 	case CosignatureFrame:
+		body = &v
+	case OpeningFrame:
+		body = &v
+	case AskFrame:
+		body = &v
+	case GivenFrame:
 		body = &v
 	case payload:
 		body = v

@@ -28,7 +28,7 @@ func (a *app) ledgerCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.leavesCommand(), a.verifyLedgerCommand(), a.witnessesCommand(), a.proofCommand())
+	cmd.AddCommand(a.leavesCommand(), a.verifyLedgerCommand(), a.witnessesCommand(), a.proofCommand(), a.epochCommand())
 	return cmd
 }
 
@@ -175,6 +175,38 @@ func showWitnesses(w io.Writer, v node.Witnessing) {
 	for _, key := range v.Keys {
 		fmt.Fprintf(w, "\n  %s\n", key)
 	}
+}
+
+func (a *app) epochCommand() *cobra.Command {
+	var reason string
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "epoch LINK",
+		Short: "Open a new epoch of our ledger by hand",
+		Long: `Open a new epoch of our ledger of a link by hand: where the other party refuses to go on with the present one, or gives nothing
+back to a node that was restored. Former epochs stay evidence. What is said from now on has its place in the new epoch; what the
+former ones hold is folded to their end when the other party has said what it holds of them. A link that was frozen since a restore
+is not any more: what was forgotten and is not given back stays unknown.
+
+The reason is one line, which the audit log keeps.`,
+		Example: `  entente ledger epoch kestria --reason "They cosign nothing since Monday." --yes`,
+		Args:    cobra.ExactArgs(1),
+		RunE: a.ask(func(ctx context.Context, c *node.Client, args []string) error {
+			if reason == "" || !yes {
+				return usage("Give a --reason, and --yes: an epoch cannot be closed again.")
+			}
+			epoch, err := c.OpenEpoch(ctx, args[0], reason)
+			if err != nil {
+				return err
+			}
+			return a.print(struct {
+				Epoch uint32 `json:"epoch"`
+			}{epoch}, func(w io.Writer) { fmt.Fprintf(w, "Epoch %d is open.\n", epoch) })
+		}),
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, in one line")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do it")
+	return cmd
 }
 
 func (a *app) proofCommand() *cobra.Command {

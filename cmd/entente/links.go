@@ -357,10 +357,35 @@ func showLink(w io.Writer, l node.Link) {
 		pair(w, "Registered", fmt.Sprintf("%d of theirs we acknowledged, and wait for the key", l.Figures.Awaited))
 	}
 	pair(w, "Cosigned", fmt.Sprintf("%s; %d of our leaves and %d of theirs wait", cosigned, l.Figures.UncosignedOwn, l.Figures.UncosignedPeer))
+	showEpochs(w, l)
 	showParticipation(w, l)
 	switch l.State {
 	case "unverified", "confirmed_by_us", "confirmed_by_peer", "disagreed":
 		fmt.Fprintf(w, "\nCompare the code with a person of the other party, then: entente confirm %s --method telephone --person … --function …\n", line(l.Alias))
+	}
+}
+
+// showEpochs says how far catching up has come, and what is not known of former epochs.
+func showEpochs(w io.Writer, l node.Link) {
+	if len(l.EndedEpochs) > 0 || l.CatchingUp != nil {
+		pair(w, "Epochs", fmt.Sprintf("ours %d, theirs %d", l.OwnEpoch, l.PeerEpoch))
+	}
+	for _, e := range l.EndedEpochs {
+		pair(w, "Ended", fmt.Sprintf("%s %d: %d leaves, cosigned to %d", map[bool]string{true: "ours", false: "theirs"}[e.Ours], e.Epoch, e.Size, e.Cosigned))
+	}
+	switch c := l.CatchingUp; {
+	case c == nil:
+	case !c.Known:
+		pair(w, "Catching up", "the other party has not answered yet")
+	default:
+		pair(w, "Catching up", fmt.Sprintf("%d of %d statements", c.Done, c.Total))
+	}
+	for _, u := range l.Unknown {
+		what := fmt.Sprintf("%d to %d", u.From, u.To)
+		if u.To == 0 {
+			what = fmt.Sprintf("whether there was a number %d or above", u.From)
+		}
+		pair(w, "Unknown", fmt.Sprintf("of ours in epoch %d, lane %s: %s", u.Epoch, line(string(u.Lane)), what))
 	}
 }
 

@@ -44,8 +44,9 @@ func (a *app) restoreCommand() *cobra.Command {
 		Use:   "restore DIRECTORY",
 		Short: "Make a data directory from a backup",
 		Long: `Make a new data directory from a backup, all of it or nothing. The passphrase or key file that opened the node opens the restored
-one too. On the links that it had, a restored node only reads: what it would say there could contradict what was said after the
-backup was made. Pair anew with each party (entente invite) to go on.`,
+one too. On each link that it had, a restored node opens a new epoch of its ledger and learns from the other party what it forgot;
+until it has, it says nothing there. "entente links show LINK" tells how far it is. Never run it beside the node that it was taken
+from.`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			show, end := a.progress("restoring")

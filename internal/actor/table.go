@@ -30,7 +30,7 @@ const (
 	Desks    Act = "desks.change"
 	Erase    Act = "statement.erase"
 	Hold     Act = "hold.change"  // keep a thread from being erased, and let it be erased again
-	Govern   Act = "links.govern" // pair, confirm, suspend, resume, withdraw
+	Govern   Act = "links.govern" // pair, confirm, suspend, resume, withdraw, open an epoch
 	Courier  Act = "courier.carry"
 	Keys     Act = "keys.change"
 	Backup   Act = "node.backup"

@@ -46,6 +46,7 @@ type Linker interface {
 	SuspendLanes(ctx context.Context, who actor.Actor, link statement.LinkID, lanes []statement.Lane, reason, words string) (statement.Commitment, error)
 	ResumeLanes(ctx context.Context, who actor.Actor, link statement.LinkID, lanes []statement.Lane, words string) (statement.Commitment, error)
 	Withdraw(ctx context.Context, who actor.Actor, link statement.LinkID, reason, words string) (statement.Commitment, error)
+	OpenEpoch(ctx context.Context, who actor.Actor, link statement.LinkID, reason string) (epoch uint32, err error)
 	Links(ctx context.Context, who actor.Actor) ([]flow.LinkView, error)
 	FindLink(ctx context.Context, who actor.Actor, name string) (flow.LinkView, error)
 	LinkID(ctx context.Context, who actor.Actor, name string) (statement.LinkID, error)

@@ -156,6 +156,7 @@ func calls(t *testing.T) map[string]request {
 
 		"confirm":         post("/links/kestria/confirmations", `{"method":"telephone","person":"A","function":"B"}`),
 		"agree":           post("/links/kestria/agreements", `{"edition":"2026-2"}`),
+		"openEpoch":       post("/links/kestria/epochs", `{"reason":"They cosign nothing."}`),
 		"suspend":         post("/links/kestria/suspensions", `{"lanes":["network"],"reason":"review","words":"Until we have spoken."}`),
 		"resume":          post("/links/kestria/resumptions", `{"lanes":["network"]}`),
 		"withdraw":        post("/links/kestria/withdrawals", `{"reason":"withheld"}`),

@@ -127,6 +127,10 @@ func (f *fake) ResumeLanes(context.Context, actor.Actor, statement.LinkID, []sta
 	return said, f.fail
 }
 
+func (f *fake) OpenEpoch(context.Context, actor.Actor, statement.LinkID, string) (uint32, error) {
+	return 7, f.fail
+}
+
 func (f *fake) Withdraw(context.Context, actor.Actor, statement.LinkID, string, string) (statement.Commitment, error) {
 	return said, f.fail
 }

@@ -208,6 +208,20 @@ func (d *Door) withdraw(ctx context.Context, who actor.Actor, in withdrawLinkIn)
 	return Said{Statement: c}, err
 }
 
+type openEpochIn struct {
+	Link string       `path:"link" doc:"Alias, id, or a prefix of the id."`
+	Body EpochRequest `body:"json"`
+}
+
+func (d *Door) openEpoch(ctx context.Context, who actor.Actor, in openEpochIn) (EpochOpened, error) {
+	v, err := d.house.FindLink(ctx, who, in.Link)
+	if err != nil {
+		return EpochOpened{}, err
+	}
+	epoch, err := d.house.OpenEpoch(ctx, who, v.ID, in.Body.Reason)
+	return EpochOpened{Epoch: epoch}, err
+}
+
 func (d *Door) linkOf(v flow.LinkView) Link {
 	l := Link{
 		ID: v.ID, Alias: v.Alias, State: v.State,
@@ -225,6 +239,15 @@ func (d *Door) linkOf(v flow.LinkView) Link {
 	for _, p := range v.Proposals {
 		l.Proposals = append(l.Proposals, Proposal{Agreement: p.Hash, Ours: p.Ours, Edition: p.Kinds})
 	}
+	if p := v.Epochs.Progress; v.Catching != exchange.CaughtUp && v.Catching != exchange.ReadOnly {
+		l.CatchingUp = &CatchingUp{Frozen: v.Catching == exchange.Frozen, Known: p.Known, Done: p.Done, Total: p.Total}
+	}
+	for _, e := range v.Epochs.Ended {
+		l.EndedEpochs = append(l.EndedEpochs, EndedEpoch{Ours: e.Ours, Epoch: e.Epoch, Size: e.Size, Cosigned: e.Cosigned})
+	}
+	for _, u := range v.Epochs.Unknown {
+		l.Unknown = append(l.Unknown, UnknownRange{Epoch: u.Epoch, Lane: u.Lane, From: u.From, To: u.To})
+	}
 	for _, s := range v.Suspended {
 		l.Suspended = append(l.Suspended, Suspended{Lane: s.Lane, Ours: s.Ours, Since: maybe(s.At), Reason: s.Reason, Statement: s.Statement})
 	}
@@ -236,7 +259,7 @@ func (d *Door) linkOf(v flow.LinkView) Link {
 
 func figuresOf(f exchange.Figures) Figures {
 	return Figures{
-		OldestUnreceipted: maybe(f.OldestUnreceipted), Sending: f.Sending, Reserved: f.Reserved, Arriving: f.Arriving,
+		OldestUnreceipted: maybe(f.OldestUnreceipted), Sending: f.Sending, Unsaid: f.Unsaid, Arriving: f.Arriving,
 		Unsettled: f.Unsettled, Sent: f.Sent, Held: f.Held, Awaited: f.Waiting, UncosignedOwn: f.UncosignedOwn, UncosignedPeer: f.UncosignedPeer,
 		CosignedAt: maybe(f.CosignedAt), Gaps: f.Gaps,
 	}

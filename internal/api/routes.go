@@ -50,6 +50,7 @@ func table() []operation {
 		act("/links/{link}/suspensions", "suspend", "Suspend lanes of a link", (*Door).suspend),
 		act("/links/{link}/resumptions", "resume", "Resume lanes that we suspended", (*Door).resume),
 		act("/links/{link}/withdrawals", "withdraw", "Withdraw from a link", (*Door).withdraw),
+		act("/links/{link}/epochs", "openEpoch", "Open a new epoch of our ledger by hand", (*Door).openEpoch),
 		packRoute(),
 		unpackRoute(),
 		read("/links/{link}/ledgers/{party}", "leaves", "List the leaves of a ledger", (*Door).leaves),

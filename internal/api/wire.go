@@ -60,7 +60,7 @@ type Pairing struct {
 type Link struct {
 	ID            statement.LinkID     `json:"id"`
 	Alias         string               `json:"alias" doc:"Our local name for it."`
-	State         string               `json:"state" doc:"unverified, confirmed_by_us, confirmed_by_peer, disagreed, active, suspended (at least one lane), withdrawn or restored."`
+	State         string               `json:"state" doc:"unverified, confirmed_by_us, confirmed_by_peer, disagreed, active, suspended (at least one lane), withdrawn, or catching_up (this node was restored, and learns what it forgot)."`
 	Peer          Peer                 `json:"peer"`
 	Inviter       bool                 `json:"inviter" doc:"Whether we invited."`
 	Created       time.Time            `json:"created"`
@@ -71,6 +71,9 @@ type Link struct {
 	Proposals     []Proposal           `json:"proposals,omitempty" doc:"Agreements that one party has signed and the other has not."`
 	OwnEpoch      uint32               `json:"own_epoch"`
 	PeerEpoch     uint32               `json:"peer_epoch"`
+	CatchingUp    *CatchingUp          `json:"catching_up,omitzero" doc:"While we learn from the peer what the former epochs hold."`
+	EndedEpochs   []EndedEpoch         `json:"ended_epochs,omitempty" doc:"Former epochs of both ledgers."`
+	Unknown       []UnknownRange       `json:"unknown,omitempty" doc:"What we may have said in former epochs and neither party holds any more."`
 	Figures       Figures              `json:"figures"`
 	Suspended     []Suspended          `json:"suspended,omitempty" doc:"Lanes in which nothing is said now; one that both suspended stands twice."`
 	Withdrawn     []Withdrawn          `json:"withdrawn,omitempty" doc:"Who withdrew from the link."`
@@ -87,6 +90,40 @@ type Proposal struct {
 type Agreement struct {
 	Edition  string         `json:"edition,omitempty" doc:"Of kinds: the agreement in force with this edition."`
 	Proposal *envelope.Hash `json:"proposal,omitzero" doc:"What the other party has signed."`
+}
+
+// CatchingUp is how far we have come after a restore, or after an epoch was opened by hand.
+type CatchingUp struct {
+	Frozen bool   `json:"frozen" doc:"Whether nothing is said or taken until it is done."`
+	Known  bool   `json:"known" doc:"Whether the peer has said what it holds."`
+	Done   uint64 `json:"done" doc:"Statements that were gone through."`
+	Total  uint64 `json:"total" doc:"Statements to go through."`
+}
+
+// EndedEpoch is a former epoch of a ledger.
+type EndedEpoch struct {
+	Ours     bool   `json:"ours"`
+	Epoch    uint32 `json:"epoch"`
+	Size     int64  `json:"size" doc:"Leaves that are held here."`
+	Cosigned int64  `json:"cosigned" doc:"Up to where the other party cosigned it."`
+}
+
+// UnknownRange is a range of numbers of our own in a lane, both ends included.
+type UnknownRange struct {
+	Epoch uint32         `json:"epoch"`
+	Lane  statement.Lane `json:"lane"`
+	From  uint64         `json:"from"`
+	To    uint64         `json:"to,omitzero" doc:"Absent where nobody can know how far we had come."`
+}
+
+// EpochRequest opens an epoch by hand.
+type EpochRequest struct {
+	Reason string `json:"reason" doc:"One line; it is kept in the audit log."`
+}
+
+// EpochOpened is the epoch that was opened.
+type EpochOpened struct {
+	Epoch uint32 `json:"epoch"`
 }
 
 // Suspended is a lane that a party suspended.
@@ -146,7 +183,7 @@ type Code struct {
 type Figures struct {
 	OldestUnreceipted *time.Time `json:"oldest_unreceipted,omitzero" doc:"When our oldest parcel without a receipt was made."`
 	Sending           int64      `json:"sending" doc:"Parcels without a receipt."`
-	Reserved          int64      `json:"reserved" doc:"Parcels with a place in the ledger that are not published yet."`
+	Unsaid            int64      `json:"unsaid" doc:"Our parcels of an epoch that has ended, which are to be said again."`
 	Arriving          int64      `json:"arriving" doc:"Parcels of which segments are missing."`
 	Unsettled         int64      `json:"unsettled" doc:"Parcels received and not opened yet."`
 	Sent              int64      `json:"sent" doc:"Our parcels of a one-way link that left in a file and are kept to leave in another: they cannot be acknowledged."`
@@ -256,7 +293,7 @@ type Statement struct {
 	Face       jsontext.Value         `json:"face,omitempty"`
 	Body       jsontext.Value         `json:"body,omitempty" doc:"Absent when it was erased, or when its key is not here."`
 	Erased     *time.Time             `json:"erased,omitzero"`
-	State      string                 `json:"state" doc:"How far its parcel has come: reserved, sending, arriving, received, held (a registered one that was acknowledged), opened, refused or rejected; or, of ours on a one-way link, sent (it left in a file and cannot be acknowledged) or gone (nor is anything kept to be carried again). Of a registered statement whose key was sent: that of the grant."`
+	State      string                 `json:"state" doc:"How far its parcel has come: unsaid, sending, arriving, received, held (a registered one that was acknowledged), opened, refused or rejected; or, of ours on a one-way link, sent (it left in a file and cannot be acknowledged) or gone (nor is anything kept to be carried again). Of a registered statement whose key was sent: that of the grant."`
 	Unanswered bool                   `json:"cannot_be_acknowledged,omitzero" doc:"That it was said over a link that goes one way, so that no receipt comes."`
 	Reason     string                 `json:"reason,omitempty" doc:"Why it was refused or rejected; a code."`
 	Received   *time.Time             `json:"received,omitzero" doc:"The addressee's log time."`

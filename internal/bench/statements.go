@@ -125,7 +125,7 @@ func (p *pair) send(ctx context.Context, o Options, what string, count, inFlight
 	}
 	return said, until(ctx, countEvery, func() (bool, error) {
 		l, err := p.arvenia.client.Link(ctx, p.kestria.name)
-		return l.Figures.Sending == 0 && l.Figures.Reserved == 0, err
+		return l.Figures.Sending == 0 && l.Figures.Unsaid == 0, err
 	})
 }
 

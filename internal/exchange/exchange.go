@@ -21,6 +21,8 @@ type Link struct {
 	Created   int64  // UTC microseconds
 	OwnEpoch  uint32
 	PeerEpoch uint32
+	Opened    int64    // when our epoch was opened after a restore or by hand; 0 for the first
+	Catching  Catching // whether we still learn from the peer what our former epochs hold
 }
 
 // Address is where the peer of a link is reached.
@@ -29,6 +31,18 @@ type Address struct {
 	Alias    string
 	Endpoint string
 }
+
+// Catching is how far a party has come that opened a new epoch.
+type Catching int
+
+// The steps of catching up. Until it has caught up, a party does not fold its former epochs to their end.
+const (
+	CaughtUp   Catching = iota
+	CatchingUp          // nothing was forgotten; the peer has not said yet what it holds of the former epochs
+	Frozen              // restored: it says and takes nothing
+	Released            // restored, and freed by hand; it still has to learn what it forgot
+	ReadOnly            // restored, and it can never catch up: it says and takes nothing any more
+)
 
 // Invitation is a pairing that this node offered, or one that it was offered and has answered by a file: one token, one attempt.
 type Invitation struct {
@@ -46,7 +60,7 @@ type ParcelState string
 
 // The states of a parcel. Arriving and received are the addressee's view; reserved and sealed the author's.
 const (
-	Reserved ParcelState = "reserved" // ours: has its place in lane and ledger, not yet published
+	Unsaid   ParcelState = "unsaid"   // ours: of an epoch that has ended, and never came to the peer; to be said again
 	Sending  ParcelState = "sending"  // ours: published, no receipt yet
 	Arriving ParcelState = "arriving" // theirs: header taken, segments missing
 	Received ParcelState = "received"
@@ -105,6 +119,7 @@ type Parcel struct {
 	Reason    string // code, when refused or rejected
 	SentIndex int64  // leaf in the author's ledger
 	GotIndex  int64  // leaf in the addressee's ledger; -1 until known
+	GotEpoch  uint32 // of GotIndex
 	SeenEpoch uint32
 	SeenSeq   uint64
 	Received  int64 // time of the received (or refused) receipt; 0 until known
@@ -142,7 +157,8 @@ type Receipt struct {
 	At           int64
 	Index        int64 // the receipt-out leaf in its author's ledger; -1 until known
 	Log          int64 // the got leaf that it names
-	Unsent       bool  // ours: the peer has not been seen to take it
+	LogEpoch     uint32
+	Unsent       bool // ours: the peer has not been seen to take it
 }
 
 // Statement is the row of an opened (or own) statement.
@@ -176,10 +192,10 @@ type File struct {
 	Author    party.ID
 	Parcel    envelope.ID
 	Size      int64
-	State     string // waiting | stored | failed | erasing (Blob is to be removed) | erased
-	Blob      string // theirs: sealed at rest under the statement's key; ours: what was sealed for the peer
-	FLOE      []byte // theirs: header of the sealing at rest
-	Keys      []byte // ours: the content keys, sealed under the statement's key
+	State     string // waiting | lost (asked back of the peer) | stored | failed | erasing (Blob is to be removed) | erased
+	Blob      string // sealed at rest under the statement's key; with Keys, what was sealed for the peer
+	FLOE      []byte // header of the sealing at rest
+	Keys      []byte // of a file of ours that we sealed: its content keys, sealed under the statement's key
 	Reason    string
 }
 
@@ -217,7 +233,8 @@ type Log struct {
 	CosignedSize int64  // size up to which the other side (own log) or we (mirror) cosigned
 	CosignedNote []byte // the checkpoint with both signatures
 	CosignedAt   int64
-	Identity     int // version of the party's identity in force after the last leaf; 0 before the first identity leaf
+	Identity     int   // version of the party's identity in force after the last leaf; 0 before the first identity leaf
+	Kept         int64 // peer's, of an epoch that has ended: up to here its party still had it when it opened the next
 }
 
 // Witnessed is the newest checkpoint of our own ledger of a link that a third party has cosigned.

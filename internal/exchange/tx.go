@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"entente/envelope"
+	"entente/parcel"
 	"entente/party"
 	"entente/statement"
 
@@ -48,6 +49,8 @@ type LaneTx interface {
 	ParcelsByID(ctx context.Context, ids []envelope.ID) (map[envelope.ID]Parcel, error) // without Content
 	// BlobsNamed says which of some blobs the row of a parcel, of a file, or of a draft's file names.
 	BlobsNamed(ctx context.Context, blobs []string) (map[string]bool, error)
+	// DropParcels removes rows with their Content and segments; blobs are the caller's to remove.
+	DropParcels(ctx context.Context, ids ...envelope.ID) error
 	ParcelByHeader(ctx context.Context, header envelope.Hash) (Parcel, error)
 	ParcelAt(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seq uint64) (Parcel, error)
 	// ParcelRun lists statements' parcels of an author's lane with seq > after, in sequence, without Content.
@@ -98,17 +101,19 @@ type LaneTx interface {
 	// UnplacedReceipts are those of author, of a sequence up to one in a lane of the other party's epoch, whose Index is not known: in the
 	// order of the sequence, after one.
 	UnplacedReceipts(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, after, upTo uint64, limit int) ([]Receipt, error)
-	// ReceiptAbove finds author's received or refused receipt in a lane with ContiguousTo above seen and Log below index, lowest
-	// Log first. (What opened or rejected says of the lane may be of a later time than the leaf that it names.)
-	ReceiptAbove(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seen uint64, index int64) (Receipt, error)
+	MarkReceiptsUnsent(ctx context.Context, hashes []envelope.Hash) error
+	// ReceiptAbove finds author's received or refused receipt in a lane with ContiguousTo above seen and its Log below the given
+	// place, in that place's epoch, lowest Log first. (What opened or rejected says of the lane may be of a later time than the
+	// leaf that it names.)
+	ReceiptAbove(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seen uint64, before parcel.Position) (Receipt, error)
 }
 
 // StatementTx is about what was said.
 type StatementTx interface {
 	PutStatements(ctx context.Context, ss ...Statement) error // idempotent by Commitment
 	Statement(ctx context.Context, c statement.Commitment) (Statement, error)
-	// MoveStatement gives a statement its place at its grant's.
-	MoveStatement(ctx context.Context, c statement.Commitment, parcel envelope.ID, seq uint64) error
+	// PlaceStatement gives a statement another parcel, with that parcel's epoch and sequence.
+	PlaceStatement(ctx context.Context, c statement.Commitment, parcel envelope.ID, epoch uint32, seq uint64) error
 	StatementsByParcel(ctx context.Context, ids []envelope.ID) (map[envelope.ID]Statement, error)
 	// StatementsByPrefix finds by the first hexadecimal digits of the commitment, in its order.
 	StatementsByPrefix(ctx context.Context, prefix string, limit int) ([]Statement, error)
@@ -130,6 +135,8 @@ type StatementTx interface {
 	FilesOf(ctx context.Context, cs []statement.Commitment) (map[statement.Commitment][]File, error) // each one's by position
 	// HeldBytes is what an author's files on a link take up: those that are stored, and those that arrive or wait to be opened.
 	HeldBytes(ctx context.Context, link statement.LinkID, author party.ID) (int64, error)
+	// LostFiles lists the files of a link in the state "lost", by statement and position.
+	LostFiles(ctx context.Context, link statement.LinkID, limit int) ([]File, error)
 	FileByParcel(ctx context.Context, id envelope.ID) (File, error)
 
 	PutColumns(ctx context.Context, cs ...Column) error
@@ -137,9 +144,9 @@ type StatementTx interface {
 	ColumnAt(ctx context.Context, link statement.LinkID, thread statement.Commitment, author party.ID, epoch uint32, seq uint64) (Column, error)
 	// Columns streams the newest version of every column of a link (all links: nil), ordered by link, thread, author.
 	Columns(ctx context.Context, link *statement.LinkID, room string, each func(Column) error) error
-	// DropFolded removes every column, and what the rooms made of columns, and resets every verdict and Folded counter:
-	// rebuild's first step.
-	DropFolded(ctx context.Context) error
+	// DropFolded removes every column of a link (nil: of all), and what the rooms made of columns, and resets every verdict and Folded
+	// counter: rebuild's first step.
+	DropFolded(ctx context.Context, link *statement.LinkID) error
 }
 
 // HoldTx is about legal holds, which are local: nothing of them crosses to another party.
@@ -169,15 +176,15 @@ type LedgerTx interface {
 	Logs(ctx context.Context, link statement.LinkID) ([]Log, error) // all parties and epochs
 	AppendLeaves(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, rows []LeafRow) error
 	Leaves(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, from int64, limit int) ([]LeafRow, error) // without Hashes
-	// LeafAt is the leaf with this index that records a document, of the first epoch in which there is one. Nothing finds a leaf by
-	// its document alone: parcels and receipts know their places, and an index by hash would cost each leaf a page of its own.
-	LeafAt(ctx context.Context, link statement.LinkID, p party.ID, index int64, kind string, doc envelope.Hash) (epoch uint32, row LeafRow, err error)
-	// LeafFrom is the first leaf of an epoch at an index or above it that records a document. It reads every leaf on its way: it is for
+	// LeafAt is the leaf at a place, if it records this document. Nothing finds a leaf by its document alone: parcels and receipts
+	// know their places, and an index by hash would cost each leaf a page of its own.
+	LeafAt(ctx context.Context, link statement.LinkID, p party.ID, at parcel.Position, kind string, doc envelope.Hash) (LeafRow, error)
+	// LeafFrom is the first leaf of an epoch at a place or above it that records a document. It reads every leaf on its way: it is for
 	// what came in another order than usual.
-	LeafFrom(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, from int64, kind string, doc envelope.Hash) (LeafRow, error)
-	// IdentityLeaf is the leaf that records a version of the party's identity, of the first epoch in which there is one. Such leaves
-	// are few, and are found by their document.
-	IdentityLeaf(ctx context.Context, link statement.LinkID, p party.ID, doc envelope.Hash) (epoch uint32, row LeafRow, err error)
+	LeafFrom(ctx context.Context, link statement.LinkID, p party.ID, from parcel.Position, kind string, doc envelope.Hash) (LeafRow, error)
+	// IdentityLeaf is the leaf of an epoch that records a version of the party's identity. Such leaves are few, and are found by
+	// their document.
+	IdentityLeaf(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, doc envelope.Hash) (LeafRow, error)
 	// LeavesAt are the exact bytes of leaves by index; those that are not there are left out.
 	LeavesAt(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, indexes []int64) (map[int64][]byte, error)
 	// HashReader reads tree hashes by stored-hash index (ledger.HashPlace), many in one query.
@@ -203,14 +210,14 @@ type LedgerTx interface {
 
 // Figures are the gauges of operation, for one link.
 type Figures struct {
-	OldestUnreceipted                      int64 // Created of our oldest parcel without a received receipt; 0 if none
-	Sending, Reserved, Arriving, Unsettled int64
-	Sent                                   int64 // our parcels of a oneway link that left in a file, and are kept to leave in another
-	Held                                   int64 // our registered parcels that were receipted and whose grant has no place yet
-	Waiting                                int64 // the peer's registered parcels that we receipted and whose grant has not come
-	UncosignedOwn, UncosignedPeer          int64 // leaves beyond the last cosigned head
-	CosignedAt                             int64
-	Gaps                                   int64
+	OldestUnreceipted                    int64 // Created of our oldest parcel without a received receipt; 0 if none
+	Sending, Unsaid, Arriving, Unsettled int64
+	Sent                                 int64 // our parcels of a oneway link that left in a file, and are kept to leave in another
+	Held                                 int64 // our registered parcels that were receipted and whose grant has no place yet
+	Waiting                              int64 // the peer's registered parcels that we receipted and whose grant has not come
+	UncosignedOwn, UncosignedPeer        int64 // leaves beyond the last cosigned head
+	CosignedAt                           int64
+	Gaps                                 int64
 }
 
 // FigureTx reads the gauges.

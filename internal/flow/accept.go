@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"entente/envelope"
@@ -16,6 +15,10 @@ import (
 
 // accept is the transaction that takes parcels in: duplicate row, sequence, ledger leaf, receipt, and the fold.
 func (h *House) accept(ctx context.Context, tx Tx, l exchange.Link, batch []*arrival) error {
+	l, err := tx.Link(ctx, l.ID) // an epoch may have been opened since it was read
+	if err != nil {
+		return err
+	}
 	b, err := openBook(ctx, tx, l.ID, h.self, l.OwnEpoch)
 	if err != nil {
 		return err
@@ -28,7 +31,7 @@ func (h *House) accept(ctx context.Context, tx Tx, l exchange.Link, batch []*arr
 	if err != nil {
 		return err
 	}
-	w := &accepting{h: h, tx: tx, l: l, book: b, known: known, waiting: -1, held: -1, lanes: map[statement.Lane]*arrivalLane{}}
+	w := &accepting{h: h, tx: tx, l: l, book: b, known: known, waiting: -1, held: -1, lanes: map[laneKey]*arrivalLane{}}
 	for _, a := range batch {
 		if err := w.one(ctx, a); err != nil {
 			return err
@@ -48,7 +51,7 @@ type accepting struct {
 	holds    int64 // bytes of the peer's files; once waiting is counted
 	held     int   // registered parcels that wait for their grant; -1: not counted yet
 	push     bool  // receipts are pushed to the peer; otherwise they go in the answer, and again when it asks again
-	lanes    map[statement.Lane]*arrivalLane
+	lanes    map[laneKey]*arrivalLane
 	standing *standing // nil: not read yet
 	since    *int64    // see knownSince, of the agreement in force; nil: not asked for yet
 	bars     []bar     // suspensions and withdrawals; nil: not read yet
@@ -60,6 +63,12 @@ type accepting struct {
 	statements []exchange.Statement
 	bodies     []exchange.Body
 	files      []exchange.File
+}
+
+// laneKey is a lane in one of the peer's epochs.
+type laneKey struct {
+	epoch uint32
+	lane  statement.Lane
 }
 
 // arrivalLane is the peer's lane as this transaction sees it.
@@ -82,11 +91,11 @@ type held struct {
 	settled bool
 }
 
-func (w *accepting) lane(ctx context.Context, lane statement.Lane) (*arrivalLane, error) {
-	if a, ok := w.lanes[lane]; ok {
+func (w *accepting) lane(ctx context.Context, epoch uint32, lane statement.Lane) (*arrivalLane, error) {
+	if a, ok := w.lanes[laneKey{epoch, lane}]; ok {
 		return a, nil
 	}
-	state, err := w.tx.Lane(ctx, w.l.ID, w.l.Peer, w.l.PeerEpoch, lane)
+	state, err := w.tx.Lane(ctx, w.l.ID, w.l.Peer, epoch, lane)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +104,7 @@ func (w *accepting) lane(ctx context.Context, lane statement.Lane) (*arrivalLane
 		return nil, err
 	}
 	a := &arrivalLane{state: state, ours: own.Last, placed: map[uint64]place{}, held: map[uint64]held{}}
-	run, err := w.tx.ParcelRun(ctx, w.l.ID, w.l.Peer, w.l.PeerEpoch, lane, max(state.Settled, 1)-1, exchange.Window+1)
+	run, err := w.tx.ParcelRun(ctx, w.l.ID, w.l.Peer, epoch, lane, max(state.Settled, 1)-1, exchange.Window+1)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +119,7 @@ func (w *accepting) lane(ctx context.Context, lane statement.Lane) (*arrivalLane
 		return nil, err
 	}
 	a.cosigned = mirror.CosignedSize
-	w.lanes[lane] = a
+	w.lanes[laneKey{epoch, lane}] = a
 	return a, nil
 }
 
@@ -120,7 +129,15 @@ func (w *accepting) one(ctx context.Context, a *arrival) error {
 	if old, ok := w.known[hd.ID]; ok {
 		return w.again(ctx, a, old)
 	}
-	lane, err := w.lane(ctx, hd.Lane)
+	if hd.Epoch != w.l.PeerEpoch {
+		a.broken = fault.New(fault.Conflict, codeEpoch, "The parcel is of an epoch that is not open here.")
+		return nil
+	}
+	if frozen(w.l) {
+		a.broken = fault.New(fault.Conflict, LinkCatchingUp, "This node was restored and learns what it had; it takes this when it has caught up.")
+		return nil
+	}
+	lane, err := w.lane(ctx, hd.Epoch, hd.Lane)
 	if err != nil {
 		return err
 	}
@@ -135,7 +152,7 @@ func (w *accepting) one(ctx context.Context, a *arrival) error {
 		return err
 	}
 	refusal, rejected := a.refusal, a.rejected
-	if refusal == "" && hd.File == nil && (hd.Seen.Epoch != w.l.OwnEpoch || hd.Seen.Seq > lane.ours) {
+	if refusal == "" && hd.File == nil && (hd.Seen.Epoch < ledger.FirstEpoch || hd.Seen.Epoch > w.l.OwnEpoch || hd.Seen.Epoch == w.l.OwnEpoch && hd.Seen.Seq > lane.ours) {
 		refusal = "seen" // of what we never said: waiting for it would hold up the lane for ever
 	}
 	if refusal == "" {
@@ -222,12 +239,15 @@ func (h *House) reopen(ctx context.Context, tx Tx, l exchange.Link, id envelope.
 	if row, err = tx.Parcel(ctx, id); err != nil || row.State != state {
 		return nil, row, nil, err
 	}
+	if l, err = tx.Link(ctx, l.ID); err != nil { // an epoch may have been opened since it was read
+		return nil, row, nil, err
+	}
 	b, err := openBook(ctx, tx, l.ID, h.self, l.OwnEpoch)
 	if err != nil {
 		return nil, row, nil, err
 	}
-	w = &accepting{h: h, tx: tx, l: l, book: b, lanes: map[statement.Lane]*arrivalLane{}}
-	lane, err = w.lane(ctx, row.Lane)
+	w = &accepting{h: h, tx: tx, l: l, book: b, lanes: map[laneKey]*arrivalLane{}}
+	lane, err = w.lane(ctx, row.Epoch, row.Lane)
 	return w, row, lane, err
 }
 
@@ -386,7 +406,7 @@ func (w *accepting) receipt(ctx context.Context, a *arrival, row *exchange.Parce
 	if err != nil {
 		return err
 	}
-	row.GotIndex, row.Received = pos.index, pos.at
+	row.GotEpoch, row.GotIndex, row.Received = w.l.OwnEpoch, pos.index, pos.at
 	stale, err := w.stale(ctx, hd)
 	if err != nil {
 		return err
@@ -415,7 +435,7 @@ func (w *accepting) receipt(ctx context.Context, a *arrival, row *exchange.Parce
 func (w *accepting) give(kind parcel.ReceiptKind, hd *parcel.Header, hash envelope.Hash, row exchange.Parcel, lane *arrivalLane, stale *envelope.Hash) (*ourReceipt, error) {
 	r := parcel.Receipt{V: 1, Kind: kind, Link: w.l.ID, From: w.h.self, To: w.l.Peer, Header: hash, Parcel: hd.ID, Root: hd.Root,
 		Identity: w.book.log.Identity, Epoch: hd.Epoch, Lane: hd.Lane, Seq: hd.Seq, ContiguousTo: lane.state.Contiguous,
-		At: row.Received, Log: parcel.Position{Epoch: w.l.OwnEpoch, Index: row.GotIndex}, PeerSize: lane.cosigned}
+		At: row.Received, Log: parcel.Position{Epoch: row.GotEpoch, Index: row.GotIndex}, PeerSize: lane.cosigned}
 	seqs := make([]uint64, 0, len(lane.held))
 	for seq := range lane.held {
 		seqs = append(seqs, seq)
@@ -444,18 +464,35 @@ func (w *accepting) give(kind parcel.ReceiptKind, hd *parcel.Header, hash envelo
 		return nil, err
 	}
 	ours := &ourReceipt{receipt: &r, payload: payload, row: exchange.Receipt{Hash: digest, Link: w.l.ID, Author: w.h.self, Kind: string(kind), Header: hash,
-		Parcel: hd.ID, Lane: hd.Lane, Epoch: hd.Epoch, Seq: hd.Seq, ContiguousTo: r.ContiguousTo, At: r.At, Index: pos.index, Log: row.GotIndex, Unsent: w.push && terms.way == bothWays}}
+		Parcel: hd.ID, Lane: hd.Lane, Epoch: hd.Epoch, Seq: hd.Seq, ContiguousTo: r.ContiguousTo, At: r.At, Index: pos.index, Log: row.GotIndex, LogEpoch: row.GotEpoch, Unsent: w.push && terms.way == bothWays}}
 	w.receipts = append(w.receipts, ours.row)
 	w.documents = append(w.documents, exchange.Document{Hash: digest, Link: w.l.ID, Type: parcel.ReceiptType, Payload: payload})
 	return ours, nil
 }
 
+// end gives the receipt that ends a parcel. A receipt names a leaf of its own epoch: where the parcel came in in a former one of
+// ours, its leaf is entered again.
+func (w *accepting) end(kind parcel.ReceiptKind, a *arrival, row exchange.Parcel, lane *arrivalLane) (*ourReceipt, error) {
+	if row.GotEpoch != w.l.OwnEpoch {
+		pos, err := w.book.enter(w.h.now(), ledger.Got, row.Lane, row.Seq, row.Header)
+		if err != nil {
+			return nil, err
+		}
+		row.GotEpoch, row.GotIndex = w.l.OwnEpoch, pos.index
+	}
+	return w.give(kind, a.header, row.Header, row, lane, nil)
+}
+
 // stale finds the author's own receipt that shows it had more than its seen admits when it reserved.
 func (w *accepting) stale(ctx context.Context, hd *parcel.Header) (*envelope.Hash, error) {
-	if hd.File != nil || hd.Registered || hd.Seen.Epoch != w.l.OwnEpoch {
+	if hd.File != nil || hd.Registered || hd.Seen.Epoch > w.l.OwnEpoch {
 		return nil, nil
 	}
-	r, err := w.tx.ReceiptAbove(ctx, w.l.ID, w.l.Peer, w.l.OwnEpoch, hd.Lane, hd.Seen.Seq, hd.Index)
+	seen := hd.Seen.Seq
+	if hd.Seen.Epoch < w.l.OwnEpoch { // of our present epoch it admits nothing
+		seen = 0
+	}
+	r, err := w.tx.ReceiptAbove(ctx, w.l.ID, w.l.Peer, w.l.OwnEpoch, hd.Lane, seen, parcel.Position{Epoch: hd.Epoch, Index: hd.Index})
 	if notFound(err) {
 		return nil, nil
 	}
@@ -506,5 +543,11 @@ func (w *accepting) close(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.h.foldLanes(ctx, w.tx, w.l, slices.Collect(maps.Keys(w.lanes)))
+	var lanes []statement.Lane
+	for key := range w.lanes {
+		if !slices.Contains(lanes, key.lane) {
+			lanes = append(lanes, key.lane)
+		}
+	}
+	return w.h.foldLanes(ctx, w.tx, w.l, lanes)
 }

@@ -30,7 +30,7 @@ func actsOf() map[string]actor.Act {
 		"Calls": actor.ReadCalls, "ShowCall": actor.ReadCalls, "Call": actor.Call, "Escalate": actor.Call, "SayOnCall": actor.Call,
 		"Send": actor.Say, "Ask": actor.Ask, "Reply": actor.Say,
 		"Invite": actor.Govern, "PairComplete": actor.Govern, "PairByFile": actor.Govern, "PairOn": actor.Govern, "Confirm": actor.Govern,
-		"Agree": actor.Govern, "SuspendLanes": actor.Govern, "ResumeLanes": actor.Govern, "Withdraw": actor.Govern,
+		"Agree": actor.Govern, "OpenEpoch": actor.Govern, "SuspendLanes": actor.Govern, "ResumeLanes": actor.Govern, "Withdraw": actor.Govern,
 		"Pack": actor.Courier, "Unpack": actor.Courier, "Erase": actor.Erase, "Rebuild": actor.Rebuild,
 		"Keys": actor.ReadKeys, "Rotate": actor.Keys, "PrepareRecovery": actor.Keys, "FinishRecovery": actor.Keys, "CancelRecovery": actor.Keys,
 		"Drafts": actor.ReadDrafts, "Draft": actor.ReadDrafts, "EditDraft": actor.Say, "DiscardDraft": actor.Say, "SubmitDraft": actor.Say,

@@ -40,7 +40,7 @@ func BenchmarkStatement(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if v.Figures.Sending == 0 && v.Figures.Reserved == 0 {
+		if v.Figures.Sending == 0 && v.Figures.Unsaid == 0 {
 			break
 		}
 		time.Sleep(5 * time.Millisecond)

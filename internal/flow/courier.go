@@ -48,15 +48,14 @@ func (h *House) Pack(ctx context.Context, who actor.Actor, link statement.LinkID
 		if c.l, err = tx.Link(ctx, link); err != nil {
 			return err
 		}
-		if h.frozen(c.l) {
-			return frozenFault()
-		}
 		t, err := h.terms(c.l)
 		switch {
 		case err != nil:
 			return err
 		case t.way == inward:
 			return nothingBack()
+		case c.l.Catching == exchange.ReadOnly:
+			return frozenFault(c.l)
 		case again && t.way == bothWays:
 			return fault.New(fault.Invalid, "again", "Each file of this link has again what has no receipt yet; pack it without that.")
 		}
@@ -129,11 +128,15 @@ func (c *packing) add(f parcel.Frame) error {
 }
 
 func (c *packing) frames(ctx context.Context) error {
+	var d Delivery
+	if err := c.h.outgoingCatchUp(ctx, c.l, c.s, &d); err != nil {
+		return err
+	}
 	shown, err := c.h.unshown(ctx, c.l, c.log, false)
 	if err != nil {
 		return err
 	}
-	for _, f := range shown {
+	for _, f := range append(shown, d.Frames...) {
 		if err := c.add(f); err != nil {
 			return err
 		}
@@ -363,8 +366,6 @@ func (h *House) Unpack(ctx context.Context, who actor.Actor, r io.Reader, begin 
 		return err
 	case b.To != h.self || b.From != l.Peer:
 		return fault.New(fault.Invalid, "courier_party", "This courier file is not for this node: it goes to the other party.")
-	case h.frozen(l):
-		return frozenFault()
 	}
 	t, err := h.terms(l)
 	if err != nil {

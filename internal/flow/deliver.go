@@ -56,7 +56,7 @@ func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes in
 	var log exchange.Log
 	var oneway bool // nothing leaves by a network
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		if l, err = tx.Link(ctx, link); err != nil || h.frozen(l) {
+		if l, err = tx.Link(ctx, link); err != nil {
 			return err
 		}
 		t, err := h.terms(l)
@@ -66,12 +66,18 @@ func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes in
 		if log, err = tx.Log(ctx, link, h.self, l.OwnEpoch); err != nil {
 			return err
 		}
+		if frozen(l) {
+			return nil
+		}
 		if err := h.outgoingReceipts(ctx, tx, &d); err != nil {
 			return err
 		}
 		return h.outgoingParcels(ctx, tx, s, &d, max(maxBytes, parcelBytes))
 	})
-	if err != nil || h.frozen(l) || oneway {
+	if err != nil || oneway || l.Catching == exchange.ReadOnly {
+		return d, err
+	}
+	if err := h.outgoingCatchUp(ctx, l, s, &d); err != nil {
 		return d, err
 	}
 	if err := h.outgoingIdentities(ctx, l, log, s, &d); err != nil {
@@ -231,7 +237,8 @@ func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange
 		// before the last, and one that rests is shown all when the next round is due by the clock.
 		reach = min(reach, begin)
 	}
-	due := reach > log.CosignedSize && !s.rounding && h.now() >= s.roundAfter &&
+	lacks := s.have >= 0 && s.have < log.Size // its mirror, whatever it cosigned before it was restored
+	due := (reach > log.CosignedSize || lacks) && !s.rounding && h.now() >= s.roundAfter &&
 		(s.round || reach-log.CosignedSize >= roundLeaves || asked)
 	if due {
 		s.rounding, s.round, d.round = true, false, true
@@ -494,6 +501,9 @@ func (h *House) NextDue(ctx context.Context, link statement.LinkID) (time.Time, 
 	})
 	s := h.link(link)
 	s.mu.Lock()
+	if s.catch.due > 0 {
+		next = min(next, s.catch.due)
+	}
 	if (s.round || s.flowing()) && s.roundAfter > 0 {
 		next = min(next, s.roundAfter)
 	}

@@ -105,44 +105,51 @@ func (h *House) eraseOne(ctx context.Context, who actor.Actor, row exchange.Stat
 			return err
 		}
 		at = h.now()
-		files, err := tx.Files(ctx, row.Commitment)
+		return h.eraseRows(ctx, tx, who, row, reason, at)
+	})
+	return at, err
+}
+
+// eraseRows is what an erasure changes in the store.
+func (h *House) eraseRows(ctx context.Context, tx Tx, who actor.Actor, row exchange.Statement, reason string, at int64) error {
+	files, err := tx.Files(ctx, row.Commitment)
+	if err != nil {
+		return err
+	}
+	for i := range files {
+		files[i].State, files[i].FLOE, files[i].Keys, files[i].Reason = fileErased, nil, nil, ""
+		if files[i].Blob != "" {
+			files[i].State = fileErasing
+		}
+	}
+	if row.Author == h.self {
+		sealed, err := ended(ctx, tx, row, files)
 		if err != nil {
 			return err
 		}
-		for i := range files {
-			files[i].State, files[i].FLOE, files[i].Keys, files[i].Reason = fileErased, nil, nil, ""
-			if files[i].Blob != "" {
-				files[i].State = fileErasing
-			}
+		for i := range sealed {
+			sealed[i].Content, sealed[i].Blob = nil, ""
 		}
-		if row.Author == h.self {
-			sealed, err := ended(ctx, tx, row, files)
-			if err != nil {
-				return err
+		for i := range sealed {
+			if sealed[i].State != exchange.Sent {
+				continue
 			}
-			for i := range sealed {
-				sealed[i].Content, sealed[i].Blob = nil, ""
-				if sealed[i].State != exchange.Sent {
-					continue
-				}
-				sealed[i].State = exchange.Gone
-				if err := tx.DropSegments(ctx, sealed[i].ID); err != nil {
-					return err
-				}
-			}
-			if err := tx.UpdateParcels(ctx, sealed...); err != nil {
+			sealed[i].State = exchange.Gone
+			if err := tx.DropSegments(ctx, sealed[i].ID); err != nil {
 				return err
 			}
 		}
-		if err := tx.PutFiles(ctx, files...); err != nil {
+		if err := tx.UpdateParcels(ctx, sealed...); err != nil {
 			return err
 		}
-		if err := tx.EraseBody(ctx, row.Commitment, at); err != nil {
-			return err
-		}
-		return h.audit(ctx, tx, who.Name, "erase "+reason, row.Commitment.String())
-	})
-	return at, err
+	}
+	if err := tx.PutFiles(ctx, files...); err != nil {
+		return err
+	}
+	if err := tx.EraseBody(ctx, row.Commitment, at); err != nil {
+		return err
+	}
+	return h.audit(ctx, tx, who.Name, "erase "+reason, row.Commitment.String())
 }
 
 // ended are the parcels of a statement of ours and of its files. None may be on its way: what is reserved is delivered.

@@ -2,14 +2,11 @@ package flow_test
 
 import (
 	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"testing"
 
 	"entente/envelope"
 	"entente/internal/exchange"
-	"entente/internal/fault"
-	"entente/internal/flow"
 	"entente/parcel"
 	"entente/proof"
 	"entente/statement"
@@ -214,46 +211,4 @@ func TestReorderGap(t *testing.T) {
 	}
 	w.cosign()
 	w.equalAtCut()
-}
-
-// A restored node says nothing on links that are older than the restore, and its peer loses nothing and accuses nobody.
-func TestRestoredNodeIsQuiet(t *testing.T) {
-	w := newWorld(t)
-	w.confirm()
-	ctx := t.Context()
-	w.must(w.b.store.Update(ctx, flow.Normal, func(tx flow.Tx) error {
-		return tx.SetMeta(ctx, flow.RestoredKey, fmt.Appendf(nil, "%d", w.a.clock.now().UnixMicro()))
-	}))
-	w.b.House = w.b.open(t, w.b.Self())
-	w.must(w.b.Resume(ctx))
-	w.must(w.b.Resume(ctx)) // once more: the log of members has the restore once
-	if list, err := w.b.Audits(ctx, operator, 0, 9); err != nil || len(list) < 2 || list[0].Act != "restore" || list[0].Who != "node" || list[1].Act == "restore" {
-		t.Errorf("the log of members: %+v, %v", list, err)
-	}
-	if found, err := w.b.CheckAudit(ctx, operator); err != nil || found.Entries < 2 {
-		t.Errorf("the log of members: %+v, %v", found, err)
-	}
-	if _, err := w.b.Send(ctx, operator, draft(w.b, "after", "the restore", nil), nil); fault.CodeOf(err) != flow.LinkRestored {
-		t.Errorf("sending on a link of the past: %v", err)
-	}
-	w.message(w.a, "to a restored node", "it waits", nil)
-	d, err := w.a.Outgoing(ctx, w.a.link, 8<<20)
-	w.must(err)
-	if _, err := w.b.Receive(ctx, w.b.link, d.Frames); fault.KindOf(err) != fault.Unavailable {
-		t.Errorf("receiving on a link of the past: %v", err)
-	}
-	w.must(w.a.Undelivered(ctx, d, err))
-	v, err := w.b.FindLink(ctx, operator, "arvenia")
-	w.must(err)
-	if v.State != flow.LinkRestored {
-		t.Errorf("the link is shown as %s", v.State)
-	}
-	found, err := w.a.Evidence(ctx, operator, nil, 10)
-	w.must(err)
-	if len(found) != 0 {
-		t.Errorf("the peer was accused: %+v", found)
-	}
-	if v, err = w.a.FindLink(ctx, operator, "kestria"); err != nil || v.Figures.Sending != 1 {
-		t.Errorf("the peer's statement does not wait: %+v, %v", v.Figures, err)
-	}
 }

@@ -3,11 +3,13 @@ package flow
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"entente/envelope"
 	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/hotline"
+	"entente/ledger"
 	"entente/party"
 	"entente/statement"
 )
@@ -252,30 +254,28 @@ func (h *House) refoldLane(ctx context.Context, tx Tx, l exchange.Link, lane sta
 	}
 	sides := [2]*foldSide{}
 	for i, author := range []party.ID{h.self, l.Peer} {
-		epoch := l.OwnEpoch
-		if author == l.Peer {
-			epoch = l.PeerEpoch
-		}
-		state, err := tx.Lane(ctx, l.ID, author, epoch, lane)
-		if err != nil {
+		if sides[i], err = h.openSide(ctx, tx, l, author, lane); err != nil {
 			return nil, err
 		}
-		sides[i] = &foldSide{state: state, start: state.Folded, alone: terms.way != bothWays && author == h.self}
+		sides[i].alone = terms.way != bothWays && author == h.self
 	}
 	folded, ahead := &touched{requests: tallies{}, agreed: agreements{}, erased: map[statement.Commitment]bool{}, calls: map[statement.Commitment]bool{}}, over(tx)
 	for progress := true; progress; {
 		progress = false
 		for i, side := range sides {
-			n, err := h.foldReady(ctx, ahead, l, side, sides[1-i].state, rules, folded)
+			moved, err := h.foldReady(ctx, ahead, l, side, sides[1-i], rules, folded)
 			if err != nil {
 				return nil, err
 			}
-			progress = progress || n > 0
+			progress = progress || moved
 		}
 	}
 	for _, side := range sides {
-		if side.state.Folded != side.start {
-			if err := tx.PutLane(ctx, side.state); err != nil {
+		for i, state := range side.states {
+			if state.Folded == side.start[i] {
+				continue
+			}
+			if err := tx.PutLane(ctx, state); err != nil {
 				return nil, err
 			}
 		}
@@ -299,13 +299,15 @@ func (h *House) foldLanes(ctx context.Context, tx Tx, l exchange.Link, lanes []s
 	return nil
 }
 
-// foldSide is one author's sequence while a lane is folded.
+// foldSide is one author's lane while it is folded: its epochs one after the other, those that have ended first.
 type foldSide struct {
-	state exchange.LaneState
-	start uint64
-	run   []exchange.Parcel // read ahead, from state.Folded+1
-	ended bool              // run was read to its end
-	alone bool              // no receipt of what is said can come: it folds as soon as it has its place, at no time
+	states []exchange.LaneState
+	start  []uint64
+	at     int               // which of states is folded now
+	ended  bool              // what is said in epochs that have ended is known to the end: what is missing in them never came
+	run    []exchange.Parcel // read ahead, from the state's Folded+1
+	last   bool              // run was read to its end
+	alone  bool              // no receipt of what is said can come: it folds as soon as it has its place, at no time
 }
 
 // tallies are the requests of which words were folded, and these words' places.
@@ -323,53 +325,104 @@ type touched struct {
 	happened []happening
 }
 
-// foldReady folds one author's statements until one is not resolved yet, or has seen more than was folded of the other's.
-func (h *House) foldReady(ctx context.Context, ahead *overlay, l exchange.Link, side *foldSide, other exchange.LaneState, rules func(envelope.Hash) (map[string]foldable, bool), said *touched) (int, error) {
-	folded := 0
-	for {
-		if len(side.run) == 0 {
-			if side.ended {
-				return folded, nil
-			}
-			run, err := ahead.columns.ParcelRun(ctx, l.ID, side.state.Author, side.state.Epoch, side.state.Lane, side.state.Folded, foldBatch)
-			if err != nil {
-				return folded, err
-			}
-			if side.alone {
-				for i := range run {
-					run[i].State = exchange.Opened
-				}
-			}
-			side.run, side.ended = run, len(run) < foldBatch
-			if len(run) == 0 {
-				return folded, nil
+func (s *foldSide) state() *exchange.LaneState { return &s.states[s.at] }
+
+// past says whether the epoch that is folded now is not the author's present one.
+func (s *foldSide) past() bool { return s.at < len(s.states)-1 }
+
+// openSide reads an author's lane in all of its epochs, from the first that is not folded to its end.
+func (h *House) openSide(ctx context.Context, tx Tx, l exchange.Link, author party.ID, lane statement.Lane) (*foldSide, error) {
+	side := &foldSide{ended: l.Catching == exchange.CaughtUp}
+	present := h.epochOf(l, author)
+	if present != ledger.FirstEpoch {
+		all, err := tx.LanesOf(ctx, l.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range all { // in the order of their epochs
+			if s.Author == author && s.Lane == lane && s.Epoch < present && (s.Folded < s.Last || !side.ended) {
+				side.states = append(side.states, s)
 			}
 		}
-		n := 0
-		for n < len(side.run) && ready(side.run[n], side.state.Folded+uint64(n)+1, other, side.alone) {
-			n++
+	}
+	state, err := tx.Lane(ctx, l.ID, author, present, lane)
+	if err != nil {
+		return nil, err
+	}
+	side.states = append(side.states, state)
+	for _, s := range side.states {
+		side.start = append(side.start, s.Folded)
+	}
+	return side, nil
+}
+
+// read fills run. Of an epoch that has ended, what the addressee never had is left out.
+func (s *foldSide) read(ctx context.Context, tx Tx, link statement.LinkID) error {
+	for after := s.state().Folded; len(s.run) == 0 && !s.last; {
+		run, err := tx.ParcelRun(ctx, link, s.state().Author, s.state().Epoch, s.state().Lane, after, foldBatch)
+		if err != nil {
+			return err
+		}
+		s.last = len(run) < foldBatch
+		if len(run) > 0 {
+			after = run[len(run)-1].Seq
+		}
+		if s.alone {
+			for i := range run {
+				run[i].State = exchange.Opened
+			}
+		}
+		if s.past() && s.ended {
+			run = slices.DeleteFunc(run, func(p exchange.Parcel) bool { return p.Received == 0 })
+		}
+		s.run = run
+	}
+	return nil
+}
+
+// foldReady folds one author's statements until one is not resolved yet, or has seen more than was folded of the other's. It
+// says whether it came any further.
+func (h *House) foldReady(ctx context.Context, ahead *overlay, l exchange.Link, side, across *foldSide, rules func(envelope.Hash) (map[string]foldable, bool), said *touched) (moved bool, err error) {
+	for {
+		if err := side.read(ctx, ahead.columns, l.ID); err != nil {
+			return moved, err
+		}
+		if len(side.run) == 0 {
+			if !side.past() || !side.ended {
+				return moved, nil
+			}
+			side.at, side.last, moved = side.at+1, false, true
+			continue
+		}
+		n, state, other := 0, side.state(), *across.state()
+		for next := state.Folded; n < len(side.run); n++ {
+			p := side.run[n]
+			unknown := p.State == exchange.Opened && p.SeenEpoch < other.Epoch && !across.ended // what it had seen may still be given back
+			if p.Seq != next+1 && !(side.past() && side.ended) || !ready(p, other, side.alone) || unknown {
+				break
+			}
+			next = p.Seq
 		}
 		if n == 0 {
-			return folded, nil
+			return moved, nil
 		}
 		if err := h.foldRun(ctx, ahead, l, side.run[:n], other.Author, rules, said); err != nil {
-			return folded, err
+			return moved, err
 		}
-		side.state.Folded += uint64(n)
+		state.Folded = side.run[n-1].Seq
 		side.run = side.run[n:]
-		folded += n
+		moved = true
 	}
 }
 
-// ready says whether a parcel's statement can be folded as the next of its author; alone is that of foldSide.
-func ready(p exchange.Parcel, next uint64, other exchange.LaneState, alone bool) bool {
-	switch {
-	case p.Seq != next:
-		return false
-	case p.State.Settled() && p.State != exchange.Opened:
+// ready says whether a parcel's statement can be folded, once those before it are: it is resolved, and what it had seen of the
+// other's is folded; alone is that of foldSide.
+func ready(p exchange.Parcel, other exchange.LaneState, alone bool) bool {
+	if p.State.Settled() && p.State != exchange.Opened {
 		return true
 	}
-	return p.State == exchange.Opened && (p.Received != 0 || alone) && (p.SeenEpoch < other.Epoch || p.SeenSeq <= other.Folded)
+	seen := p.SeenEpoch < other.Epoch || p.SeenEpoch == other.Epoch && p.SeenSeq <= other.Folded
+	return p.State == exchange.Opened && (p.Received != 0 || alone) && seen
 }
 
 // foldRun folds parcels that are ready, in order, and writes their verdicts. It adds to the threads whose rows are to be made anew.
@@ -472,7 +525,7 @@ func foldAhead(ctx context.Context, tx Tx, ahead *overlay, thread statement.Comm
 	for progress := true; progress; {
 		progress = false
 		for i := range queues {
-			for other := 1 - i; len(queues[i]) > 0 && (len(queues[other]) == 0 || queues[i][0].seenSeq < queues[other][0].seq); {
+			for other := 1 - i; len(queues[i]) > 0 && (len(queues[other]) == 0 || before(queues[i][0], queues[other][0])); {
 				if _, _, err := foldOne(ctx, ahead, queues[i][0]); err != nil {
 					return err
 				}
@@ -481,6 +534,11 @@ func foldAhead(ctx context.Context, tx Tx, ahead *overlay, thread statement.Comm
 		}
 	}
 	return nil
+}
+
+// before says whether t was said without having seen the other's u.
+func before(t, u turn) bool {
+	return t.seenEpoch < u.epoch || t.seenEpoch == u.epoch && t.seenSeq < u.seq
 }
 
 // waiting are the turns of one author in a thread that are not folded yet, up to a sequence; what is still on its way

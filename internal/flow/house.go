@@ -13,6 +13,7 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/ledger"
+	"entente/parcel"
 	"entente/party"
 	"entente/statement"
 )
@@ -77,7 +78,6 @@ type House struct {
 	learned  atomic.Int64                // how often one was
 	deriving sync.Mutex                  // held while a passphrase is looked at
 
-	restored atomic.Int64  // when this node was restored from a backup; 0 if never
 	dirty    sync.Map      // statement.LinkID → true: to be settled
 	busy     sync.Map      // statement.LinkID → true: SettleLoop is at it
 	settling chan struct{} // wakes SettleLoop
@@ -115,6 +115,8 @@ type linkState struct {
 	fails      int                                 // deliveries failed in a row
 	warned     map[string]warned                   // what a peer had us log, by message
 	unsaved    map[envelope.Hash]exchange.Document // signed, and not stored with their signatures yet
+	catch      catchUp
+	owed       map[parcel.AskedFile]bool // files that the peer lost and asked for
 }
 
 // New makes the house.
@@ -146,6 +148,7 @@ func (h *House) link(id statement.LinkID) *linkState {
 		wake: make(chan struct{}, 1), room: make(chan struct{}), old: -1, have: -1,
 		inflows: map[envelope.ID]*inflow{}, outflows: map[envelope.ID]*outflow{},
 		unsaved: map[envelope.Hash]exchange.Document{}, docs: map[envelope.Hash]bool{}, flying: map[envelope.ID]bool{}, warned: map[string]warned{},
+		owed: map[parcel.AskedFile]bool{},
 	})
 	return s.(*linkState)
 }

@@ -363,11 +363,11 @@ func (in *intake) signer(ctx context.Context, kind ledger.Kind) signedBy {
 			return i, broken
 		}
 		err := in.h.cfg.Store.View(ctx, func(tx Tx) error {
-			index, err := placeOf(ctx, tx, kind, payload)
+			at, err := placeOf(ctx, tx, kind, payload)
 			if err != nil {
 				return err
 			}
-			_, _, err = tx.LeafAt(ctx, in.l.ID, in.l.Peer, index, string(kind), envelope.Sum(payload))
+			_, err = tx.LeafAt(ctx, in.l.ID, in.l.Peer, at, string(kind), envelope.Sum(payload))
 			return err
 		})
 		switch {
@@ -381,6 +381,20 @@ func (in *intake) signer(ctx context.Context, kind ledger.Kind) signedBy {
 		}
 		return i, nil
 	}
+}
+
+// newestSigner finds the version that signed what comes by itself and no leaf records: only the newest may.
+func (in *intake) newestSigner(version int) (*party.Identity, *fault.Error) {
+	i, broken := in.known(version, nil)
+	switch {
+	case broken != nil:
+		return nil, broken
+	case in.kin.contested:
+		return nil, fault.New(fault.Conflict, contestedCode, contestedSentence)
+	case !in.newest(version):
+		return nil, fault.New(fault.Conflict, "identity_replaced", "The keys that signed this were replaced; sign it with the new ones.")
+	}
+	return i, nil
 }
 
 // newest says whether a version is the newest there is.

@@ -149,6 +149,16 @@ func (h *House) note(ctx context.Context, who, act string) error {
 	return h.cfg.Store.Update(ctx, Normal, func(tx Tx) error { return h.audit(ctx, tx, who, act, h.self.String()) })
 }
 
+// takeUpAll goes on where a crash or a restore left our identity and our ledgers.
+func (h *House) takeUpAll(ctx context.Context) error {
+	h.turning.Lock()
+	defer h.turning.Unlock()
+	if err := h.takeUp(ctx); err != nil {
+		return fmt.Errorf("putting in force what the keyring decided: %w", err)
+	}
+	return h.openRestored(ctx)
+}
+
 // takeUp puts in force what the keyring decided and a crash left, and finishes with the keys before it.
 func (h *House) takeUp(ctx context.Context) error {
 	for {
@@ -190,18 +200,27 @@ func (h *House) adopt(ctx context.Context, who string, data []byte) error {
 	version := len(chain.Versions)
 	var links []exchange.Link
 	err = h.cfg.Store.Update(ctx, Urgent, func(tx Tx) error {
-		if links, err = tx.Links(ctx); err != nil {
+		known, err := tx.Identities(ctx, h.self)
+		if err != nil {
 			return err
 		}
-		known, err := tx.Identities(ctx, h.self)
-		if err != nil || len(known) >= version { // it was done by a transaction that seemed to fail
+		restored, err := tx.Meta(ctx, RestoredKey)
+		if err != nil {
 			return err
+		}
+		if restored == nil { // else each link is about to have a new epoch, which begins with this version
+			if links, err = tx.Links(ctx); err != nil {
+				return err
+			}
+		}
+		if len(known) >= version { // it was done by a transaction that seemed to fail
+			return nil
 		}
 		if err := tx.PutIdentity(ctx, h.self, version, data); err != nil {
 			return err
 		}
 		for _, l := range links {
-			if h.frozen(l) {
+			if l.Catching == exchange.ReadOnly {
 				continue
 			}
 			b, err := openBook(ctx, tx, l.ID, h.self, l.OwnEpoch)
@@ -276,7 +295,7 @@ func (h *House) retire(ctx context.Context) error {
 }
 
 // signsNoMore says whether a version's keys are destroyed. A backup of before may have what was to be signed with them; it was
-// signed before they were destroyed, and the links of the backup are only read.
+// signed before they were destroyed, and such a link is only read (see neverSigned).
 func (h *House) signsNoMore(version int) bool {
 	_, err := h.cfg.Keys.SignersOf(version)
 	return fault.CodeOf(err) == "identity_version"
@@ -357,11 +376,11 @@ func (h *House) unshown(ctx context.Context, l exchange.Link, log exchange.Log, 
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
 		frames = nil
 		for n := len(chain.Versions); n > 1; n-- {
-			epoch, leaf, err := tx.IdentityLeaf(ctx, l.ID, h.self, chain.Hash(n))
+			leaf, err := tx.IdentityLeaf(ctx, l.ID, h.self, l.OwnEpoch, chain.Hash(n))
 			if err != nil && !notFound(err) {
 				return err
 			}
-			if err == nil && !all && (epoch < l.OwnEpoch || leaf.Index < log.CosignedSize) {
+			if err == nil && !all && leaf.Index < log.CosignedSize {
 				return nil
 			}
 			frames = append([]parcel.Frame{{Kind: parcel.FrameIdentity, Payload: chain.Envelopes[n-1]}}, frames...)

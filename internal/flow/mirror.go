@@ -27,7 +27,7 @@ func (in *intake) leaves(ctx context.Context, f parcel.Frame) error {
 		return nil
 	}
 	if lf.Epoch != in.l.PeerEpoch {
-		in.refuse(nil, "epoch", "The leaves are of an epoch that is not open here.")
+		in.refuse(nil, codeEpoch, "The leaves are of an epoch that is not open here.")
 		return nil
 	}
 	docs, replaced, err := in.documents(ctx, lf.Docs)
@@ -77,6 +77,10 @@ func (in *intake) documents(ctx context.Context, sent []parcel.Document) (docs m
 	for _, d := range sent {
 		var env *envelope.Envelope
 		var broken *fault.Error
+		if own, ok := in.ownDocument(d); ok {
+			docs[own.Hash] = own
+			continue
+		}
 		switch d.Type {
 		case "identity":
 			if err := in.identities(ctx, [][]byte{d.Envelope}); err != nil {
@@ -127,7 +131,10 @@ type mirroring struct {
 }
 
 func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[envelope.Hash]exchange.Document) error {
-	l := m.in.l
+	l, err := m.tx.Link(ctx, m.in.l.ID)
+	if err != nil || l.PeerEpoch != lf.Epoch {
+		return err
+	}
 	b, err := openBook(ctx, m.tx, l.ID, l.Peer, l.PeerEpoch)
 	if err != nil {
 		return err
@@ -153,6 +160,9 @@ func (m *mirroring) take(ctx context.Context, lf parcel.LeavesFrame, docs map[en
 			code = "leaf_time"
 		}
 		return m.evidence(ctx, code, "A leaf of the peer's log is malformed, out of place, or earlier than the one before.", firstWrong(follower, fresh))
+	}
+	if forked, err := m.recalled(ctx, follower, b.log, fresh); err != nil || forked {
+		return err
 	}
 	hashes := make([]envelope.Hash, len(leaves))
 	for i, leaf := range leaves {
@@ -272,7 +282,7 @@ func (m *mirroring) check(leaf *ledger.Leaf, identity int, known map[envelope.Ha
 	doc, ok := known[leaf.Doc]
 	ours := leaf.Kind == ledger.Got || leaf.Kind == ledger.ReceiptIn
 	if !ok {
-		if ours {
+		if ours && l.OwnEpoch == ledger.FirstEpoch { // in a later one we may have lost it
 			return false, "it records what we never said"
 		}
 		return true, ""
@@ -355,7 +365,7 @@ func (m *mirroring) placed(ctx context.Context, leaf *ledger.Leaf, known map[env
 	}
 	first := r.Kind == parcel.Received || r.Kind == parcel.Refused
 	switch {
-	case r.Log.Epoch != got.Epoch || r.Log.Index != got.Index:
+	case r.Log.Epoch != leaf.Epoch || r.Log.Index != got.Index:
 		return "its receipt names another place", nil
 	case first && r.At != got.Time || !first && r.At != leaf.Time:
 		return "its receipt has another time", nil
@@ -371,20 +381,30 @@ func (in *intake) checkpoint(ctx context.Context, f parcel.Frame) error {
 		in.refuse(nil, "checkpoint", "The checkpoint is malformed: "+plain(err)+".")
 		return nil
 	}
-	h, l := in.h, in.l
-	origin := ledger.Origin(l.ID, l.Peer, l.PeerEpoch)
+	h := in.h
+	var l exchange.Link
+	var origin string
 	var c *ledger.Checkpoint
 	var answer any
 	var refusal *ledger.RefusalError
 	var cosigner int // our version that is in force
 	err = h.cfg.Store.Update(ctx, Normal, func(tx Tx) error {
 		c, answer, refusal = nil, nil, nil
+		if l, err = tx.Link(ctx, in.l.ID); err != nil {
+			return err
+		}
+		origin = ledger.Origin(l.ID, l.Peer, l.PeerEpoch)
 		log, err := tx.Log(ctx, l.ID, l.Peer, l.PeerEpoch)
 		if err != nil {
 			return err
 		}
 		reader := tx.HashReader(ctx, l.ID, l.Peer, l.PeerEpoch)
-		state := ledger.WitnessState{Size: log.CosignedSize}
+		if log.CosignedSize > log.Size { // recalled, and its leaves are not here yet
+			size := log.Size
+			answer = parcel.WantFrame{Epoch: l.PeerEpoch, Leaves: &size}
+			return nil
+		}
+		state := ledger.WitnessState{Size: log.CosignedSize, Restored: forgetful(l)}
 		if state.Root, err = ledger.TreeRoot(log.CosignedSize, reader); err != nil {
 			return err
 		}
@@ -463,12 +483,14 @@ func (in *intake) judge(ctx context.Context, tx Tx, state ledger.WitnessState, r
 		return nil, err
 	}
 	if !in.newest(version) {
-		reach := log.Size // what an older version may sign: the leaves before its successor's
-		_, leaf, err := tx.IdentityLeaf(ctx, log.Link, log.Party, chain.Hash(version+1))
-		if err == nil {
-			reach = leaf.Index
-		} else if !notFound(err) {
-			return nil, err
+		reach := log.Size // what an older version may sign: the leaves before a later one's
+		for later := version + 1; later <= len(chain.Versions); later++ {
+			leaf, err := tx.IdentityLeaf(ctx, log.Link, log.Party, log.Epoch, chain.Hash(later))
+			if err == nil {
+				reach = min(reach, leaf.Index)
+			} else if !notFound(err) {
+				return nil, err
+			}
 		}
 		if c.Size > reach {
 			return nil, &ledger.RefusalError{Refusal: ledger.BadSignature, Err: ledger.ErrLogSignature}
@@ -505,7 +527,11 @@ func (in *intake) judged(ctx context.Context, tx Tx, r *ledger.RefusalError, log
 
 // cosign answers a durable head with our cosignature.
 func (in *intake) cosign(ctx context.Context, c *ledger.Checkpoint, version int) error {
-	lines, err := in.h.cosign(ctx, in.l.ID, in.l.Peer, in.l.PeerEpoch, c, version)
+	_, _, epoch, err := ledger.ParseOrigin(c.Origin)
+	if err != nil {
+		return err
+	}
+	lines, err := in.h.cosign(ctx, in.l.ID, in.l.Peer, epoch, c, version)
 	if err != nil {
 		return err
 	}

@@ -104,7 +104,7 @@ func (h *House) OutgoingSegments(ctx context.Context, link statement.LinkID, max
 		return d, nil
 	}
 	l, err := h.linkRow(ctx, link)
-	if err != nil || h.frozen(l) {
+	if err != nil || frozen(l) {
 		return d, err
 	}
 	t, err := h.terms(l)

@@ -79,8 +79,8 @@ func (h *House) survey(ctx context.Context, tx Tx, id statement.LinkID, batch []
 	if err != nil {
 		return nil, err
 	}
-	if h.frozen(l) {
-		return nil, frozenFault()
+	if frozen(l) {
+		return nil, frozenFault(l)
 	}
 	p := &prospect{link: l, full: map[statement.Lane]error{}}
 	if p.stand, err = h.standing(ctx, tx, l); err != nil {
@@ -105,8 +105,8 @@ func (h *House) survey(ctx context.Context, tx Tx, id statement.LinkID, batch []
 
 // tell answers those who ask, in a transaction if a thread's first statement is to be read.
 func (h *House) tell(ctx context.Context, tx Tx, p *prospect, batch []*outlook, errs []error) error {
-	if h.frozen(p.link) {
-		return frozenFault()
+	if frozen(p.link) {
+		return frozenFault(p.link)
 	}
 	book, err := h.rulebook(ctx, tx, p.link)
 	if err != nil {

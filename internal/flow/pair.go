@@ -347,6 +347,7 @@ type LinkView struct {
 	Figures          exchange.Figures
 	Suspended        []SuspensionView
 	Withdrawn        []WithdrawalView
+	Epochs           EpochsView
 }
 
 // Links lists all links by name.
@@ -383,8 +384,8 @@ func (h *House) views(ctx context.Context, who actor.Actor, choose func([]exchan
 			if a, ok := book.agreements[view.AgreementHash]; ok {
 				view.Agreement = *a
 			}
-			if h.frozen(l) {
-				view.State = LinkRestored
+			if err := h.showEpochs(ctx, tx, &view); err != nil {
+				return err
 			}
 			if view.Figures, err = tx.Figures(ctx, l.ID); err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 	"entente/internal/actor"
 	"entente/internal/exchange"
 	"entente/internal/fault"
+	"entente/ledger"
 	"entente/parcel"
 	"entente/party"
 	"entente/statement"
@@ -99,13 +100,17 @@ func (h *House) standing(ctx context.Context, tx Tx, l exchange.Link) (s standin
 		author, peer party.ID
 		column       *exchange.LinkColumn
 	}{{h.self, l.Peer, &s.ours}, {l.Peer, h.self, &s.theirs}} {
-		lane, err := tx.Lane(ctx, l.ID, side.author, h.epochOf(l, side.author), statement.Control)
+		lane, err := h.openSide(ctx, tx, l, side.author, statement.Control)
 		if err != nil {
 			return s, err
 		}
-		turns, err := waiting(ctx, tx, l.ID, lane, lane.Last, side.peer, rules)
-		if err != nil {
-			return s, err
+		var turns []turn
+		for _, state := range lane.states { // what is left of former epochs counts, too
+			more, err := waiting(ctx, tx, l.ID, state, state.Last, side.peer, rules)
+			if err != nil {
+				return s, err
+			}
+			turns = append(turns, more...)
 		}
 		for _, t := range turns {
 			if t.text == nil || t.stale {
@@ -185,11 +190,11 @@ func since(at int64) string {
 	return "on " + time.UnixMicro(at).UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// bar is a suspension or withdrawal that the author of a parcel knew of when its own log had more than index leaves.
+// bar is a suspension or withdrawal that the author of a parcel knew of once its own log had the leaf at a place.
 type bar struct {
 	lane   statement.Lane // "" for every lane but control
 	reason string
-	index  int64
+	at     parcel.Position
 }
 
 // barred is the code for which a parcel is refused because its author knew, when it gave it its place, that we had suspended its
@@ -197,6 +202,11 @@ type bar struct {
 func (w *accepting) barred(ctx context.Context, hd *parcel.Header) (string, error) {
 	if hd.Lane == statement.Control && hd.File == nil {
 		return "", nil
+	}
+	if hd.File != nil && w.l.OwnEpoch+w.l.PeerEpoch > 2*ledger.FirstEpoch { // of a statement that was taken: given back, or sent again
+		if said, err := w.said(ctx, hd.Text); said || err != nil {
+			return "", err
+		}
 	}
 	if verified, err := w.verified(ctx); !verified || err != nil {
 		return refusedUnverified, err
@@ -217,7 +227,8 @@ func (w *accepting) barred(ctx context.Context, hd *parcel.Header) (string, erro
 		}
 	}
 	for _, b := range w.bars {
-		if (b.lane == "" || b.lane == hd.Lane) && b.index >= 0 && b.index < hd.Index {
+		before := b.at.Epoch < hd.Epoch || b.at.Epoch == hd.Epoch && b.at.Index < hd.Index // what it knew in a former epoch it knows
+		if (b.lane == "" || b.lane == hd.Lane) && b.at.Index >= 0 && before {
 			return b.reason, nil
 		}
 	}
@@ -266,11 +277,11 @@ func (w *accepting) addBars(ctx context.Context, column exchange.LinkColumn, our
 		if err != nil {
 			return fmt.Errorf("reading the parcel of a suspending statement: %w", err)
 		}
-		index := p.SentIndex
+		at := parcel.Position{Epoch: p.Epoch, Index: p.SentIndex}
 		if ours {
-			index = p.GotIndex
+			at = parcel.Position{Epoch: p.GotEpoch, Index: p.GotIndex}
 		}
-		w.bars = append(w.bars, bar{lane, reason, index})
+		w.bars = append(w.bars, bar{lane, reason, at})
 		return nil
 	}
 	if column.Withdrawn != nil {

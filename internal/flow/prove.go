@@ -83,6 +83,10 @@ type Difference struct {
 	Seq    uint64
 	Header envelope.Hash
 	Age    time.Duration
+
+	owner party.ID // of the ledger that it stands in
+	epoch uint32
+	at    int64 // the leaf's time
 }
 
 // verifyPage is how many leaves are read at once.
@@ -129,13 +133,13 @@ func (h *House) VerifyLedger(ctx context.Context, who actor.Actor, link statemen
 	for _, log := range logs {
 		total += log.Size
 	}
-	sent, got := map[envelope.Hash]*Difference{}, map[envelope.Hash]*Difference{}
+	sent, got, met := map[envelope.Hash]*Difference{}, map[envelope.Hash]*Difference{}, map[envelope.Hash]uint32{}
 	for _, log := range logs {
 		r, err := h.verifyLog(ctx, l, peer, log, func(leaf *ledger.Leaf) {
 			if done++; p != nil && done%1000 == 0 {
 				p(done, total)
 			}
-			reconcile(l, h.self, log.Party, leaf, h.now(), sent, got)
+			reconcile(l, h.self, log.Party, leaf, h.now(), sent, got, met)
 		})
 		if err != nil {
 			return nil, err
@@ -145,7 +149,13 @@ func (h *House) VerifyLedger(ctx context.Context, who actor.Actor, link statemen
 	}
 	for _, left := range []map[envelope.Hash]*Difference{sent, got} {
 		for _, d := range left {
-			report.Differences = append(report.Differences, *d)
+			ended, err := h.ofEnded(ctx, l, *d)
+			if err != nil {
+				return nil, err
+			}
+			if !ended {
+				report.Differences = append(report.Differences, *d)
+			}
 		}
 	}
 	report.OK = report.OK && report.Evidence == 0
@@ -155,8 +165,9 @@ func (h *House) VerifyLedger(ctx context.Context, who actor.Actor, link statemen
 	return report, nil
 }
 
-// reconcile crosses a sent leaf with the got leaf of the same header in the other log.
-func reconcile(l exchange.Link, self, owner party.ID, leaf *ledger.Leaf, now int64, sent, got map[envelope.Hash]*Difference) {
+// reconcile crosses a sent leaf with the got leaf of the same header in the other log. met are the epochs of those that have met:
+// what was taken in an epoch that its addressee forgot is taken again in a later one.
+func reconcile(l exchange.Link, self, owner party.ID, leaf *ledger.Leaf, now int64, sent, got map[envelope.Hash]*Difference, met map[envelope.Hash]uint32) {
 	mine, other := sent, got
 	author, kind := owner, "not_got"
 	switch leaf.Kind {
@@ -169,11 +180,18 @@ func reconcile(l exchange.Link, self, owner party.ID, leaf *ledger.Leaf, now int
 	default:
 		return
 	}
-	if other[leaf.Doc] != nil {
+	if d := other[leaf.Doc]; d != nil {
+		met[leaf.Doc] = leaf.Epoch
+		if kind == "not_got" {
+			met[leaf.Doc] = d.epoch
+		}
 		delete(other, leaf.Doc)
 		return
 	}
-	mine[leaf.Doc] = &Difference{Author: author, Kind: kind, Lane: leaf.Lane, Seq: leaf.Seq, Header: leaf.Doc,
+	if epoch, ok := met[leaf.Doc]; ok && kind == "not_sent" && epoch != leaf.Epoch {
+		return
+	}
+	mine[leaf.Doc] = &Difference{Author: author, Kind: kind, Lane: leaf.Lane, Seq: leaf.Seq, Header: leaf.Doc, owner: owner, epoch: leaf.Epoch, at: leaf.Time,
 		Age: time.Duration(now-leaf.Time) * time.Microsecond}
 }
 
@@ -411,54 +429,62 @@ func (h *House) proveRecord(ctx context.Context, tx Tx, l exchange.Link, author 
 	if err != nil {
 		return r, err
 	}
-	index, err := placeOf(ctx, tx, kind, stored.Payload)
+	at, err := placeOf(ctx, tx, kind, stored.Payload)
 	if err != nil {
 		return r, err
 	}
-	r.Entry, err = h.entry(ctx, tx, l.ID, author, kind, index, doc)
+	r.Entry, err = h.entry(ctx, tx, l.ID, author, kind, at, doc)
 	return r, err
 }
 
 // placeOf is the place of a document in its author's log, as far as that was shown: headers and grants name it, and of a receipt
-// its row has it, if it was taken; -1 if it is not known.
-func placeOf(ctx context.Context, tx Tx, kind ledger.Kind, payload []byte) (int64, error) {
+// its row has it, if it was taken; an index of -1 if it is not known.
+func placeOf(ctx context.Context, tx Tx, kind ledger.Kind, payload []byte) (at parcel.Position, err error) {
 	switch kind {
 	case ledger.GrantLeaf:
 		g, err := parcel.DecodeGrant(payload)
 		if err != nil {
-			return 0, fmt.Errorf("reading a grant: %w", err)
+			return at, fmt.Errorf("reading a grant: %w", err)
 		}
-		return g.Index, nil
+		return parcel.Position{Epoch: g.Epoch, Index: g.Index}, nil
 	case ledger.ReceiptOut:
 		r, err := parcel.DecodeReceipt(payload)
 		if err != nil {
-			return 0, fmt.Errorf("reading a receipt: %w", err)
+			return at, fmt.Errorf("reading a receipt: %w", err)
 		}
+		at = parcel.Position{Epoch: r.Log.Epoch, Index: -1}
 		rows, err := tx.ReceiptsOf(ctx, r.Header)
 		hash := envelope.Sum(payload)
 		if err != nil {
-			return 0, err
+			return at, err
 		}
 		if i := slices.IndexFunc(rows, func(row exchange.Receipt) bool { return row.Hash == hash }); i >= 0 {
-			return rows[i].Index, nil
+			at.Index = rows[i].Index
+			return at, nil
 		}
-		shown, err := tx.Documents(ctx, []envelope.Hash{hash})
-		if err != nil || len(shown) == 0 {
-			return -1, err
-		}
-		return shownPlace(ctx, tx, r, hash)
+		at.Index, err = shownPlace(ctx, tx, r, hash)
+		return at, err
 	}
 	hd, err := parcel.DecodeHeader(payload)
 	if err != nil {
-		return 0, fmt.Errorf("reading a header: %w", err)
+		return at, fmt.Errorf("reading a header: %w", err)
 	}
-	return hd.Index, nil
+	return parcel.Position{Epoch: hd.Epoch, Index: hd.Index}, nil
+}
+
+// receiptAt is where the receipt of a row was entered: a receipt names a leaf of the epoch in which it was given.
+func receiptAt(r exchange.Receipt) parcel.Position {
+	return parcel.Position{Epoch: r.LogEpoch, Index: r.Index}
 }
 
 // shownPlace is the place of a receipt that is entered after its leaf was mirrored, and its document with it: as when it was signed
-// with keys that were replaced, or could not be taken before. -1 if there is no such leaf.
+// with keys that were replaced, was given back, or could not be taken before. -1 if there is no such leaf.
 func shownPlace(ctx context.Context, tx Tx, r *parcel.Receipt, hash envelope.Hash) (int64, error) {
-	row, err := tx.LeafFrom(ctx, r.Link, r.From, r.Log.Epoch, r.Log.Index, string(ledger.ReceiptOut), hash)
+	shown, err := tx.Documents(ctx, []envelope.Hash{hash})
+	if err != nil || len(shown) == 0 {
+		return -1, err
+	}
+	row, err := tx.LeafFrom(ctx, r.Link, r.From, r.Log, string(ledger.ReceiptOut), hash)
 	if notFound(err) {
 		return -1, nil
 	}
@@ -476,11 +502,11 @@ func (h *House) proveReceipts(ctx context.Context, tx Tx, l exchange.Link, addre
 		if a.Envelope, err = h.signedDocument(ctx, tx, r.Hash); err != nil {
 			return err
 		}
-		if a.Out, err = h.entry(ctx, tx, l.ID, addressee, ledger.ReceiptOut, r.Index, r.Hash); err != nil {
+		if a.Out, err = h.entry(ctx, tx, l.ID, addressee, ledger.ReceiptOut, receiptAt(r), r.Hash); err != nil {
 			return err
 		}
 		if r.Kind == string(parcel.Received) || r.Kind == string(parcel.Refused) {
-			got, err := h.entry(ctx, tx, l.ID, addressee, ledger.Got, r.Log, header)
+			got, err := h.entry(ctx, tx, l.ID, addressee, ledger.Got, parcel.Position{Epoch: r.LogEpoch, Index: r.Log}, header)
 			if err != nil {
 				return err
 			}
@@ -518,7 +544,7 @@ func (h *House) ReceiptEntry(ctx context.Context, who actor.Actor, p party.ID, h
 		if i < 0 {
 			return notCosigned()
 		}
-		e, err = h.entry(ctx, tx, receipts[i].Link, p, ledger.ReceiptOut, receipts[i].Index, receipts[i].Hash)
+		e, err = h.entry(ctx, tx, receipts[i].Link, p, ledger.ReceiptOut, receiptAt(receipts[i]), receipts[i].Hash)
 		return err
 	})
 	return e, err
@@ -526,15 +552,15 @@ func (h *House) ReceiptEntry(ctx context.Context, who actor.Actor, p party.ID, h
 
 // entry is the leaf at a place that records a document, with its path to a cosigned checkpoint of its log: one
 // that third parties have cosigned too, or the newest.
-func (h *House) entry(ctx context.Context, tx Tx, link statement.LinkID, p party.ID, kind ledger.Kind, index int64, doc envelope.Hash) (proof.Entry, error) {
-	epoch, row, err := tx.LeafAt(ctx, link, p, index, string(kind), doc)
+func (h *House) entry(ctx context.Context, tx Tx, link statement.LinkID, p party.ID, kind ledger.Kind, at parcel.Position, doc envelope.Hash) (proof.Entry, error) {
+	row, err := tx.LeafAt(ctx, link, p, at, string(kind), doc)
 	if notFound(err) {
 		return proof.Entry{}, notCosigned()
 	}
 	if err != nil {
 		return proof.Entry{}, err
 	}
-	log, err := tx.Log(ctx, link, p, epoch)
+	log, err := tx.Log(ctx, link, p, at.Epoch)
 	if err != nil {
 		return proof.Entry{}, err
 	}
@@ -549,7 +575,7 @@ func (h *House) entry(ctx context.Context, tx Tx, link statement.LinkID, p party
 			return e, err
 		}
 	}
-	path, err := ledger.ProveInclusion(log.CosignedSize, row.Index, tx.HashReader(ctx, link, p, epoch))
+	path, err := ledger.ProveInclusion(log.CosignedSize, row.Index, tx.HashReader(ctx, link, p, at.Epoch))
 	if err != nil {
 		return proof.Entry{}, err
 	}

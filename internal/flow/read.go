@@ -207,7 +207,7 @@ func (h *House) openBody(v *StatementView, b exchange.Body) error {
 func (h *House) come(ctx context.Context, tx Tx, p exchange.Parcel) (int64, error) {
 	s := h.link(p.Link)
 	switch p.State {
-	case exchange.Reserved, exchange.Withheld, exchange.Lapsed, exchange.Sent, exchange.Gone:
+	case exchange.Unsaid, exchange.Withheld, exchange.Lapsed, exchange.Sent, exchange.Gone:
 		return 0, nil
 	case exchange.Sending:
 		s.mu.Lock()

@@ -15,6 +15,7 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/hotline"
+	"entente/ledger"
 	"entente/parcel"
 	"entente/party"
 	"entente/statement"
@@ -107,26 +108,35 @@ type cutVerdict struct {
 func (f *cutFold) lane(ctx context.Context, lane statement.Lane) error {
 	authors := [2]party.ID{f.h.self, f.l.Peer}
 	var queues [2][]exchange.Parcel
+	var done [2]exchange.LaneState // how far each is folded; in an epoch that has ended, or in the present one
+	var ends [2]uint32             // the epoch in which a queue ends
 	for i, author := range authors {
 		var err error
-		if queues[i], err = f.under(ctx, author, lane); err != nil {
+		if queues[i], ends[i], err = f.under(ctx, author, lane); err != nil {
 			return err
 		}
-	}
-	var done [2]exchange.LaneState
-	for i, author := range authors {
-		done[i] = exchange.LaneState{Author: author, Epoch: f.h.epochOf(f.l, author), Lane: lane}
+		done[i].Epoch = ends[i]
+		if len(queues[i]) > 0 {
+			done[i].Epoch = queues[i][0].Epoch
+		}
 	}
 	for progress := true; progress; {
 		progress = false
 		for i := range authors {
-			for len(queues[i]) > 0 && ready(queues[i][0], done[i].Folded+1, done[1-i], false) {
-				if err := f.one(ctx, queues[i][0], authors[1-i]); err != nil {
+			for len(queues[i]) > 0 && ready(queues[i][0], done[1-i], false) {
+				p := queues[i][0]
+				if err := f.one(ctx, p, authors[1-i]); err != nil {
 					return err
 				}
-				queues[i] = queues[i][1:]
-				done[i].Folded++
-				progress = true
+				queues[i], progress = queues[i][1:], true
+				done[i] = exchange.LaneState{Epoch: p.Epoch, Folded: p.Seq}
+				next := ends[i]
+				if len(queues[i]) > 0 {
+					next = queues[i][0].Epoch
+				}
+				if next > p.Epoch {
+					done[i] = exchange.LaneState{Epoch: next}
+				}
 			}
 		}
 	}
@@ -151,48 +161,81 @@ func (f *cutFold) one(ctx context.Context, p exchange.Parcel, peer party.ID) err
 	return err
 }
 
-// under lists an author's statements in a lane up to the first that does not lie under the cut.
-func (f *cutFold) under(ctx context.Context, author party.ID, lane statement.Lane) ([]exchange.Parcel, error) {
+// under lists an author's statements in a lane, epoch after epoch, up to the first that does not lie under the cut, and the epoch
+// in which the list ends. What was never receipted in an epoch that has ended is not part of it.
+func (f *cutFold) under(ctx context.Context, author party.ID, lane statement.Lane) ([]exchange.Parcel, uint32, error) {
 	addressee := f.l.Peer
 	if author == f.l.Peer {
 		addressee = f.h.self
 	}
+	epochs, err := f.h.epochsOf(ctx, f.tx, f.l, author, lane)
+	if err != nil {
+		return nil, 0, err
+	}
 	var queue []exchange.Parcel
-	after := uint64(0)
-	for {
-		run, err := f.tx.ParcelRun(ctx, f.l.ID, author, f.h.epochOf(f.l, author), lane, after, foldBatch)
-		if err != nil {
-			return nil, err
-		}
-		headers := make([]envelope.Hash, len(run))
-		for i, p := range run {
-			headers[i] = p.Header
-		}
-		receipts, err := f.tx.ReceiptsOfMany(ctx, headers)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range run {
-			if p.Seq != after+1 || !f.inside(p, addressee, receipts[p.Header]) {
-				return queue, nil
+	for _, epoch := range epochs {
+		ended := epoch < f.h.epochOf(f.l, author)
+		for after := uint64(0); ; {
+			run, err := f.tx.ParcelRun(ctx, f.l.ID, author, epoch, lane, after, foldBatch)
+			if err != nil {
+				return nil, 0, err
 			}
-			queue = append(queue, p)
-			after = p.Seq
-		}
-		if len(run) < foldBatch {
-			return queue, nil
+			headers := make([]envelope.Hash, len(run))
+			for i, p := range run {
+				headers[i] = p.Header
+			}
+			receipts, err := f.tx.ReceiptsOfMany(ctx, headers)
+			if err != nil {
+				return nil, 0, err
+			}
+			for _, p := range run {
+				if ended && p.Received == 0 {
+					after = p.Seq
+					continue
+				}
+				if !f.inside(p, addressee, receipts[p.Header]) || p.Seq != after+1 && !ended {
+					return queue, epoch, nil
+				}
+				queue = append(queue, p)
+				after = p.Seq
+			}
+			if len(run) < foldBatch {
+				break
+			}
 		}
 	}
+	return queue, epochs[len(epochs)-1], nil
 }
 
-// inside says whether a parcel's sent leaf and the receipt that resolves it lie under the cut.
+// epochsOf are an author's epochs in a lane, in order; the present one is always among them.
+func (h *House) epochsOf(ctx context.Context, tx Tx, l exchange.Link, author party.ID, lane statement.Lane) ([]uint32, error) {
+	present := h.epochOf(l, author)
+	var epochs []uint32
+	if present != ledger.FirstEpoch {
+		all, err := tx.LanesOf(ctx, l.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range all {
+			if s.Author == author && s.Lane == lane && s.Epoch < present {
+				epochs = append(epochs, s.Epoch)
+			}
+		}
+	}
+	return append(epochs, present), nil
+}
+
+// inside says whether a parcel's sent leaf and the receipt that resolves it lie under the cut. All of an epoch that has ended does.
 func (f *cutFold) inside(p exchange.Parcel, addressee party.ID, receipts []exchange.Receipt) bool {
-	if p.SentIndex >= f.cut.Sizes[p.Author] {
+	if p.Epoch == f.h.epochOf(f.l, p.Author) && p.SentIndex >= f.cut.Sizes[p.Author] {
 		return false
 	}
 	for _, r := range receipts {
 		if r.Author != addressee || r.Kind == string(parcel.Received) && p.File != exchange.OfRegistered {
 			continue
+		}
+		if r.LogEpoch < f.h.epochOf(f.l, addressee) {
+			return true
 		}
 		return r.Index >= 0 && r.Index < f.cut.Sizes[addressee]
 	}
@@ -290,7 +333,7 @@ func (h *House) Rebuild(ctx context.Context, who actor.Actor, p Progress) (*Rebu
 		if report.Before, _, err = h.foldedRows(ctx, tx); err != nil {
 			return err
 		}
-		if err := tx.DropFolded(ctx); err != nil {
+		if err := tx.DropFolded(ctx, nil); err != nil {
 			return err
 		}
 		links, err := tx.Links(ctx)
@@ -362,23 +405,30 @@ func (h *House) foldedRows(ctx context.Context, tx Tx) (envelope.Hash, int, erro
 	return sum.sum(), columns, nil
 }
 
-// verdicts adds the verdicts on what an author said in a lane.
+// verdicts adds the verdicts on what an author said in a lane, in all of its epochs.
 func (h *House) verdicts(ctx context.Context, tx Tx, l exchange.Link, author party.ID, lane statement.Lane, sum *rowsHash) error {
-	for after := uint64(0); ; {
-		run, err := tx.ParcelRun(ctx, l.ID, author, h.epochOf(l, author), lane, after, foldBatch)
-		if err != nil {
-			return err
-		}
-		for _, p := range run {
-			if err := sum.row(cutVerdict{p.Author, p.Lane, p.Epoch, p.Seq, p.Verdict}); err != nil {
+	epochs, err := h.epochsOf(ctx, tx, l, author, lane)
+	if err != nil {
+		return err
+	}
+	for _, epoch := range epochs {
+		for after := uint64(0); ; {
+			run, err := tx.ParcelRun(ctx, l.ID, author, epoch, lane, after, foldBatch)
+			if err != nil {
 				return err
 			}
-			after = p.Seq
-		}
-		if len(run) < foldBatch {
-			return nil
+			for _, p := range run {
+				if err := sum.row(cutVerdict{p.Author, p.Lane, p.Epoch, p.Seq, p.Verdict}); err != nil {
+					return err
+				}
+				after = p.Seq
+			}
+			if len(run) < foldBatch {
+				break
+			}
 		}
 	}
+	return nil
 }
 
 // hashCalls adds the rows of a link's calls.

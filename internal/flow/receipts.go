@@ -20,6 +20,7 @@ type arrivedReceipt struct {
 	hash    envelope.Hash
 	broken  *fault.Error
 	stored  bool // its transaction stored it
+	late    bool // it changed nothing: its epoch is not open
 }
 
 // receipts takes the peer's receipts: each is verified, entered in our ledger, and moves its parcel on.
@@ -65,7 +66,12 @@ func (in *intake) receipts(ctx context.Context, batch []*arrivedReceipt) error {
 		in.h.drop(ctx, blob)
 	}
 	for _, r := range good {
-		in.ended(r.receipt.Parcel)
+		switch {
+		case !r.late:
+			in.ended(r.receipt.Parcel)
+		case r.receipt.Log.Epoch > in.l.PeerEpoch:
+			in.refuse(nil, codeEpoch, "The receipt is of an epoch that is not open here.")
+		}
 	}
 	if in.granting {
 		in.h.stir(in.l.ID)
@@ -85,7 +91,11 @@ func (in *intake) examineReceipt(ctx context.Context, a *arrivedReceipt) {
 // enterReceipts is the transaction that takes receipts in. It returns the blobs of those of our parcels that have come to their
 // end: what was sealed for the peer is not needed any more.
 func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedReceipt) (blobs []string, err error) {
-	h, l := in.h, in.l
+	h := in.h
+	l, err := tx.Link(ctx, in.l.ID)
+	if err != nil {
+		return nil, err
+	}
 	b, err := openBook(ctx, tx, l.ID, h.self, l.OwnEpoch)
 	if err != nil {
 		return nil, err
@@ -118,6 +128,7 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 	for _, a := range batch {
 		r := a.receipt
 		a.stored = false
+		a.late = false
 		p, ok := parcels[r.Parcel]
 		if !ok || p.Author != h.self || p.Header != r.Header || p.Link != l.ID {
 			h.cfg.Count.Refused("peer", "receipt_unknown")
@@ -134,11 +145,19 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 			h.cfg.Count.Refused("peer", "receipt_equivocation")
 			continue
 		}
+		if late, err := h.late(ctx, tx, l, r, p); late || err != nil {
+			if err != nil {
+				return nil, err
+			}
+			h.cfg.Count.Refused("peer", "receipt_late")
+			a.late = true
+			continue
+		}
 		described, err := described(ctx, tx, said[r.Header])
 		if err != nil {
 			return nil, err
 		}
-		if !fits(r, p, l, described) {
+		if !fits(r, p, described) {
 			if err := h.evidence(ctx, tx, l.ID, "receipt_differs", "The peer's receipt names our header, but describes another parcel.", a.frame.Payload); err != nil {
 				return nil, err
 			}
@@ -160,7 +179,7 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 			return nil, err
 		}
 		row := exchange.Receipt{Hash: a.hash, Link: l.ID, Author: l.Peer, Kind: string(r.Kind), Header: r.Header, Parcel: r.Parcel, Lane: r.Lane,
-			Epoch: r.Epoch, Seq: r.Seq, ContiguousTo: r.ContiguousTo, At: r.At, Index: -1, Log: r.Log.Index}
+			Epoch: r.Epoch, Seq: r.Seq, ContiguousTo: r.ContiguousTo, At: r.At, Index: -1, Log: r.Log.Index, LogEpoch: r.Log.Epoch}
 		if _, ok := shown[a.hash]; ok {
 			if row.Index, err = shownPlace(ctx, tx, r, a.hash); err != nil {
 				return nil, err
@@ -227,17 +246,22 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 }
 
 // sameReceipt says whether a receipt is known already, or contradicts one that is: a parcel is received or refused once,
-// and opened or rejected once, and what was refused is neither.
+// and opened or rejected once, and what was refused is neither. What a party says again in a later epoch, since it lost its word,
+// counts as known: the first word stands.
 func sameReceipt(before []exchange.Receipt, a *arrivedReceipt) (known, conflict bool) {
 	for _, old := range before {
 		if old.Hash == a.hash {
 			return true, false
 		}
 		if old.Author == a.receipt.From && !goTogether(parcel.ReceiptKind(old.Kind), a.receipt.Kind) {
+			if old.LogEpoch != a.receipt.Log.Epoch {
+				known = true
+				continue
+			}
 			conflict = true
 		}
 	}
-	return false, conflict
+	return known && !conflict, conflict
 }
 
 // goTogether says whether one parcel may have receipts of both kinds: only received goes with another, opened or rejected.
@@ -245,28 +269,28 @@ func goTogether(a, b parcel.ReceiptKind) bool {
 	return a != parcel.Refused && b != parcel.Refused && (a == parcel.Received) != (b == parcel.Received)
 }
 
-// fits says whether a receipt describes the parcel whose header it names: its place, its content, and our peer's log.
+// fits says whether a receipt describes the parcel whose header it names: its place and its content.
 // Of a registered parcel nobody can say yet whether it opens.
-func fits(r *parcel.Receipt, p exchange.Parcel, l exchange.Link, hd *parcel.Header) bool {
+func fits(r *parcel.Receipt, p exchange.Parcel, hd *parcel.Header) bool {
 	if hd.Registered && (r.Kind == parcel.Opened || r.Kind == parcel.Rejected) {
 		return false
 	}
-	return r.Root == hd.Root && r.Epoch == p.Epoch && r.Lane == p.Lane && r.Seq == p.Seq && r.Log.Epoch == l.PeerEpoch
+	return r.Root == hd.Root && r.Epoch == p.Epoch && r.Lane == p.Lane && r.Seq == p.Seq
 }
 
 // advance moves one of our parcels on by a receipt. Receipts may come in any order: what is final stays.
 func advance(p exchange.Parcel, r *parcel.Receipt, stale bool) exchange.Parcel {
 	switch r.Kind {
 	case parcel.Received:
-		p.Received, p.GotIndex, p.Stale = r.At, r.Log.Index, stale
-		if p.State == exchange.Sending || p.State == exchange.Reserved {
+		p.Received, p.GotEpoch, p.GotIndex, p.Stale = r.At, r.Log.Epoch, r.Log.Index, stale
+		if p.State == exchange.Sending || p.State == exchange.Unsaid {
 			p.State = exchange.Received
 			if p.File == exchange.OfRegistered {
 				p.State = exchange.Held
 			}
 		}
 	case parcel.Refused:
-		p.Received, p.GotIndex, p.State, p.Reason = r.At, r.Log.Index, exchange.Refused, r.Reason
+		p.Received, p.GotEpoch, p.GotIndex, p.State, p.Reason = r.At, r.Log.Epoch, r.Log.Index, exchange.Refused, r.Reason
 	case parcel.Opened:
 		p.State = exchange.Opened
 	case parcel.Rejected:
@@ -295,7 +319,7 @@ func (h *House) checkStale(ctx context.Context, tx Tx, l exchange.Link, p exchan
 	}
 	first := cited.Kind == parcel.Received || cited.Kind == parcel.Refused
 	shows := first && cited.From == h.self && cited.Link == l.ID && cited.Lane == p.Lane && cited.Log.Epoch == p.Epoch &&
-		cited.Epoch == p.SeenEpoch && cited.ContiguousTo > p.SeenSeq && cited.Log.Index < p.SentIndex
+		(cited.Epoch == p.SeenEpoch && cited.ContiguousTo > p.SeenSeq || cited.Epoch > p.SeenEpoch && cited.ContiguousTo > 0) && cited.Log.Index < p.SentIndex
 	return shows, !shows, nil
 }
 
@@ -344,6 +368,13 @@ func (in *intake) refusal(ctx context.Context, f parcel.Frame) error {
 		return nil
 	}
 	in.h.warn(in.l.ID, "the peer could not take a frame", "code", r.Code, "sentence", r.Sentence)
+	if r.Code == codeEpoch { // it does not know our epoch, as after a restore
+		in.state.showOpening(in.h.now())
+		in.woke = true
+	}
+	if r.Code == codeEpochTime && r.NotBefore > 0 {
+		return in.openLater(ctx, r.NotBefore)
+	}
 	if r.Code == "identity_version" || r.Code == "identity_prev" {
 		in.state.mu.Lock()
 		in.state.lacks = true

@@ -44,7 +44,7 @@ func (h *House) receiveCarried(ctx context.Context, l exchange.Link, frames []pa
 }
 
 func (h *House) takeIn(ctx context.Context, in *intake, frames []parcel.Frame) ([]parcel.Frame, error) {
-	if h.frozen(in.l) {
+	if in.l.Catching == exchange.ReadOnly {
 		return nil, fault.New(fault.Unavailable, LinkRestored, "The other node was restored from a backup and only reads this link; its operator pairs anew.")
 	}
 	in.h, in.state, in.looked = h, h.link(in.l.ID), map[look]bool{}
@@ -98,6 +98,13 @@ func (in *intake) take(ctx context.Context, frames []parcel.Frame) error {
 	if err := in.identities(ctx, identities); err != nil {
 		return err
 	}
+	for _, f := range frames { // a new epoch comes before what is said in it
+		if f.Kind == parcel.FrameOpening {
+			if err := in.opening(ctx, f); err != nil {
+				return err
+			}
+		}
+	}
 	if err := in.receipts(ctx, receipts); err != nil {
 		return err
 	}
@@ -110,7 +117,7 @@ func (in *intake) take(ctx context.Context, frames []parcel.Frame) error {
 	for _, f := range frames {
 		var err error
 		switch f.Kind {
-		case parcel.FrameParcel, parcel.FrameReceipt, parcel.FrameGrant, parcel.FrameIdentity:
+		case parcel.FrameParcel, parcel.FrameReceipt, parcel.FrameGrant, parcel.FrameIdentity, parcel.FrameOpening:
 		case parcel.FrameSegmentHashes:
 			err = in.segmentHashes(ctx, f)
 		case parcel.FrameSegment:
@@ -125,6 +132,12 @@ func (in *intake) take(ctx context.Context, frames []parcel.Frame) error {
 			err = in.want(f)
 		case parcel.FrameRefusal:
 			err = in.refusal(ctx, f)
+		case parcel.FrameAccount:
+			err = in.account(ctx, f)
+		case parcel.FrameAsk:
+			err = in.ask(ctx, f)
+		case parcel.FrameGiven:
+			err = in.given(ctx, f)
 		default:
 			in.refuse(nil, "frame_kind", "This kind of frame is not known here.")
 		}
@@ -405,10 +418,6 @@ func (in *intake) examine(ctx context.Context, a *arrival) {
 	a.header, a.hash = hd, envelope.Sum(a.env.Payload)
 	if hd.Link != in.l.ID || hd.From != in.l.Peer || hd.To != h.self {
 		refuse(fault.Forbidden, "addressee", "The parcel is not for this link and these parties.", nil)
-		return
-	}
-	if hd.Epoch != in.l.PeerEpoch {
-		refuse(fault.Conflict, "epoch", "The parcel is of an epoch that is not open here.", nil)
 		return
 	}
 	in.policy(a)

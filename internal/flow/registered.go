@@ -85,7 +85,7 @@ func (h *House) grantDue(ctx context.Context, link statement.LinkID) error {
 		return err
 	}
 	l, err := h.linkRow(ctx, link)
-	if err != nil || h.frozen(l) {
+	if err != nil || frozen(l) {
 		return err
 	}
 	for _, lane := range statement.Lanes() {
@@ -235,7 +235,7 @@ func (g *granting) one(ctx context.Context, kept exchange.Withholding) error {
 	for _, put := range []func() error{
 		func() error { return g.tx.UpdateParcels(ctx, p) },
 		func() error { return g.tx.DropSegments(ctx, p.ID) },
-		func() error { return g.tx.MoveStatement(ctx, p.Text, row.ID, row.Seq) },
+		func() error { return g.tx.PlaceStatement(ctx, p.Text, row.ID, row.Epoch, row.Seq) },
 		func() error { return g.tx.DropWithholding(ctx, p.ID) },
 		func() error { return g.h.audit(ctx, g.tx, "system", "grant", p.Text.String()) },
 	} {

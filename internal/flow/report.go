@@ -316,7 +316,7 @@ func (r *reporting) returned(ctx context.Context, row assistance.Row) (int64, er
 			continue
 		}
 		head := r.heads[row.Requesting]
-		leaf, err := r.tx.LeafFrom(ctx, r.l.ID, row.Requesting, head.Epoch, row.Tally.Asked.Sent, string(ledger.ReceiptIn), x.Hash)
+		leaf, err := r.tx.LeafFrom(ctx, r.l.ID, row.Requesting, parcel.Position{Epoch: head.Epoch, Index: row.Tally.Asked.Sent}, string(ledger.ReceiptIn), x.Hash)
 		if notFound(err) || err == nil && leaf.Index >= head.Size {
 			return 0, nil
 		}

@@ -187,7 +187,7 @@ func TestReceiptOfReplacedKeys(t *testing.T) {
 		w.must(err)
 		signed := 0
 		for _, r := range rows {
-			if _, row, err := tx.LeafAt(ctx, w.a.link, w.b.Self().ID, r.Index, string(ledger.ReceiptOut), r.Hash); err != nil || row.Index != r.Index {
+			if row, err := tx.LeafAt(ctx, w.a.link, w.b.Self().ID, parcel.Position{Epoch: r.LogEpoch, Index: r.Index}, string(ledger.ReceiptOut), r.Hash); err != nil || row.Index != r.Index {
 				t.Errorf("%s receipt: place %d: %v", r.Kind, r.Index, err)
 			}
 			doc, err := tx.Document(ctx, r.Hash)

@@ -71,6 +71,7 @@ type reservation struct {
 	agreement  []byte // that it signs; nil if it signs none
 	parcels    []*outgoing
 	also       func(context.Context, Tx, statement.Commitment) error // in the reserving transaction; nil for nothing
+	former     *envelope.ID                                          // its parcel in an epoch that has ended, where it is said again
 }
 
 // outgoing is one parcel of a reservation: first the statement's, then its files'.
@@ -288,6 +289,9 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 	if err != nil {
 		return err
 	}
+	if frozen(l) {
+		return frozenFault(l)
+	}
 	b, err := openBook(ctx, tx, l.ID, h.self, l.OwnEpoch)
 	if err != nil {
 		return err
@@ -375,6 +379,16 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 			}
 		}
 		r.row.Epoch, r.row.Seq = l.OwnEpoch, own.Last
+		if r.former != nil {
+			if err := tx.DropParcels(ctx, *r.former); err != nil {
+				return err
+			}
+			if err := tx.PlaceStatement(ctx, r.commitment, r.row.Parcel, r.row.Epoch, r.row.Seq); err != nil {
+				return err
+			}
+			statements = append(statements, r.row)
+			continue
+		}
 		statements = append(statements, r.row)
 		if err := putWithheld(ctx, tx, r); err != nil {
 			return err
@@ -455,14 +469,8 @@ func (h *House) place(b *book, own *exchange.LaneState, seen exchange.LaneState,
 // It is called once at start, before the doors open. Parcels that have their place and were not signed need nothing: they
 // are signed when they are delivered.
 func (h *House) Resume(ctx context.Context) error {
-	if err := h.noticeRestore(ctx); err != nil {
+	if err := h.takeUpAll(ctx); err != nil {
 		return err
-	}
-	h.turning.Lock()
-	err := h.takeUp(ctx)
-	h.turning.Unlock()
-	if err != nil {
-		return fmt.Errorf("putting in force what the keyring decided: %w", err)
 	}
 	if err := h.removeErased(ctx); err != nil {
 		h.cfg.Log.Error("removing erased files; it is tried again", "err", err)
@@ -472,9 +480,6 @@ func (h *House) Resume(ctx context.Context) error {
 		return err
 	}
 	for _, l := range links {
-		if h.frozen(l) {
-			continue
-		}
 		if err := h.Settle(ctx, l.ID); err != nil { // for want of room, say; it is tried again, and the node is needed meanwhile
 			h.cfg.Log.Error("settling", "link", l.Alias, "err", err)
 		}

@@ -13,6 +13,7 @@ import (
 	"entente/envelope"
 	"entente/internal/exchange"
 	"entente/internal/fault"
+	"entente/ledger"
 	"entente/parcel"
 	"entente/statement"
 )
@@ -128,7 +129,7 @@ func (h *House) settleDirty(ctx context.Context, link statement.LinkID) {
 // back. It is idempotent; a crash in the middle is settled by the next call.
 func (h *House) Settle(ctx context.Context, link statement.LinkID) error {
 	err := h.settle(ctx, link, func(exchange.Parcel) bool { return true })
-	return errors.Join(err, h.grantDue(ctx, link))
+	return errors.Join(err, h.grantDue(ctx, link), h.goOn(ctx, link))
 }
 
 // settle is Settle, of some parcels only.
@@ -136,6 +137,9 @@ func (h *House) settle(ctx context.Context, link statement.LinkID, which func(ex
 	l, err := h.linkRow(ctx, link)
 	if err != nil {
 		return err
+	}
+	if frozen(l) {
+		return nil
 	}
 	failed := 0
 	var first error
@@ -312,7 +316,7 @@ func (h *House) settled(ctx context.Context, l exchange.Link, p exchange.Parcel,
 				lane.state.Settled++
 			}
 		}
-		if ours, err = w.give(kind, a.header, row.Header, row, lane, nil); err != nil {
+		if ours, err = w.end(kind, a, row, lane); err != nil {
 			return err
 		}
 		blob, pieces = row.Blob, row.Content == nil
@@ -375,7 +379,7 @@ func (h *House) settleFile(ctx context.Context, l exchange.Link, p exchange.Parc
 		}
 		return err
 	})
-	if notFound(err) && p.Expires > h.now() {
+	if notFound(err) && p.Expires > h.now() && p.Epoch == l.PeerEpoch {
 		return nil // its statement has not come yet
 	}
 	if notFound(err) {
@@ -392,10 +396,10 @@ func (h *House) settleFile(ctx context.Context, l exchange.Link, p exchange.Parc
 	defer hold.release()
 	row, reason := exchange.File{Statement: p.Text, Position: p.File, Link: l.ID, Author: p.Author, Parcel: p.ID, State: "failed"}, "erased"
 	switch {
-	case said.Author != p.Author || said.Link != p.Link || said.Lane != p.Lane:
+	case said.Author != p.Author && l.OwnEpoch == ledger.FirstEpoch || said.Link != p.Link || said.Lane != p.Lane:
 		reason = "not_named"
 	case said.Erased == 0:
-		if row, reason, err = h.storeFile(ctx, p, hd, sealed, wrapped, hold); err != nil {
+		if row, reason, err = h.storeFile(ctx, l, p, hd, sealed, wrapped, hold); err != nil {
 			return err
 		}
 	}
@@ -424,16 +428,23 @@ func (h *House) settleFile(ctx context.Context, l exchange.Link, p exchange.Parc
 }
 
 // storeFile decrypts a file and seals it at rest; reason is the code for which it is rejected.
-func (h *House) storeFile(ctx context.Context, p exchange.Parcel, hd *parcel.Header, sealed, wrapped []byte, hold *claim) (row exchange.File, reason string, err error) {
+func (h *House) storeFile(ctx context.Context, l exchange.Link, p exchange.Parcel, hd *parcel.Header, sealed, wrapped []byte, hold *claim) (row exchange.File, reason string, err error) {
 	content, key, err := h.unlock(sealed, wrapped, p.Text)
 	if err != nil {
 		return row, "", err
 	}
 	row = exchange.File{Statement: p.Text, Position: p.File, Link: p.Link, Author: p.Author, Parcel: p.ID, State: "failed"}
-	if p.File >= len(content.Files) || content.Files[p.File].Parcel != p.ID {
+	if p.File >= len(content.Files) {
 		return row, "not_named", nil
 	}
 	f := content.Files[p.File]
+	if f.Parcel != p.ID {
+		wanted, err := h.sealedAnew(ctx, l, p)
+		if err != nil || !wanted {
+			return row, "not_named", err
+		}
+		f.Parcel = p.ID // its digest decides
+	}
 	row.Size = f.Size
 	if err := h.cfg.Blobs.Reserve(f.Size); err != nil {
 		return row, "", err
@@ -474,6 +485,9 @@ func (h *House) Expire(ctx context.Context) error {
 	}
 	for _, l := range links {
 		h.dirty.Store(l.ID, true)
+		if frozen(l) {
+			continue
+		}
 		err := h.eachIn(ctx, l, exchange.Arriving, func(p exchange.Parcel) error {
 			if p.Expires > h.now() {
 				return nil

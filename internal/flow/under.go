@@ -117,11 +117,11 @@ func (f *cutFold) at(ctx context.Context, author party.ID, lane statement.Lane, 
 // folded refuses to go on when what lies under the cut is not folded here yet.
 func (f *cutFold) folded(ctx context.Context, author party.ID, lane statement.Lane, upto, other uint64, addressee party.ID) error {
 	run, err := f.tx.ParcelRun(ctx, f.l.ID, author, f.h.epochOf(f.l, author), lane, upto, 1)
-	if err != nil || len(run) == 0 || run[0].Verdict != "" {
+	if err != nil || len(run) == 0 || run[0].Seq != upto+1 || run[0].Verdict != "" {
 		return err
 	}
 	state := exchange.LaneState{Epoch: f.h.epochOf(f.l, addressee), Folded: other}
-	if inside, err := f.at(ctx, author, lane, upto+1, addressee); err != nil || !inside || !ready(run[0], upto+1, state, false) {
+	if inside, err := f.at(ctx, author, lane, upto+1, addressee); err != nil || !inside || !ready(run[0], state, false) {
 		return err
 	}
 	return fault.New(fault.Unavailable, "not_folded", "What lies under this cut is still being opened here; try again in a moment.")

@@ -33,6 +33,9 @@ type said struct {
 	files [][]byte
 
 	erased map[*node]bool // where its body was removed
+
+	doubtful  bool  // at a restore neither side held it
+	lostFiles []int // at a restore neither side held them
 }
 
 // deed lets a node's member say something that may be said, or could be if everything had arrived.
@@ -201,7 +204,11 @@ func (n *node) changed(leaves func(tx flow.Tx, l *link, size int64) (string, err
 	var b strings.Builder
 	n.look(func(tx flow.Tx) error {
 		for _, l := range n.links {
-			log, err := tx.Log(context.Background(), l.id, n.chain.ID, 1)
+			row, err := tx.Link(context.Background(), l.id)
+			if err != nil {
+				return err
+			}
+			log, err := tx.Log(context.Background(), l.id, n.chain.ID, row.OwnEpoch)
 			if err != nil {
 				return err
 			}

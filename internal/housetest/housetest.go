@@ -29,7 +29,8 @@ type Options struct {
 	Thief bool // keys are replaced and stolen, whatever the seed
 
 	// Open opens a party's store instead of a SQLite file; the parties are paired in it, then.
-	Open func(party string) *sqlstore.Store
+	Open  func(party string) *sqlstore.Store
+	Lapse bool // nodes are put back to backups, and nobody lies
 }
 
 // realEach is every how many seeds a run has the real signatures, which cost more than all the rest.
@@ -51,6 +52,7 @@ type Outcome struct {
 	Abused     int // what a thief signed with keys that were stolen
 	Forks      int // of this, versions of the identity
 	Crashes    int
+	Restores   int // nodes put back to a backup
 	Faults     int // requests that did not go well
 	Refused    int // tries that were refused, as they must be
 	Left       int // blobs that power cuts and failures left behind
@@ -157,6 +159,9 @@ func (w *world) cast(o Options) scene {
 		s.nodes = 3
 	}
 	w.lie = o.Lie
+	if o.Lapse {
+		w.lie = Honesty
+	}
 	if w.lie == "" {
 		w.lie = Honesty
 		if all := Lies(); w.r.IntN(4) == 0 && !o.Thief {
@@ -172,6 +177,9 @@ func (w *world) cast(o Options) scene {
 		w.sky.turn, w.sky.thief = true, true
 	}
 	w.sky.thief = w.sky.thief && w.sky.turn && !s.real // who makes its keys as quickly
+	w.sky.lapse = (w.sky.lapse && !w.sky.thief || o.Lapse) && w.lie == Honesty
+	w.sky.thief = w.sky.thief && !w.sky.lapse
+	w.sky.register = w.sky.register && !w.sky.lapse
 	return s
 }
 
@@ -260,6 +268,10 @@ func (w *world) stormy() {
 		} else {
 			w.abuse()
 		}
+	}
+	if w.sky.lapse && w.r.IntN(10) == 0 {
+		w.lapse(n)
+		return
 	}
 	switch k := w.r.IntN(100); {
 	case k < 4 && w.sky.courier && w.lie == Honesty:

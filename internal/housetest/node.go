@@ -32,6 +32,8 @@ type node struct {
 	mute  bool // never pushes while the storm lasts
 	links []*link
 
+	backups []*backup
+
 	house *flow.House
 	life  int      // how often the house was built
 	stack []string // acts under way, the outermost first
@@ -43,10 +45,11 @@ type node struct {
 
 // link is a link of two nodes.
 type link struct {
-	id     statement.LinkID
-	name   string
-	a, b   *node
-	parted bool
+	id       statement.LinkID
+	name     string
+	a, b     *node
+	parted   bool
+	restored bool // a party opened an epoch on it
 	polling
 }
 

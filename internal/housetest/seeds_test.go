@@ -60,7 +60,7 @@ func TestSeeds(t *testing.T) {
 			out := Run(t, cast, seed, Options{Lie: Lie(*lie), Thief: *thief, Steps: *steps})
 			sum.Said, sum.Files, sum.Crashes, sum.Faults = sum.Said+out.Said, sum.Files+out.Files, sum.Crashes+out.Crashes, sum.Faults+out.Faults
 			sum.Refused, sum.Void, sum.Left = sum.Refused+out.Refused, sum.Void+out.Void, sum.Left+out.Left
-			sum.Registered, sum.Carried = sum.Registered+out.Registered, sum.Carried+out.Carried
+			sum.Registered, sum.Carried, sum.Restores = sum.Registered+out.Registered, sum.Carried+out.Carried, sum.Restores+out.Restores
 			sum.Turns, sum.Recovered = sum.Turns+out.Turns, sum.Recovered+out.Recovered
 			sum.Abused, sum.Forks = sum.Abused+out.Abused, sum.Forks+out.Forks
 			if *trace {
@@ -68,8 +68,8 @@ func TestSeeds(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("%d seeds: %d statements (%d void after a month, %d registered) with %d files, %d faults of the network, %d power cuts, %d tries refused, %d courier files, %d keys replaced (%d recovered), %d times signed by a thief (%d times a version of the identity), %d blobs left",
-		n, sum.Said, sum.Void, sum.Registered, sum.Files, sum.Faults, sum.Crashes, sum.Refused, sum.Carried, sum.Turns, sum.Recovered, sum.Abused, sum.Forks, sum.Left)
+	t.Logf("%d seeds: %d statements (%d void after a month, %d registered) with %d files, %d faults of the network, %d power cuts, %d restores, %d tries refused, %d courier files, %d keys replaced (%d recovered), %d times signed by a thief (%d times a version of the identity), %d blobs left",
+		n, sum.Said, sum.Void, sum.Registered, sum.Files, sum.Faults, sum.Crashes, sum.Restores, sum.Refused, sum.Carried, sum.Turns, sum.Recovered, sum.Abused, sum.Forks, sum.Left)
 }
 
 // worthAProcess is how many seeds a process is started for.
@@ -97,6 +97,21 @@ func inProcesses(t *testing.T, n, share int) {
 			})
 		}
 	})
+}
+
+// A node that is put back to a backup, however old and however often, forgets nothing that the other holds, and accuses nobody.
+func TestLapses(t *testing.T) {
+	restores, cast := 0, NewCast()
+	for seed := *first; seed < *first+uint64(howMany(t)/5); seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			out := Run(t, cast, seed, Options{Lapse: true})
+			restores += out.Restores
+			if *trace {
+				t.Log(strings.Join(out.Trace, "\n"))
+			}
+		})
+	}
+	t.Logf("%d nodes were put back to a backup", restores)
 }
 
 // A seed is a run: played twice, it gives the same events.

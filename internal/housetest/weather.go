@@ -21,6 +21,7 @@ type weather struct {
 	courier                        bool // files travel beside the network
 	turn                           bool // keys are replaced
 	thief                          bool // somebody else has keys of a party, too
+	lapse                          bool // nodes are put back to backups, and open epochs by hand
 }
 
 func forecast(r *rand.Rand) weather {
@@ -37,12 +38,13 @@ func forecast(r *rand.Rand) weather {
 		blob: some(60), disk: r.IntN(3) == 0, part: r.IntN(3) == 0, suspend: r.IntN(3) == 0,
 		clock: r.IntN(4) == 0, age: r.IntN(6) == 0, erase: r.IntN(3) == 0,
 		register: r.IntN(3) == 0, courier: r.IntN(3) == 0, turn: r.IntN(3) == 0, thief: r.IntN(3) == 0,
+		lapse: r.IntN(4) == 0,
 	}
 }
 
 // String names what is not zero.
 func (s weather) String() string {
-	return fmt.Sprintf("lost %d/%d doubled %d delayed %d late %d cut %d thinned %d damaged %d crash %d failing %d again %d between %d blob %d disk %t part %t suspend %t clock %t age %t erase %t register %t courier %t turn %t thief %t",
+	return fmt.Sprintf("lost %d/%d doubled %d delayed %d late %d cut %d thinned %d damaged %d crash %d failing %d again %d between %d blob %d disk %t part %t suspend %t clock %t age %t erase %t register %t courier %t turn %t thief %t lapse %t",
 		s.lostRequest, s.lostAnswer, s.doubled, s.delayed, s.late, s.cut, s.thinned, s.damaged, s.crash, s.failing, s.again, s.between,
-		s.blob, s.disk, s.part, s.suspend, s.clock, s.age, s.erase, s.register, s.courier, s.turn, s.thief)
+		s.blob, s.disk, s.part, s.suspend, s.clock, s.age, s.erase, s.register, s.courier, s.turn, s.thief, s.lapse)
 }

@@ -68,7 +68,8 @@ func kinds(frames []parcel.Frame) string {
 		fmt.Fprintf(&b, " %d×%s", n-i, map[parcel.FrameKind]string{parcel.FrameParcel: "parcel", parcel.FrameSegment: "segment",
 			parcel.FrameReceipt: "receipt", parcel.FrameLeaves: "leaves", parcel.FrameCheckpoint: "checkpoint", parcel.FrameWant: "want",
 			parcel.FrameCosignature: "cosignature", parcel.FrameRefusal: "refusal", parcel.FrameSegmentHashes: "hashes",
-			parcel.FrameGrant: "grant", parcel.FrameIdentity: "identity"}[frames[i].Kind])
+			parcel.FrameGrant: "grant", parcel.FrameIdentity: "identity",
+			parcel.FrameOpening: "opening", parcel.FrameAccount: "account", parcel.FrameAsk: "ask", parcel.FrameGiven: "given"}[frames[i].Kind])
 		i = n
 	}
 	return b.String()

@@ -129,7 +129,7 @@ func (s *synthesis) act(ctx context.Context, tx flow.Tx, count int) error {
 		copy(id[:], said[:])
 		lane.Last, lane.LastHeader, lane.Folded = seq, header, seq
 		parcels = append(parcels, exchange.Parcel{ID: id, Link: s.link.ID, Author: s.self, Epoch: s.link.OwnEpoch, Lane: statement.Network,
-			Seq: seq, File: -1, Header: header, Text: said, State: exchange.Opened, SentIndex: index, GotIndex: index, Received: s.now,
+			Seq: seq, File: -1, Header: header, Text: said, State: exchange.Opened, SentIndex: index, GotIndex: index, GotEpoch: s.link.PeerEpoch, Received: s.now,
 			Created: s.now, Expires: s.now, Verdict: "folded", Segments: 1, Length: fillerSize})
 		statements = append(statements, exchange.Statement{Commitment: said, Link: s.link.ID, Author: s.self, Lane: statement.Network,
 			Epoch: s.link.OwnEpoch, Seq: seq, Thread: said, Kind: "message", Authored: s.now + int64(i), Text: filler, Parcel: id})
@@ -140,7 +140,7 @@ func (s *synthesis) act(ctx context.Context, tx flow.Tx, count int) error {
 		for k, kind := range []parcel.ReceiptKind{parcel.Received, parcel.Opened} {
 			receipt := s.name(3, 2*i+k)
 			receipts = append(receipts, exchange.Receipt{Hash: receipt, Link: s.link.ID, Author: s.link.Peer, Kind: string(kind), Header: header,
-				Parcel: id, Lane: statement.Network, Epoch: s.link.OwnEpoch, Seq: seq, ContiguousTo: seq, At: s.now, Index: -1, Log: index})
+				Parcel: id, Lane: statement.Network, Epoch: s.link.OwnEpoch, Seq: seq, ContiguousTo: seq, At: s.now, Index: -1, Log: index, LogEpoch: s.link.PeerEpoch})
 			documents = append(documents, exchange.Document{Hash: receipt, Link: s.link.ID, Type: parcel.ReceiptType, Payload: filler})
 			entries = append(entries, flow.Entry{Kind: ledger.ReceiptIn, Lane: statement.Network, Seq: seq, Doc: receipt})
 		}
@@ -232,7 +232,7 @@ func (s *SampleLedger) Append(ctx context.Context, count int, withRows bool) err
 		}
 		receipts = append(receipts, exchange.Receipt{Hash: receipt, Link: s.link, Author: s.node.house.Self().ID, Kind: string(parcel.Received),
 			Header: header, Parcel: envelope.ID(header[:16]), Lane: statement.Network, Epoch: ledger.FirstEpoch, Seq: seq, ContiguousTo: seq,
-			At: now, Index: int64(index), Log: int64(index) - 1})
+			At: now, Index: int64(index), Log: int64(index) - 1, LogEpoch: ledger.FirstEpoch})
 		documents = append(documents, exchange.Document{Hash: receipt, Link: s.link, Type: parcel.ReceiptType, Payload: make([]byte, fillerSize)})
 	}
 	err := s.node.store.Update(ctx, flow.Normal, func(tx flow.Tx) error {

@@ -180,7 +180,7 @@ func (s *asking) say(author int, kind string, thread *statement.Commitment, face
 	s.entries[other] = append(s.entries[other], flow.Entry{Kind: ledger.Got, Lane: statement.Assistance, Seq: lane.Last, Doc: header},
 		flow.Entry{Kind: ledger.ReceiptOut, Lane: statement.Assistance, Seq: lane.Last, Doc: receipt})
 	s.parcels = append(s.parcels, exchange.Parcel{ID: id, Link: s.link.ID, Author: authors[author], Epoch: ledger.FirstEpoch, Lane: statement.Assistance, Seq: lane.Last,
-		File: exchange.OfStatement, Header: header, Text: said, State: exchange.Opened, SentIndex: sent, GotIndex: got, SeenEpoch: ledger.FirstEpoch, SeenSeq: s.lanes[other].Last,
+		File: exchange.OfStatement, Header: header, Text: said, State: exchange.Opened, SentIndex: sent, GotIndex: got, GotEpoch: ledger.FirstEpoch, SeenEpoch: ledger.FirstEpoch, SeenSeq: s.lanes[other].Last,
 		Received: s.now, Created: s.now, Expires: s.now + 1, Segments: 1, Length: fillerSize})
 	row := exchange.Statement{Commitment: said, Link: s.link.ID, Author: authors[author], Lane: statement.Assistance, Epoch: ledger.FirstEpoch, Seq: lane.Last, Thread: said,
 		Kind: kind, Authored: s.now, Text: data, Parcel: id}
@@ -189,7 +189,7 @@ func (s *asking) say(author int, kind string, thread *statement.Commitment, face
 	}
 	s.statements = append(s.statements, row)
 	s.receipts = append(s.receipts, exchange.Receipt{Hash: receipt, Link: s.link.ID, Author: authors[other], Kind: string(parcel.Opened), Header: header, Parcel: id,
-		Lane: statement.Assistance, Epoch: ledger.FirstEpoch, Seq: lane.Last, ContiguousTo: lane.Last, At: s.now, Index: got + 1, Log: got})
+		Lane: statement.Assistance, Epoch: ledger.FirstEpoch, Seq: lane.Last, ContiguousTo: lane.Last, At: s.now, Index: got + 1, Log: got, LogEpoch: ledger.FirstEpoch})
 	s.said++
 	return nil
 }

@@ -220,6 +220,12 @@ func (c *Client) Withdraw(ctx context.Context, link string, how LinkWithdrawal) 
 	return said(post[api.Said](ctx, c, "/links/"+url.PathEscape(link)+"/withdrawals", how))
 }
 
+// OpenEpoch opens a new epoch of our ledger of a link by hand, and returns its number.
+func (c *Client) OpenEpoch(ctx context.Context, link, reason string) (uint32, error) {
+	opened, err := post[api.EpochOpened](ctx, c, "/links/"+url.PathEscape(link)+"/epochs", api.EpochRequest{Reason: reason})
+	return opened.Epoch, err
+}
+
 // Desks lists the desks of a link, or of all with an empty name.
 func (c *Client) Desks(ctx context.Context, link string) ([]Desk, error) {
 	return items[Desk](ctx, c, "/desks", query("link", link))

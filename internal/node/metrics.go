@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"entente/internal/actor"
+	"entente/internal/exchange"
 	"entente/internal/flow"
 	"entente/party"
 )
@@ -101,7 +102,18 @@ func describeGauges() []gauge {
 		count("sending_parcels", "Our parcels without a receipt.", func(v flow.LinkView) int64 { return v.Figures.Sending }),
 		count("sent_parcels", "Our parcels that left by a one-way link: they cannot be acknowledged, and nobody waits for that. Those that are kept to leave again.",
 			func(v flow.LinkView) int64 { return v.Figures.Sent }),
-		count("reserved_parcels", "Our parcels that are not published yet.", func(v flow.LinkView) int64 { return v.Figures.Reserved }),
+		count("unsaid_parcels", "Our parcels of an epoch that has ended, which are to be said again.", func(v flow.LinkView) int64 { return v.Figures.Unsaid }),
+		count("epoch", "The present epoch of our ledger.", func(v flow.LinkView) int64 { return int64(v.OwnEpoch) }),
+		count("peer_epoch", "The present epoch of the peer's ledger.", func(v flow.LinkView) int64 { return int64(v.PeerEpoch) }),
+		count("catching_up", "1 while we learn from the peer what former epochs hold.", func(v flow.LinkView) int64 {
+			if v.Catching == exchange.CaughtUp || v.Catching == exchange.ReadOnly {
+				return 0
+			}
+			return 1
+		}),
+		count("catching_up_statements", "Statements that are still to be gone through in catching up.", func(v flow.LinkView) int64 {
+			return int64(v.Epochs.Progress.Total - v.Epochs.Progress.Done)
+		}),
 		count("arriving_parcels", "Parcels of the peer of which segments are missing.", func(v flow.LinkView) int64 { return v.Figures.Arriving }),
 		count("unsettled_parcels", "Parcels of the peer that are not opened yet.", func(v flow.LinkView) int64 { return v.Figures.Unsettled }),
 		count("uncosigned_own_leaves", "Leaves of our ledger that the peer has not cosigned.", func(v flow.LinkView) int64 { return v.Figures.UncosignedOwn }),

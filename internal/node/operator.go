@@ -16,6 +16,7 @@ import (
 
 	"entente/internal/actor"
 	"entente/internal/api"
+	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/flow"
 	"entente/statement"
@@ -253,6 +254,16 @@ func checkLink(l flow.LinkView, now time.Time) api.Check {
 	}
 	if f.UncosignedOwn > 0 && now.Sub(time.UnixMicro(max(f.CosignedAt, l.Created))) > uncosignedFor {
 		c.OK, c.Detail, c.Advice = false, fmt.Sprintf("%d leaves of our ledger wait for a cosignature since more than an hour", f.UncosignedOwn), "Ask the other party whether its node runs; if it does, verify the ledgers."
+	}
+	switch p := l.Epochs.Progress; {
+	case l.Catching == exchange.CaughtUp:
+	case l.Catching == exchange.ReadOnly:
+		c.OK, c.Detail, c.Advice = false, "this node was restored and cannot learn what it said since, so the link is only read", "Pair anew with the other party."
+	case !p.Known:
+		c.OK, c.Detail, c.Advice = false, "a new epoch is open, and the other party has not said yet what it holds of the former ones",
+			"Ask the other party whether its node runs. If it gives nothing back: entente ledger epoch "+l.Alias+" --reason …"
+	default:
+		c.OK, c.Detail, c.Advice = false, fmt.Sprintf("catching up: %d of %d statements of former epochs", p.Done, p.Total), "Wait; \"entente links show "+l.Alias+"\" tells how far it is."
 	}
 	return c
 }

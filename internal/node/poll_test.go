@@ -123,7 +123,7 @@ func (r *running) settled() {
 		r.must(err)
 		f := l.Figures
 		return v.OK && len(v.Logs) == 2 && len(v.Differences) == 0 &&
-			f.Sending+f.Reserved+f.Arriving+f.Unsettled+f.UncosignedOwn+f.UncosignedPeer+f.Gaps == 0
+			f.Sending+f.Unsaid+f.Arriving+f.Unsettled+f.UncosignedOwn+f.UncosignedPeer+f.Gaps == 0
 	})
 }
 

@@ -42,19 +42,19 @@ func Tables() []Table {
 		table("meta", "key t, value b"),
 		table("identities", "party b, version i, envelope b"),
 		table("identity_forks", "party b, hash b, version i, envelope b"),
-		table("links", "id b, alias t, peer b, endpoint t, inviter i, agreement b, created i, own_epoch i, peer_epoch i"),
+		table("links", "id b, alias t, peer b, endpoint t, inviter i, agreement b, created i, own_epoch i, peer_epoch i, opened i, catching i"),
 		table("agreements", "link b, hash b, data b"),
 		table("invitations", "token_hash b, alias t, agreement b, nonce b, expires i, state t, link b"),
 		table("lanes", "link b, author b, epoch i, lane t, last i, last_header b, contiguous i, settled i, folded i"),
 		table("parcels", "id b, link b, author b, epoch i, lane t, lane_rank i, seq i, file i, header b, text b, state t, live i, reason t, "+
-			"sent_index i, got_index i, seen_epoch i, seen_seq i, received i, created i, expires i, stale i, verdict t, segments i, "+
+			"sent_index i, got_index i, got_epoch i, seen_epoch i, seen_seq i, received i, created i, expires i, stale i, verdict t, segments i, "+
 			"length i, blob t, attempts i, next_try i"),
 		{
 			Name: "parcel_contents", Columns: []Column{{"parcel", Bytes}, {"content", Bytes}},
 			from: `parcel_contents WHERE parcel IN (SELECT p.id FROM parcels p JOIN links l ON l.id = p.link WHERE p.author <> l.peer)`,
 		},
 		table("withholdings", "parcel b, link b, data b"),
-		table("receipts", "hash b, link b, author b, kind t, header b, parcel b, lane t, epoch i, seq i, contiguous_to i, at i, idx i, log i, unsent i"),
+		table("receipts", "hash b, link b, author b, kind t, header b, parcel b, lane t, epoch i, seq i, contiguous_to i, at i, idx i, log i, log_epoch i, unsent i"),
 		table("statements", "commitment b, link b, author b, lane t, epoch i, seq i, thread b, kind t, authored i, text b, text_salt b, parcel b, erased i"),
 		table("statement_bodies", "commitment b, sealed b"),
 		table("files", "statement b, position i, link b, author b, parcel b, size i, state t, blob t, floe b, keys b, reason t"),
@@ -67,7 +67,7 @@ func Tables() []Table {
 		table("warned", "thread b, ends i, days i"),
 		table("holds", "thread b, link b, reason t, who t, at i"),
 		table("numbers", "series t, last i"),
-		table("logs", "link b, party b, epoch i, size i, last_time i, signed_size i, signed_at i, cosigned_size i, cosigned_note b, cosigned_at i, identity i"),
+		table("logs", "link b, party b, epoch i, size i, last_time i, signed_size i, signed_at i, cosigned_size i, cosigned_note b, cosigned_at i, identity i, kept i"),
 		table("witnessed", "link b, epoch i, witness t, size i, note b, at i"),
 		table("leaves", "link b, party b, epoch i, idx i, leaf b, doc b, kind t, hashes b"),
 		table("documents", "hash b, link b, type t, payload b, signatures b"),

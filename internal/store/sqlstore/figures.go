@@ -49,9 +49,9 @@ func (t *tx) Figures(ctx context.Context, link statement.LinkID) (exchange.Figur
 			return err
 		}
 		switch s := exchange.ParcelState(state); {
-		case ours && (s == exchange.Reserved || s == exchange.Sending):
-			if s == exchange.Reserved {
-				f.Reserved = n
+		case ours && (s == exchange.Unsaid || s == exchange.Sending):
+			if s == exchange.Unsaid {
+				f.Unsaid = n
 			} else {
 				f.Sending = n
 			}

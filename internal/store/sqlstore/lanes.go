@@ -73,12 +73,12 @@ func ended(s exchange.ParcelState) bool {
 	return s.Ended() || s == exchange.Granted || s == exchange.Lapsed || s == exchange.Gone
 }
 
-const parcelColumns = `id, link, author, epoch, lane, seq, file, header, text, state, reason, sent_index, got_index,
+const parcelColumns = `id, link, author, epoch, lane, seq, file, header, text, state, reason, sent_index, got_index, got_epoch,
 	seen_epoch, seen_seq, received, created, expires, stale, verdict, segments, length, blob, attempts, next_try`
 
 func parcelDest(p *exchange.Parcel) []any {
 	return []any{fixed{p.ID[:]}, fixed{p.Link[:]}, fixed{p.Author[:]}, &p.Epoch, (*string)(&p.Lane), &p.Seq, &p.File,
-		fixed{p.Header[:]}, fixed{p.Text[:]}, (*string)(&p.State), &p.Reason, &p.SentIndex, &p.GotIndex,
+		fixed{p.Header[:]}, fixed{p.Text[:]}, (*string)(&p.State), &p.Reason, &p.SentIndex, &p.GotIndex, &p.GotEpoch,
 		&p.SeenEpoch, &p.SeenSeq, &p.Received, &p.Created, &p.Expires, flag{&p.Stale}, &p.Verdict, &p.Segments,
 		&p.Length, &p.Blob, &p.Attempts, &p.NextTry}
 }
@@ -92,20 +92,20 @@ func scanWhole(r rows, p *exchange.Parcel) error {
 const insertParcel = `
 	INSERT INTO parcels (id, link, author, epoch, lane, seq, file, header, text, state, reason, sent_index, got_index,
 		seen_epoch, seen_seq, received, created, expires, stale, verdict, segments, length, blob, attempts, next_try,
-		lane_rank, live)`
+		lane_rank, live, got_epoch)`
 
 const updateParcel = `
 	UPDATE parcels SET link = $2, author = $3, epoch = $4, lane = $5, seq = $6, file = $7, header = $8, text = $9,
 		state = $10, reason = $11, sent_index = $12, got_index = $13, seen_epoch = $14, seen_seq = $15, received = $16,
 		created = $17, expires = $18, stale = $19, verdict = $20, segments = $21, length = $22, blob = $23,
-		attempts = $24, next_try = $25, lane_rank = $26, live = $27
+		attempts = $24, next_try = $25, lane_rank = $26, live = $27, got_epoch = $28
 	WHERE id = $1`
 
 func parcelArgs(p *exchange.Parcel) []any {
 	return []any{p.ID[:], p.Link[:], p.Author[:], int64(p.Epoch), string(p.Lane), count(p.Seq), int64(p.File),
 		p.Header[:], p.Text[:], string(p.State), p.Reason, p.SentIndex, p.GotIndex, int64(p.SeenEpoch), count(p.SeenSeq),
 		p.Received, p.Created, p.Expires, bit(p.Stale), p.Verdict, p.Segments, p.Length, p.Blob, int64(p.Attempts),
-		p.NextTry, rank(p.Lane), bit(!ended(p.State))}
+		p.NextTry, rank(p.Lane), bit(!ended(p.State)), int64(p.GotEpoch)}
 }
 
 // PutParcels implements exchange.LaneTx. A doubled place in a lane is a conflict as a doubled ID is.
@@ -136,9 +136,9 @@ func (t *tx) AdvanceParcels(ctx context.Context, ps []exchange.Parcel) error {
 	var over []envelope.ID
 	for i := range ps {
 		p := &ps[i]
-		err := t.writeOr(ctx, notFound("parcel"), `UPDATE parcels SET state = $2, reason = $3, got_index = $4, received = $5,
+		err := t.writeOr(ctx, notFound("parcel"), `UPDATE parcels SET state = $2, reason = $3, got_index = $4, received = $5, got_epoch = $8,
 			stale = $6, live = $7, blob = CASE WHEN CAST($7 AS BIGINT) = 0 THEN '' ELSE blob END WHERE id = $1`,
-			p.ID[:], string(p.State), p.Reason, p.GotIndex, p.Received, bit(p.Stale), bit(!ended(p.State)))
+			p.ID[:], string(p.State), p.Reason, p.GotIndex, p.Received, bit(p.Stale), bit(!ended(p.State)), int64(p.GotEpoch))
 		if err != nil {
 			return err
 		}
@@ -147,6 +147,18 @@ func (t *tx) AdvanceParcels(ctx context.Context, ps []exchange.Parcel) error {
 		}
 	}
 	return t.dropContents(ctx, over)
+}
+
+// DropParcels implements exchange.LaneTx.
+func (t *tx) DropParcels(ctx context.Context, ids ...envelope.ID) error {
+	for i := range ids {
+		for _, q := range []string{`DELETE FROM parcel_contents WHERE parcel = $1`, `DELETE FROM segments WHERE parcel = $1`, `DELETE FROM parcels WHERE id = $1`} {
+			if err := t.write(ctx, q, ids[i][:]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // SetVerdicts implements exchange.LaneTx.

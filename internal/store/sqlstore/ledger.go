@@ -8,17 +8,18 @@ import (
 
 	"entente/envelope"
 	"entente/internal/exchange"
+	"entente/parcel"
 	"entente/party"
 	"entente/statement"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-const logColumns = `link, party, epoch, size, last_time, signed_size, signed_at, cosigned_size, cosigned_note, cosigned_at, identity`
+const logColumns = `link, party, epoch, size, last_time, signed_size, signed_at, cosigned_size, cosigned_note, cosigned_at, identity, kept`
 
 func scanLog(r rows, l *exchange.Log) error {
 	return r.Scan(fixed{l.Link[:]}, fixed{l.Party[:]}, &l.Epoch, &l.Size, &l.LastTime, &l.SignedSize, &l.SignedAt,
-		&l.CosignedSize, loose{&l.CosignedNote}, &l.CosignedAt, &l.Identity)
+		&l.CosignedSize, loose{&l.CosignedNote}, &l.CosignedAt, &l.Identity, &l.Kept)
 }
 
 // Log implements exchange.LedgerTx.
@@ -32,13 +33,13 @@ func (t *tx) Log(ctx context.Context, link statement.LinkID, p party.ID, epoch u
 // PutLog implements exchange.LedgerTx.
 func (t *tx) PutLog(ctx context.Context, l exchange.Log) error {
 	return t.write(ctx, `
-		INSERT INTO logs (`+logColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		INSERT INTO logs (`+logColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		ON CONFLICT (link, party, epoch) DO UPDATE SET size = excluded.size, last_time = excluded.last_time,
 			signed_size = excluded.signed_size, signed_at = excluded.signed_at, cosigned_size = excluded.cosigned_size,
 			cosigned_note = excluded.cosigned_note, cosigned_at = excluded.cosigned_at,
-			identity = excluded.identity`,
+			identity = excluded.identity, kept = excluded.kept`,
 		l.Link[:], l.Party[:], int64(l.Epoch), l.Size, l.LastTime, l.SignedSize, l.SignedAt, l.CosignedSize,
-		orNull(l.CosignedNote), l.CosignedAt, int64(l.Identity))
+		orNull(l.CosignedNote), l.CosignedAt, int64(l.Identity), l.Kept)
 }
 
 // Logs implements exchange.LedgerTx.
@@ -99,33 +100,24 @@ func (t *tx) Leaves(ctx context.Context, link statement.LinkID, p party.ID, epoc
 		link[:], p[:], int64(epoch), from, int64(limit))
 }
 
-// LeafAt implements exchange.LedgerTx. CROSS JOIN has SQLite go by the logs, of which there are few: by the order of epochs it would read
-// all leaves.
-func (t *tx) LeafAt(ctx context.Context, link statement.LinkID, p party.ID, index int64, kind string, doc envelope.Hash) (epoch uint32, row exchange.LeafRow, err error) {
-	return t.leaf(ctx, `SELECT g.epoch, l.idx, l.leaf, l.doc, l.kind FROM logs g CROSS JOIN leaves l
-		WHERE g.link = $1 AND g.party = $2 AND l.link = g.link AND l.party = g.party AND l.epoch = g.epoch AND l.idx = $3
-			AND l.kind = CAST($4 AS TEXT) AND l.doc = $5 ORDER BY g.epoch LIMIT 1`, link[:], p[:], index, kind, doc[:])
+// LeafAt implements exchange.LedgerTx.
+func (t *tx) LeafAt(ctx context.Context, link statement.LinkID, p party.ID, at parcel.Position, kind string, doc envelope.Hash) (exchange.LeafRow, error) {
+	return one(ctx, t, "leaf", scanLeaf, `SELECT idx, leaf, doc, kind FROM leaves
+		WHERE link = $1 AND party = $2 AND epoch = $3 AND idx = $4 AND kind = CAST($5 AS TEXT) AND doc = $6`,
+		link[:], p[:], int64(at.Epoch), at.Index, kind, doc[:])
 }
 
 // LeafFrom implements exchange.LedgerTx.
-func (t *tx) LeafFrom(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, from int64, kind string, doc envelope.Hash) (exchange.LeafRow, error) {
-	_, row, err := t.leaf(ctx, `SELECT epoch, idx, leaf, doc, kind FROM leaves
+func (t *tx) LeafFrom(ctx context.Context, link statement.LinkID, p party.ID, from parcel.Position, kind string, doc envelope.Hash) (exchange.LeafRow, error) {
+	return one(ctx, t, "leaf", scanLeaf, `SELECT idx, leaf, doc, kind FROM leaves
 		WHERE link = $1 AND party = $2 AND epoch = $3 AND idx >= $4 AND kind = CAST($5 AS TEXT) AND doc = $6 ORDER BY idx LIMIT 1`,
-		link[:], p[:], int64(epoch), from, kind, doc[:])
-	return row, err
+		link[:], p[:], int64(from.Epoch), from.Index, kind, doc[:])
 }
 
 // IdentityLeaf implements exchange.LedgerTx.
-func (t *tx) IdentityLeaf(ctx context.Context, link statement.LinkID, p party.ID, doc envelope.Hash) (epoch uint32, row exchange.LeafRow, err error) {
-	return t.leaf(ctx, `SELECT epoch, idx, leaf, doc, kind FROM leaves
-		WHERE link = $1 AND party = $2 AND doc = $3 AND kind = 'identity' ORDER BY epoch, idx LIMIT 1`, link[:], p[:], doc[:])
-}
-
-func (t *tx) leaf(ctx context.Context, query string, args ...any) (epoch uint32, row exchange.LeafRow, err error) {
-	row, err = one(ctx, t, "leaf", func(r rows, l *exchange.LeafRow) error {
-		return r.Scan(&epoch, &l.Index, loose{&l.Leaf}, fixed{l.Doc[:]}, &l.Kind)
-	}, query, args...)
-	return epoch, row, err
+func (t *tx) IdentityLeaf(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, doc envelope.Hash) (exchange.LeafRow, error) {
+	return one(ctx, t, "leaf", scanLeaf, `SELECT idx, leaf, doc, kind FROM leaves
+		WHERE link = $1 AND party = $2 AND epoch = $3 AND doc = $4 AND kind = 'identity' ORDER BY idx LIMIT 1`, link[:], p[:], int64(epoch), doc[:])
 }
 
 // LeavesAt implements exchange.LedgerTx.

@@ -37,22 +37,22 @@ func (t *tx) Identities(ctx context.Context, p party.ID) ([][]byte, error) {
 		`SELECT envelope FROM identities WHERE party = $1 ORDER BY version`, p[:])
 }
 
-const linkColumns = `id, alias, peer, endpoint, inviter, agreement, created, own_epoch, peer_epoch`
+const linkColumns = `id, alias, peer, endpoint, inviter, agreement, created, own_epoch, peer_epoch, opened, catching`
 
 func scanLink(r rows, l *exchange.Link) error {
 	return r.Scan(fixed{l.ID[:]}, &l.Alias, fixed{l.Peer[:]}, &l.Endpoint, flag{&l.Inviter}, loose{&l.Agreement},
-		&l.Created, &l.OwnEpoch, &l.PeerEpoch)
+		&l.Created, &l.OwnEpoch, &l.PeerEpoch, &l.Opened, (*int)(&l.Catching))
 }
 
 // PutLink implements exchange.LinkTx. An alias that another link has is a conflict.
 func (t *tx) PutLink(ctx context.Context, l exchange.Link) error {
 	return t.write(ctx, `
-		INSERT INTO links (`+linkColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		INSERT INTO links (`+linkColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (id) DO UPDATE SET alias = excluded.alias, peer = excluded.peer, endpoint = excluded.endpoint,
 			inviter = excluded.inviter, agreement = excluded.agreement, created = excluded.created,
-			own_epoch = excluded.own_epoch, peer_epoch = excluded.peer_epoch`,
+			own_epoch = excluded.own_epoch, peer_epoch = excluded.peer_epoch, opened = excluded.opened, catching = excluded.catching`,
 		l.ID[:], l.Alias, l.Peer[:], l.Endpoint, bit(l.Inviter), orNull(l.Agreement), l.Created,
-		int64(l.OwnEpoch), int64(l.PeerEpoch))
+		int64(l.OwnEpoch), int64(l.PeerEpoch), l.Opened, int64(l.Catching))
 }
 
 // Link implements exchange.LinkTx.

@@ -5,15 +5,16 @@ import (
 
 	"entente/envelope"
 	"entente/internal/exchange"
+	"entente/parcel"
 	"entente/party"
 	"entente/statement"
 )
 
-const receiptColumns = `hash, link, author, kind, header, parcel, lane, epoch, seq, contiguous_to, at, idx, log, unsent`
+const receiptColumns = `hash, link, author, kind, header, parcel, lane, epoch, seq, contiguous_to, at, idx, log, log_epoch, unsent`
 
 func scanReceipt(r rows, x *exchange.Receipt) error {
 	return r.Scan(fixed{x.Hash[:]}, fixed{x.Link[:]}, fixed{x.Author[:]}, &x.Kind, fixed{x.Header[:]}, fixed{x.Parcel[:]},
-		(*string)(&x.Lane), &x.Epoch, &x.Seq, &x.ContiguousTo, &x.At, &x.Index, &x.Log, flag{&x.Unsent})
+		(*string)(&x.Lane), &x.Epoch, &x.Seq, &x.ContiguousTo, &x.At, &x.Index, &x.Log, &x.LogEpoch, flag{&x.Unsent})
 }
 
 // PutReceipts implements exchange.LaneTx.
@@ -22,7 +23,7 @@ func (t *tx) PutReceipts(ctx context.Context, rs ...exchange.Receipt) error {
 	for i := range rs {
 		x := &rs[i]
 		values[i] = []any{x.Hash[:], x.Link[:], x.Author[:], x.Kind, x.Header[:], x.Parcel[:], string(x.Lane), int64(x.Epoch),
-			count(x.Seq), count(x.ContiguousTo), x.At, x.Index, x.Log, bit(x.Unsent)}
+			count(x.Seq), count(x.ContiguousTo), x.At, x.Index, x.Log, int64(x.LogEpoch), bit(x.Unsent)}
 	}
 	return t.insert(ctx, `INSERT INTO receipts (`+receiptColumns+`)`, ` ON CONFLICT (hash) DO NOTHING`, nil, values)
 }
@@ -76,9 +77,14 @@ func (t *tx) UnplacedReceipts(ctx context.Context, link statement.LinkID, author
 		link[:], author[:], int64(epoch), string(lane), count(after), count(upTo), int64(limit))
 }
 
+// MarkReceiptsUnsent implements exchange.LaneTx.
+func (t *tx) MarkReceiptsUnsent(ctx context.Context, hashes []envelope.Hash) error {
+	return in(ctx, t, hashArg, hashes, nil, `UPDATE receipts SET unsent = 1 WHERE unsent = 0 AND hash IN `)
+}
+
 // ReceiptAbove implements exchange.LaneTx.
-func (t *tx) ReceiptAbove(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seen uint64, index int64) (exchange.Receipt, error) {
+func (t *tx) ReceiptAbove(ctx context.Context, link statement.LinkID, author party.ID, epoch uint32, lane statement.Lane, seen uint64, before parcel.Position) (exchange.Receipt, error) {
 	return one(ctx, t, "receipt", scanReceipt, `SELECT `+receiptColumns+` FROM receipts
-		WHERE link = $1 AND author = $2 AND epoch = $3 AND lane = $4 AND contiguous_to > $5 AND log < $6 AND kind IN ('received', 'refused')
-		ORDER BY log, idx LIMIT 1`, link[:], author[:], int64(epoch), string(lane), count(seen), index)
+		WHERE link = $1 AND author = $2 AND epoch = $3 AND lane = $4 AND contiguous_to > $5 AND log_epoch = $6 AND log < $7 AND kind IN ('received', 'refused')
+		ORDER BY log, idx LIMIT 1`, link[:], author[:], int64(epoch), string(lane), count(seen), int64(before.Epoch), before.Index)
 }

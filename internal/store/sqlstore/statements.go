@@ -37,9 +37,10 @@ func (t *tx) Statement(ctx context.Context, c statement.Commitment) (exchange.St
 	return one(ctx, t, "statement", scanStatement, `SELECT `+statementColumns+` FROM statements WHERE commitment = $1`, c[:])
 }
 
-// MoveStatement implements exchange.StatementTx.
-func (t *tx) MoveStatement(ctx context.Context, c statement.Commitment, parcel envelope.ID, seq uint64) error {
-	return t.writeOr(ctx, notFound("statement"), `UPDATE statements SET parcel = $2, seq = $3 WHERE commitment = $1`, c[:], parcel[:], count(seq))
+// PlaceStatement implements exchange.StatementTx.
+func (t *tx) PlaceStatement(ctx context.Context, c statement.Commitment, parcel envelope.ID, epoch uint32, seq uint64) error {
+	return t.writeOr(ctx, notFound("statement"), `UPDATE statements SET parcel = $2, epoch = $3, seq = $4 WHERE commitment = $1`,
+		c[:], parcel[:], int64(epoch), count(seq))
 }
 
 // StatementsByPrefix implements exchange.StatementTx.
@@ -231,6 +232,12 @@ func (t *tx) HeldBytes(ctx context.Context, link statement.LinkID, author party.
 		AS BIGINT)`, link[:], author[:])
 }
 
+// LostFiles implements exchange.StatementTx.
+func (t *tx) LostFiles(ctx context.Context, link statement.LinkID, limit int) ([]exchange.File, error) {
+	return list(ctx, t, scanFile, `SELECT `+fileColumns+` FROM files WHERE link = $1 AND state = 'lost' ORDER BY statement, position LIMIT $2`,
+		link[:], int64(limit))
+}
+
 // FileByParcel implements exchange.StatementTx.
 func (t *tx) FileByParcel(ctx context.Context, id envelope.ID) (exchange.File, error) {
 	return one(ctx, t, "file", scanFile, `SELECT `+fileColumns+` FROM files WHERE parcel = $1 ORDER BY statement LIMIT 1`, id[:])
@@ -303,17 +310,21 @@ func (t *tx) Columns(ctx context.Context, link *statement.LinkID, room string, e
 }
 
 // DropFolded implements exchange.StatementTx.
-func (t *tx) DropFolded(ctx context.Context) error {
+func (t *tx) DropFolded(ctx context.Context, link *statement.LinkID) error {
+	all, some, args := "", "", []any{}
+	if link != nil {
+		all, some, args = ` WHERE link = $1`, ` AND link = $1`, append(args, link[:])
+	}
 	for _, q := range []string{
-		`DELETE FROM columns`,
-		`UPDATE parcels SET verdict = '' WHERE verdict <> ''`,
-		`UPDATE lanes SET folded = 0 WHERE folded <> 0`,
-		`DELETE FROM requests`,
-		`DELETE FROM dues`,
-		`DELETE FROM calls`,
-		`DELETE FROM obligations`,
+		`DELETE FROM columns` + all,
+		`UPDATE parcels SET verdict = '' WHERE verdict <> ''` + some,
+		`UPDATE lanes SET folded = 0 WHERE folded <> 0` + some,
+		`DELETE FROM requests` + all,
+		`DELETE FROM dues` + all,
+		`DELETE FROM calls` + all,
+		`DELETE FROM obligations` + all,
 	} {
-		if err := t.write(ctx, q); err != nil {
+		if err := t.write(ctx, q, args...); err != nil {
 			return err
 		}
 	}

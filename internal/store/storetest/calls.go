@@ -55,6 +55,6 @@ func calls(b *bench) {
 		}
 		same(b, "calls, "+c.name, got, c.want)
 	}
-	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx) })
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx, nil) })
 	absent(b, get)
 }

@@ -73,7 +73,7 @@ func obligations(b *bench) {
 		})
 		same(b, "obligations, "+c.name, got, c.want)
 	}
-	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx) })
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx, nil) })
 	same(b, "obligations, dropped", of(1), nil)
 }
 
@@ -89,7 +89,7 @@ func warned(b *bench) {
 		b.update(func(ctx context.Context, tx flow.Tx) error { return tx.SetWarned(ctx, hash(1), 800, days) })
 		same(b, "warning", get(), [2]int64{800, int64(days)})
 	}
-	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx) })
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx, nil) })
 	same(b, "warning, after a rebuild", get(), [2]int64{800, 7})
 }
 

@@ -11,6 +11,7 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/parcel"
 	"entente/party"
 	"entente/statement"
 
@@ -149,6 +150,16 @@ func files(b *bench) {
 	b.update(put)
 	same(b, "files, put again", read(b, of), []exchange.File{g, f})
 	same(b, "file by parcel", read(b, by), f)
+
+	lost := exchange.File{Statement: hash(2), Position: 0, Link: theLink(), Parcel: id(3), Size: 1, State: "lost"}
+	also := lost
+	also.Position, also.Parcel = 1, id(4)
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutFiles(ctx, also, lost) })
+	for limit, want := range map[int][]exchange.File{1: {lost}, 9: {lost, also}} {
+		same(b, "lost files", read(b, func(ctx context.Context, tx flow.Tx) ([]exchange.File, error) {
+			return tx.LostFiles(ctx, theLink(), limit)
+		}), want)
+	}
 }
 
 // aged asks for what is kept no longer: by kind and link, not erased, and with nothing newer in its thread.
@@ -309,7 +320,7 @@ func dropFolded(b *bench) {
 		}
 		return tx.PutColumns(ctx, someColumn(1, 1, arvenia()))
 	})
-	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx) })
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx, nil) })
 	same(b, "columns", b.columns(nil, ""), nil)
 	p.Verdict, lane.Folded = "", 0
 	same(b, "parcel", read(b, parcelOf(1)), p)
@@ -324,7 +335,7 @@ func logs(b *bench) {
 	}
 	l := exchange.Log{Link: theLink(), Party: kestria(), Epoch: 2}
 	same(b, "a new log", read(b, get), l)
-	l.Size, l.LastTime, l.SignedSize, l.SignedAt = 9, 1, 8, 2
+	l.Size, l.LastTime, l.SignedSize, l.SignedAt, l.Kept = 9, 1, 8, 2, 5
 	l.CosignedSize, l.CosignedNote, l.CosignedAt = 7, []byte("note\n"), 3
 	l.Identity = 2
 	for range 2 {
@@ -444,53 +455,48 @@ func leaves(b *bench) {
 	same(b, "leaves at places", read(b, func(ctx context.Context, tx flow.Tx) (map[int64][]byte, error) {
 		return tx.LeavesAt(ctx, theLink(), arvenia(), 1, []int64{3, 0, 9, 3})
 	}), map[int64][]byte{0: someLeaf(0).Leaf, 3: someLeaf(3).Leaf})
-	type found struct {
-		Epoch uint32
-		Index int64
-	}
-	at := func(index int64, kind string, doc int) func(context.Context, flow.Tx) (found, error) {
-		return func(ctx context.Context, tx flow.Tx) (found, error) {
-			epoch, row, err := tx.LeafAt(ctx, theLink(), arvenia(), index, kind, hash(doc))
-			return found{epoch, row.Index}, err
+	at := func(epoch uint32, index int64, kind string, doc int) func(context.Context, flow.Tx) (int64, error) {
+		return func(ctx context.Context, tx flow.Tx) (int64, error) {
+			row, err := tx.LeafAt(ctx, theLink(), arvenia(), parcel.Position{Epoch: epoch, Index: index}, kind, hash(doc))
+			return row.Index, err
 		}
 	}
-	absent(b, at(1, "sent", 1)) // of no log that is known
-	b.update(func(ctx context.Context, tx flow.Tx) error {
-		return errors.Join(tx.PutLog(ctx, exchange.Log{Link: theLink(), Party: arvenia(), Epoch: 1, Size: 4}),
-			tx.PutLog(ctx, exchange.Log{Link: theLink(), Party: arvenia(), Epoch: 2, Size: 2}))
-	})
-	same(b, "leaf of a document", read(b, at(1, "sent", 1)), found{1, 1})
-	same(b, "leaf of another kind, in another epoch", read(b, at(1, "got", 1)), found{2, 1})
-	absent(b, at(2, "sent", 1))
-	absent(b, at(4, "sent", 4))
-	absent(b, at(-1, "sent", 1))
-	absent(b, at(1, "grant", 1))
+	same(b, "leaf of a document", read(b, at(1, 1, "sent", 1)), int64(1))
+	same(b, "leaf of another kind, in another epoch", read(b, at(2, 1, "got", 1)), int64(1))
+	absent(b, at(1, 1, "got", 1))
+	absent(b, at(3, 1, "sent", 1))
+	absent(b, at(1, 2, "sent", 1))
+	absent(b, at(1, 4, "sent", 4))
+	absent(b, at(1, -1, "sent", 1))
+	absent(b, at(1, 1, "grant", 1))
 
-	from := func(epoch uint32, index int64, kind string, doc int) func(context.Context, flow.Tx) (found, error) {
-		return func(ctx context.Context, tx flow.Tx) (found, error) {
-			row, err := tx.LeafFrom(ctx, theLink(), arvenia(), epoch, index, kind, hash(doc))
-			return found{epoch, row.Index}, err
+	from := func(epoch uint32, index int64, kind string, doc int) func(context.Context, flow.Tx) (int64, error) {
+		return func(ctx context.Context, tx flow.Tx) (int64, error) {
+			row, err := tx.LeafFrom(ctx, theLink(), arvenia(), parcel.Position{Epoch: epoch, Index: index}, kind, hash(doc))
+			return row.Index, err
 		}
 	}
-	same(b, "leaf of a document, from the first on", read(b, from(1, 0, "sent", 1)), found{1, 1})
-	same(b, "leaf of a document, from its own place on", read(b, from(1, 1, "sent", 1)), found{1, 1})
+	same(b, "leaf of a document, from the first on", read(b, from(1, 0, "sent", 1)), int64(1))
+	same(b, "leaf of a document, from its own place on", read(b, from(1, 1, "sent", 1)), int64(1))
 	absent(b, from(1, 2, "sent", 1))
 	absent(b, from(2, 0, "sent", 1))
 	absent(b, from(1, 0, "got", 1))
 
-	identity := func(doc int) func(context.Context, flow.Tx) (found, error) {
-		return func(ctx context.Context, tx flow.Tx) (found, error) {
-			epoch, row, err := tx.IdentityLeaf(ctx, theLink(), arvenia(), hash(doc))
-			return found{epoch, row.Index}, err
+	identity := func(epoch uint32, doc int) func(context.Context, flow.Tx) (int64, error) {
+		return func(ctx context.Context, tx flow.Tx) (int64, error) {
+			row, err := tx.IdentityLeaf(ctx, theLink(), arvenia(), epoch, hash(doc))
+			return row.Index, err
 		}
 	}
 	later, repeated := someLeaf(5), someLeaf(5)
 	later.Kind, repeated.Kind, repeated.Index = "identity", "identity", 6
 	b.update(put(2, later, repeated))
-	b.update(put(3, later))
-	same(b, "leaf of an identity", read(b, identity(5)), found{2, 5})
-	absent(b, identity(1)) // recorded, but no identity
-	absent(b, identity(7))
+	b.update(put(3, repeated))
+	same(b, "leaf of an identity", read(b, identity(2, 5)), int64(5))
+	same(b, "leaf of an identity in another epoch", read(b, identity(3, 5)), int64(6))
+	absent(b, identity(1, 5))
+	absent(b, identity(2, 1)) // recorded, but no identity
+	absent(b, identity(2, 7))
 }
 
 // hashReader compares the tree hashes that a store keeps, and what is proved with them, with those of tlog in memory.
@@ -631,7 +637,7 @@ func figures(b *bench) {
 	add(1, arvenia(), exchange.Opened)
 	add(2, arvenia(), exchange.Sending)
 	add(3, arvenia(), exchange.Sending)
-	add(4, arvenia(), exchange.Reserved)
+	add(4, arvenia(), exchange.Unsaid)
 	add(5, arvenia(), exchange.Received)
 	add(6, kestria(), exchange.Received)
 	add(8, kestria(), exchange.Arriving)
@@ -656,6 +662,6 @@ func figures(b *bench) {
 		}
 		return tx.PutParcels(ctx, ps...)
 	})
-	same(b, "figures", read(b, get), exchange.Figures{OldestUnreceipted: 102, Sending: 2, Reserved: 1, Arriving: 1, Unsettled: 2, Sent: 1, Held: 1, Waiting: 1,
+	same(b, "figures", read(b, get), exchange.Figures{OldestUnreceipted: 102, Sending: 2, Unsaid: 1, Arriving: 1, Unsettled: 2, Sent: 1, Held: 1, Waiting: 1,
 		UncosignedOwn: 6, UncosignedPeer: 0, CosignedAt: 33, Gaps: 4})
 }

@@ -133,7 +133,7 @@ func dues(b *bench) {
 	same(b, "with a limit", get(assistance.DueFilter{Limit: 1}), second[:1])
 	b.update(putRequest(two, second[1:]))
 	same(b, "after a step was done", get(assistance.DueFilter{Ours: &them}), first[:1])
-	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx) })
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx, nil) })
 	same(b, "after all was dropped", get(assistance.DueFilter{}), nil)
 	absent(b, func(ctx context.Context, tx flow.Tx) (assistance.Row, error) { return tx.Request(ctx, one.Thread) })
 }
@@ -154,6 +154,6 @@ func numbers(b *bench) {
 		b.refused(fault.Conflict, take("ARV-PR-2026", n))
 	}
 	same(b, "last", last("ARV-PR-2026"), 2)
-	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx) })
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx, nil) })
 	same(b, "last, after a rebuild", last("ARV-PR-2026"), 2)
 }

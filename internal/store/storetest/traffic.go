@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/flow"
+	"entente/parcel"
 	"entente/party"
 	"entente/statement"
 )
@@ -42,7 +44,7 @@ func lanes(b *bench) {
 func someParcel(n int) exchange.Parcel {
 	return exchange.Parcel{
 		ID: id(n), Link: theLink(), Author: arvenia(), Epoch: 3, Lane: statement.Assistance, Seq: uint64(n), File: -1,
-		Header: hash(n), Text: hash(n + 1000), State: exchange.Sending, Reason: "none", SentIndex: int64(n) + 1, GotIndex: -1,
+		Header: hash(n), Text: hash(n + 1000), State: exchange.Sending, Reason: "none", SentIndex: int64(n) + 1, GotIndex: -1, GotEpoch: 3,
 		SeenEpoch: 5, SeenSeq: 6, Received: 7, Created: int64(100 + n), Expires: 1000, Stale: true, Verdict: "folded",
 		Segments: 1, Length: 10, Content: bytesOf(n), Attempts: 2, NextTry: 50,
 	}
@@ -124,6 +126,14 @@ func parcels(b *bench) {
 	f, g := someParcel(5), someParcel(6)
 	f.Seq, f.File, g.Seq, g.File = 0, 0, 0, 1
 	b.update(putParcels(f, g))
+
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		_, err := tx.PutSegment(ctx, g.ID, 0, hash(1))
+		return errors.Join(err, tx.DropParcels(ctx, g.ID, id(99)))
+	})
+	absent(b, parcelOf(6))
+	same(b, "what is beside it", read(b, parcelOf(5)), f)
+	b.update(putParcels(g)) // nothing of it was left
 
 	b.refused(fault.NotFound, updateParcels(someParcel(7)))
 	p.State, p.Reason, p.Stale, p.Verdict, p.Link, p.Blob = exchange.Received, "late", false, "void:late", otherLink(), "cc"
@@ -239,7 +249,7 @@ func due(b *bench) {
 	absent(b, next)
 	same(b, "nothing to send", at(math.MaxInt64, 10), nil)
 	p, q, r := someParcel(1), someParcel(2), someParcel(3)
-	p.NextTry, q.NextTry, r.State = 50, 60, exchange.Reserved
+	p.NextTry, q.NextTry, r.State = 50, 60, exchange.Unsaid
 	q.Lane = statement.Hotline
 	b.update(putParcels(p, q, r))
 	same(b, "before", at(49, 10), nil)
@@ -321,7 +331,7 @@ func registered(b *bench) {
 		if err := tx.PutStatements(ctx, s); err != nil {
 			return err
 		}
-		return tx.MoveStatement(ctx, s.Commitment, id(9), 44)
+		return tx.PlaceStatement(ctx, s.Commitment, id(9), s.Epoch, 44)
 	})
 	s.Parcel, s.Seq = id(9), 44
 	same(b, "a statement that moved", read(b, func(ctx context.Context, tx flow.Tx) (exchange.Statement, error) {
@@ -355,7 +365,7 @@ func segments(b *bench) {
 func someReceipt(n int) exchange.Receipt {
 	return exchange.Receipt{Hash: hash(n), Link: theLink(), Author: arvenia(), Kind: "received", Header: hash(500), Parcel: id(1),
 		Lane: statement.Hotline, Epoch: 1, Seq: uint64(n), ContiguousTo: uint64(n), At: int64(n) * 10, Index: int64(n)*2 + 1,
-		Log: int64(n) * 2, Unsent: true}
+		Log: int64(n) * 2, LogEpoch: 1, Unsent: true}
 }
 
 func receipts(b *bench) {
@@ -387,6 +397,11 @@ func receipts(b *bench) {
 	})
 	b.update(put) // idempotent: a receipt that was sent stays sent
 	same(b, "unsent", unsent(10), []exchange.Receipt{q})
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		return tx.MarkReceiptsUnsent(ctx, []envelope.Hash{p.Hash, hash(9)})
+	})
+	same(b, "unsent again", unsent(10), []exchange.Receipt{p, q})
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.MarkReceiptsSent(ctx, []envelope.Hash{p.Hash}) })
 
 	later, other := someReceipt(7), someReceipt(8)
 	unplaced := func(after, upTo uint64, limit int) []exchange.Receipt {
@@ -425,9 +440,9 @@ func receiptAbove(b *bench) {
 		want  int // Seq of the receipt; 0 for none
 	}{{0, 100, 1}, {1, 100, 2}, {2, 100, 9}, {3, 100, 9}, {9, 100, 0}, {0, 2, 0}, {0, 3, 1}, {2, 5, 0}, {2, 6, 9}} {
 		find := func(ctx context.Context, tx flow.Tx) (exchange.Receipt, error) {
-			return tx.ReceiptAbove(ctx, theLink(), arvenia(), 1, statement.Hotline, c.seen, c.index)
+			return tx.ReceiptAbove(ctx, theLink(), arvenia(), 1, statement.Hotline, c.seen, parcel.Position{Epoch: 1, Index: c.index})
 		}
-		b.Run(fmt.Sprintf("seen %d, index %d", c.seen, c.index), func(t *testing.T) {
+		b.Run(fmt.Sprintf("seen %d, index %d", c.seen, parcel.Position{Epoch: 1, Index: c.index}), func(t *testing.T) {
 			b := &bench{t, b.store}
 			if c.want == 0 {
 				absent(b, find)
@@ -436,15 +451,19 @@ func receiptAbove(b *bench) {
 			same(b, "receipt", read(b, find).Seq, uint64(c.want))
 		})
 	}
+	at := parcel.Position{Epoch: 1, Index: 100}
 	for name, find := range map[string]func(context.Context, flow.Tx) (exchange.Receipt, error){
 		"another lane": func(ctx context.Context, tx flow.Tx) (exchange.Receipt, error) {
-			return tx.ReceiptAbove(ctx, theLink(), arvenia(), 1, statement.Control, 0, 100)
+			return tx.ReceiptAbove(ctx, theLink(), arvenia(), 1, statement.Control, 0, at)
 		},
 		"another author": func(ctx context.Context, tx flow.Tx) (exchange.Receipt, error) {
-			return tx.ReceiptAbove(ctx, theLink(), kestria(), 1, statement.Hotline, 0, 100)
+			return tx.ReceiptAbove(ctx, theLink(), kestria(), 1, statement.Hotline, 0, at)
 		},
 		"another epoch": func(ctx context.Context, tx flow.Tx) (exchange.Receipt, error) {
-			return tx.ReceiptAbove(ctx, theLink(), arvenia(), 2, statement.Hotline, 0, 100)
+			return tx.ReceiptAbove(ctx, theLink(), arvenia(), 2, statement.Hotline, 0, at)
+		},
+		"another epoch of the ledger": func(ctx context.Context, tx flow.Tx) (exchange.Receipt, error) {
+			return tx.ReceiptAbove(ctx, theLink(), arvenia(), 1, statement.Hotline, 0, parcel.Position{Epoch: 2, Index: 100})
 		},
 	} {
 		b.Run(name, func(t *testing.T) { absent(&bench{t, b.store}, find) })
@@ -457,7 +476,7 @@ func hostileNumbers(b *bench) {
 	r.ContiguousTo, r.Seq = math.MaxUint64, math.MaxUint64
 	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutReceipts(ctx, r) })
 	got := read(b, func(ctx context.Context, tx flow.Tx) (exchange.Receipt, error) {
-		return tx.ReceiptAbove(ctx, theLink(), arvenia(), 1, statement.Hotline, 1<<62, 100)
+		return tx.ReceiptAbove(ctx, theLink(), arvenia(), 1, statement.Hotline, 1<<62, parcel.Position{Epoch: 1, Index: 100})
 	})
 	same(b, "reach of a receipt beyond all numbers", got.ContiguousTo, math.MaxInt64)
 	absent(b, func(ctx context.Context, tx flow.Tx) (exchange.Parcel, error) {

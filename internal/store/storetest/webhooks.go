@@ -128,7 +128,7 @@ func told(b *bench) {
 	fallen("with a limit", 0, 20, 1, one[0])
 	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.SetTold(ctx, one[0], two[0]) })
 	fallen("not told of", 0, 20, 9, one[1])
-	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx) })
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx, nil) })
 	put(1, one)
 	put(2, at(2, 16))
 	fallen("folded again, and set anew", 0, 20, 9, at(2, 16)[0], one[1])
