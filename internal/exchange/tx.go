@@ -137,6 +137,8 @@ type StatementTx interface {
 	HeldBytes(ctx context.Context, link statement.LinkID, author party.ID) (int64, error)
 	// LostFiles lists the files of a link in the state "lost", by statement and position.
 	LostFiles(ctx context.Context, link statement.LinkID, limit int) ([]File, error)
+	// LoseFiles puts the files of a link that are in the state "waiting" into the state "lost".
+	LoseFiles(ctx context.Context, link statement.LinkID) error
 	FileByParcel(ctx context.Context, id envelope.ID) (File, error)
 
 	PutColumns(ctx context.Context, cs ...Column) error

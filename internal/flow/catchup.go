@@ -33,7 +33,8 @@ const (
 	askBlocked = 5 * time.Second  // where the peer had nothing to give yet
 )
 
-// fileLost is the state of a file whose statement was given back, until the file itself is.
+// fileLost is the state of a file whose statement was given back, or that was awaited when we were restored, until the file itself is
+// here.
 const fileLost = "lost"
 
 func (s *linkState) showOpening(now int64) {

@@ -2,7 +2,10 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -149,23 +152,27 @@ func (h *House) enterIdentity(ctx context.Context, tx Tx, l exchange.Link) error
 	return b.close(ctx, tx)
 }
 
-// loseFiles drops the rows of the peer's files whose sealed bytes no backup holds: they are sent again.
+// loseFiles gives up what no backup holds: the sealed bytes of the peer's files that had come, in whole or in part. Their parcels'
+// rows are dropped, and all files that were awaited are asked for again, since we may have told the peer that they were opened.
 func (h *House) loseFiles(ctx context.Context, tx Tx, l exchange.Link) error {
 	var ids []envelope.ID
-	for last := (exchange.Parcel{}); ; {
-		rows, err := tx.ParcelsIn(ctx, l.ID, l.Peer, exchange.Received, last, pageOfParcels)
-		if err != nil {
-			return err
-		}
-		for _, p := range rows {
-			if last = p; p.File >= 0 {
-				ids = append(ids, p.ID)
+	for _, state := range []exchange.ParcelState{exchange.Received, exchange.Arriving} {
+		for last := (exchange.Parcel{}); ; {
+			rows, err := tx.ParcelsIn(ctx, l.ID, l.Peer, state, last, pageOfParcels)
+			if err != nil {
+				return err
+			}
+			for _, p := range rows {
+				if last = p; p.File >= 0 {
+					ids = append(ids, p.ID)
+				}
+			}
+			if len(rows) < pageOfParcels {
+				break
 			}
 		}
-		if len(rows) < pageOfParcels {
-			return tx.DropParcels(ctx, ids...)
-		}
 	}
+	return errors.Join(tx.DropParcels(ctx, ids...), tx.LoseFiles(ctx, l.ID))
 }
 
 // OpenEpoch opens a new epoch of our ledger by hand: where the peer refuses to go on with the present one, or does not give back
@@ -220,13 +227,17 @@ func (h *House) OpenEpoch(ctx context.Context, who actor.Actor, link statement.L
 	return epoch, nil
 }
 
-// reopened forgets what was remembered of the deliveries of a link in its former epoch.
+// reopened forgets what was remembered of the deliveries of a link in its former epoch, and what arrives: its rows may be gone.
 func (h *House) reopened(link statement.LinkID) {
 	s := h.link(link)
 	s.mu.Lock()
+	arriving := slices.Collect(maps.Keys(s.inflows))
 	s.shown, s.old, s.have, s.fruitless, s.round, s.roundAfter = nil, -1, -1, 0, true, 0
 	s.catch = catchUp{due: 1}
 	s.mu.Unlock()
+	for _, id := range arriving {
+		s.forgetArrival(id)
+	}
 	s.signal()
 }
 

@@ -177,6 +177,13 @@ func TestRestoreThenSend(t *testing.T) {
 			w.cosign()
 			w.b.restore(t, b)
 		}},
+		{"file in pieces, of which none had come", func(w *world, said map[string]statement.Commitment) {
+			said["file in pieces"] = w.message(w.a, "s", "file in pieces", nil, fileOf("a.bin", data))
+			w.carry(w.a, w.b)
+			b := w.b.backup(t)
+			w.cosign()
+			w.b.restore(t, b)
+		}},
 		{"both are restored", func(w *world, said map[string]statement.Commitment) {
 			a := w.a.backup(t)
 			said["held by b"] = w.message(w.a, "s", "held by b", nil)

@@ -238,6 +238,11 @@ func (t *tx) LostFiles(ctx context.Context, link statement.LinkID, limit int) ([
 		link[:], int64(limit))
 }
 
+// LoseFiles implements exchange.StatementTx.
+func (t *tx) LoseFiles(ctx context.Context, link statement.LinkID) error {
+	return t.write(ctx, `UPDATE files SET state = 'lost' WHERE link = $1 AND state = 'waiting'`, link[:])
+}
+
 // FileByParcel implements exchange.StatementTx.
 func (t *tx) FileByParcel(ctx context.Context, id envelope.ID) (exchange.File, error) {
 	return one(ctx, t, "file", scanFile, `SELECT `+fileColumns+` FROM files WHERE parcel = $1 ORDER BY statement LIMIT 1`, id[:])

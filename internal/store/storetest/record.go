@@ -160,6 +160,15 @@ func files(b *bench) {
 			return tx.LostFiles(ctx, theLink(), limit)
 		}), want)
 	}
+	awaited := exchange.File{Statement: hash(3), Position: 0, Link: theLink(), Parcel: id(5), Size: 1, State: "waiting"}
+	elsewhere := exchange.File{Statement: hash(4), Position: 0, Link: hash(9), Parcel: id(6), Size: 1, State: "waiting"}
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		return errors.Join(tx.PutFiles(ctx, awaited, elsewhere), tx.LoseFiles(ctx, theLink()))
+	})
+	awaited.State = "lost"
+	same(b, "files of a link that loses what it awaits", read(b, func(ctx context.Context, tx flow.Tx) (map[statement.Commitment][]exchange.File, error) {
+		return tx.FilesOf(ctx, []statement.Commitment{hash(1), hash(3), hash(4)})
+	}), map[statement.Commitment][]exchange.File{hash(1): {g, f}, hash(3): {awaited}, hash(4): {elsewhere}})
 }
 
 // aged asks for what is kept no longer: by kind and link, not erased, and with nothing newer in its thread.
