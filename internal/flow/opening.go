@@ -394,8 +394,11 @@ func (h *House) restoredSince(ctx context.Context, tx Tx, l exchange.Link, epoch
 			continue
 		}
 		first, err := tx.Leaves(ctx, l.ID, l.Peer, log.Epoch, 0, 1)
-		if err != nil || len(first) == 0 {
+		if err != nil {
 			return false, err
+		}
+		if len(first) == 0 { // an epoch that ended before we heard of it
+			continue
 		}
 		doc, err := tx.Document(ctx, first[0].Doc)
 		if err != nil {

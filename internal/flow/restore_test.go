@@ -184,6 +184,21 @@ func TestRestoreThenSend(t *testing.T) {
 			w.cosign()
 			w.b.restore(t, b)
 		}},
+		{"file, and epochs by hand that the author never heard of", func(w *world, said map[string]statement.Commitment) {
+			w.b.restore(t, w.b.backup(t))
+			byHand := func() {
+				_, err := w.b.OpenEpoch(t.Context(), operator, w.b.link, "They give nothing back.")
+				w.must(err)
+			}
+			byHand()
+			w.carry(w.b, w.a)
+			said["file taken before the rest"] = w.message(w.a, "s", "file taken before the rest", nil, fileOf("a.bin", data))
+			w.a.clock.advance(time.Minute)
+			w.carry(w.a, w.b) // header and hashes
+			w.lose(w.a, w.b)  // and the receipt for the segments
+			byHand()
+			byHand()
+		}},
 		{"both are restored", func(w *world, said map[string]statement.Commitment) {
 			a := w.a.backup(t)
 			said["held by b"] = w.message(w.a, "s", "held by b", nil)
