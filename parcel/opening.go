@@ -41,9 +41,19 @@ type Opening struct {
 	Cosigned *ledger.Head     `json:"cosigned,omitzero"`
 }
 
-// EpochNumber is the number of an epoch that is opened at a time (UTC microseconds) after a former one: the time in seconds, so that
-// a party that forgot an epoch does not use its number again.
-func EpochNumber(former uint32, at int64) uint32 { return max(former+1, uint32(at/1e6)) }
+// spreadEpochs is how far apart the numbers are that clocks which are behind lead to.
+const spreadEpochs = 1024
+
+// EpochNumber is the number of an epoch that begins at a time, after a former one; now is its party's clock (both UTC microseconds). It
+// is the clock's time in seconds, so that a party that forgot an epoch does not use its number again. Where the clock is behind what it
+// must be above, the number is above that by the clock's seconds, modulo spreadEpochs: two restores from one backup do not have the same.
+func EpochNumber(former uint32, begins, now int64) uint32 {
+	least, clock := max(former+1, uint32(begins/1e6)), uint32(now/1e6)
+	if clock >= least {
+		return clock
+	}
+	return least + clock%spreadEpochs
+}
 
 // Encode validates o and returns the payload to sign.
 func (o *Opening) Encode() ([]byte, error) { return encode("opening", o, MaxOpening) }

@@ -31,6 +31,20 @@ func aLog() *parcel.GivenLog {
 		Proof: []envelope.Hash{someHash("p")}}
 }
 
+// Whatever the clock says, two restores from one backup do not lead to the same number, and none to one that is not allowed.
+func TestEpochNumber(t *testing.T) {
+	const second, former, begins = int64(1e6), 1_700_000_000, 1_700_000_100 * int64(1e6)
+	for name, now := range map[string]int64{"right": begins, "ahead": begins + 9e6*second, "behind": begins - 90*second, "far behind": begins - 1e6*second} {
+		one, another := parcel.EpochNumber(former, begins, now), parcel.EpochNumber(former, begins, now+2*second)
+		if one == another || int64(min(one, another)) < begins/second || min(one, another) <= former {
+			t.Errorf("a clock that is %s: %d, and %d two seconds later", name, one, another)
+		}
+	}
+	if n := parcel.EpochNumber(former, begins, begins); n != 1_700_000_100 {
+		t.Errorf("a clock that is right: %d", n)
+	}
+}
+
 func FuzzDecodeOpening(f *testing.F) {
 	o := anOpening()
 	f.Add(encode(f, &o))

@@ -249,10 +249,11 @@ func (h *House) openEpoch(ctx context.Context, tx Tx, l exchange.Link, reason st
 	if err != nil {
 		return err
 	}
-	at := max(h.now(), former.LastTime, from)
+	now := h.now()
+	at := max(now, former.LastTime, from)
 	reader := tx.HashReader(ctx, l.ID, h.self, l.OwnEpoch)
 	o := parcel.Opening{V: 1, Link: l.ID, From: h.self, To: l.Peer, Identity: len(h.Self().Versions), Created: at,
-		Epoch: parcel.EpochNumber(l.OwnEpoch, at), Reason: reason}
+		Epoch: parcel.EpochNumber(l.OwnEpoch, at, now), Reason: reason}
 	if err := h.nameFormer(ctx, tx, l, &o); err != nil {
 		return err
 	}

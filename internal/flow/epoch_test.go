@@ -52,7 +52,7 @@ func (w *world) opening(s *side, change func(*parcel.Opening), spoil func(*parce
 		o.Last.Root, err = ledger.TreeRoot(log.Size, tx.HashReader(w.t.Context(), s.link, s.Self().ID, log.Epoch))
 		return err
 	})
-	o.Epoch = parcel.EpochNumber(log.Epoch, o.Created)
+	o.Epoch = parcel.EpochNumber(log.Epoch, o.Created, o.Created)
 	change(&o)
 	f := parcel.OpeningFrame{Envelope: w.signed(s, parcel.OpeningType, o)}
 	env, err := envelope.DecodeEnvelope(f.Envelope)

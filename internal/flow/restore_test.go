@@ -222,6 +222,17 @@ func TestRestoreThenSend(t *testing.T) {
 			w.run()
 			w.b.restore(t, b)
 		}},
+		{"twice from the same backup, with a clock that is behind", func(w *world, said map[string]statement.Commitment) {
+			b := w.b.backup(t)
+			w.b.clock.advance(-16 * time.Hour)
+			w.b.restore(t, b)
+			w.catchUp()
+			said["one"] = w.message(w.b, "s", "one", nil)
+			w.run()
+			said["two"] = w.message(w.a, "s", "two", ptr(said["one"]))
+			w.cosign()
+			w.b.restore(t, b)
+		}},
 		{"again, in the middle of catching up", func(w *world, said map[string]statement.Commitment) {
 			b := w.b.backup(t)
 			said["one"] = w.message(w.a, "s", "one", nil)
