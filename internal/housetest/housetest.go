@@ -98,19 +98,7 @@ type world struct {
 func Run(t testing.TB, cast *Cast, seed uint64, o Options) *Outcome {
 	t.Helper()
 	w := &world{t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 0x456e74656e7465)), open: o.Open}
-	w.again = fmt.Sprintf("go test ./internal/housetest -run TestSeeds -args -seeds 1 -first %d", seed)
-	if o.Open != nil {
-		w.again = fmt.Sprintf("go test ./internal/housetest -run TestSeedsOnPostgres -args -first %d", seed)
-	}
-	if o.Lie != "" {
-		w.again += " -lie " + string(o.Lie)
-	}
-	if o.Thief {
-		w.again += " -thief"
-	}
-	if o.Steps != 0 {
-		w.again += fmt.Sprintf(" -steps %d", o.Steps)
-	}
+	w.again = o.again(seed)
 	steps := o.Steps
 	if steps == 0 {
 		steps = 80
@@ -126,6 +114,28 @@ func Run(t testing.TB, cast *Cast, seed uint64, o Options) *Outcome {
 		w.out.Lie = w.lie
 	}
 	return &w.out
+}
+
+// again is the command that plays a seed again.
+func (o Options) again(seed uint64) string {
+	test := "TestSeeds -args -seeds 1"
+	switch {
+	case o.Open != nil:
+		test = "TestSeedsOnPostgres -args"
+	case o.Lapse:
+		test = "TestLapses -args -seeds 5" // of which it plays one in five
+	}
+	command := fmt.Sprintf("go test ./internal/housetest -run %s -first %d", test, seed)
+	if o.Lie != "" {
+		command += " -lie " + string(o.Lie)
+	}
+	if o.Thief {
+		command += " -thief"
+	}
+	if o.Steps != 0 {
+		command += fmt.Sprintf(" -steps %d", o.Steps)
+	}
+	return command
 }
 
 // play opens a scene, lets happen what happens in it, and checks every promise in fair weather.

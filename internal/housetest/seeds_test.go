@@ -220,7 +220,19 @@ func (r *recorder) Fatalf(format string, args ...any) { r.said = fmt.Sprintf(for
 
 // A run that fails says which command plays it again, and what happened.
 func TestFailuresSayHowToPlayThemAgain(t *testing.T) {
-	w := &world{t: &recorder{}, seed: 7, again: "go test ./internal/housetest -run TestSeeds -args -seeds 1 -first 7 -lie fork_log"}
+	for _, c := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{Steps: 9, Thief: true}, "TestSeeds -args -seeds 1 -first 7 -thief -steps 9"},
+		{Options{Lapse: true}, "TestLapses -args -seeds 5 -first 7"},
+		{Options{Open: func(string) *sqlstore.Store { return nil }}, "TestSeedsOnPostgres -args -first 7"},
+	} {
+		if got := c.o.again(7); got != "go test ./internal/housetest -run "+c.want {
+			t.Errorf("%q, want the arguments %q", got, c.want)
+		}
+	}
+	w := &world{t: &recorder{}, seed: 7, again: Options{Lie: "fork_log"}.again(7)}
 	w.note("the sky falls")
 	w.fail("a promise is broken")
 	said := w.t.(*recorder).said
