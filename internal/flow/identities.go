@@ -362,9 +362,9 @@ func (in *intake) signer(ctx context.Context, kind ledger.Kind) signedBy {
 		if broken != nil || in.newest(version) {
 			return i, broken
 		}
-		err := in.h.cfg.Store.View(ctx, func(tx Tx) error {
-			at, err := placeOf(ctx, tx, kind, payload)
-			if err != nil {
+		var at parcel.Position
+		err := in.h.cfg.Store.View(ctx, func(tx Tx) (err error) {
+			if at, err = placeOf(ctx, tx, kind, payload); err != nil {
 				return err
 			}
 			_, err = tx.LeafAt(ctx, in.l.ID, in.l.Peer, at, string(kind), envelope.Sum(payload))
@@ -373,6 +373,8 @@ func (in *intake) signer(ctx context.Context, kind ledger.Kind) signedBy {
 		switch {
 		case notFound(err) && in.kin.contested:
 			return nil, fault.New(fault.Conflict, contestedCode, contestedSentence)
+		case notFound(err) && kind == ledger.ReceiptOut && at.Epoch < in.l.PeerEpoch && !in.carried:
+			return i, nil // its leaves are shown no more: the connection tells whose word it is, and the opening which of them stand
 		case notFound(err):
 			return nil, fault.New(fault.Conflict, "identity_replaced",
 				"The keys that signed this were replaced, and the ledger as it was shown here does not have it before that; show the ledger, then send it again.")

@@ -199,6 +199,12 @@ func TestRestoreThenSend(t *testing.T) {
 			byHand()
 			byHand()
 		}},
+		{"receipts of keys that were replaced", func(w *world, said map[string]statement.Commitment) {
+			said["receipted with old keys"] = w.message(w.a, "s", "receipted with old keys", nil)
+			w.lose(w.a, w.b)
+			w.must(w.b.Rotate(t.Context(), operator, flow.Renewal{}))
+			w.b.restore(t, w.b.backup(t))
+		}},
 		{"both are restored", func(w *world, said map[string]statement.Commitment) {
 			a := w.a.backup(t)
 			said["held by b"] = w.message(w.a, "s", "held by b", nil)
