@@ -397,7 +397,8 @@ func (h *House) foldReady(ctx context.Context, ahead *overlay, l exchange.Link, 
 		n, state, other := 0, side.state(), *across.state()
 		for next := state.Folded; n < len(side.run); n++ {
 			p := side.run[n]
-			unknown := p.State == exchange.Opened && p.SeenEpoch < other.Epoch && !across.ended // what it had seen may still be given back
+			unknown := side.past() && p.Received == 0 || // its receipt may still be given back; otherwise it is left out
+				p.State == exchange.Opened && p.SeenEpoch < other.Epoch && !across.ended // so may what it had seen
 			if p.Seq != next+1 && !(side.past() && side.ended) || !ready(p, other, side.alone) || unknown {
 				break
 			}

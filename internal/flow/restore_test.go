@@ -205,6 +205,22 @@ func TestRestoreThenSend(t *testing.T) {
 			w.must(w.b.Rotate(t.Context(), operator, flow.Renewal{}))
 			w.b.restore(t, w.b.backup(t))
 		}},
+		{"what may not be said again", func(w *world, said map[string]statement.Commitment) {
+			w.message(w.a, "s", "never left", nil)
+			_, err := w.a.OpenEpoch(t.Context(), operator, w.a.link, "They cosign nothing.")
+			w.must(err)
+			_, err = w.b.SuspendLanes(t.Context(), operator, w.b.link, []statement.Lane{statement.Network}, "review", "For a while.")
+			w.must(err)
+			w.carry(w.b, w.a)
+			w.catchUp()
+			_, err = w.b.ResumeLanes(t.Context(), operator, w.b.link, []statement.Lane{statement.Network}, "Go on.")
+			w.must(err)
+			w.run()
+			w.a.restore(t, w.a.backup(t))
+			_, err = w.b.OpenEpoch(t.Context(), operator, w.b.link, "They cosign nothing.")
+			w.must(err)
+			w.carry(w.b, w.a) // which folds what can be, while it is frozen
+		}},
 		{"both are restored", func(w *world, said map[string]statement.Commitment) {
 			a := w.a.backup(t)
 			said["held by b"] = w.message(w.a, "s", "held by b", nil)
