@@ -136,6 +136,10 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 		}
 		known, conflict := sameReceipt(before[r.Header], a)
 		if known {
+			if heldAgain(p, r) && r.Log.Epoch == l.PeerEpoch {
+				p.State = exchange.Received
+				parcels[r.Parcel], changed[r.Parcel] = p, true
+			}
 			continue
 		}
 		if conflict {
@@ -194,7 +198,7 @@ func (in *intake) enterReceipts(ctx context.Context, tx Tx, batch []*arrivedRece
 		changed[r.Parcel] = true
 		lanes[r.Lane] = lanes[r.Lane] || r.Seq > 0
 	}
-	if len(rows) == 0 {
+	if len(changed) == 0 {
 		return nil, nil
 	}
 	var updates []exchange.Parcel
@@ -262,6 +266,13 @@ func sameReceipt(before []exchange.Receipt, a *arrivedReceipt) (known, conflict 
 		}
 	}
 	return known && !conflict, conflict
+}
+
+// heldAgain says whether a receipt tells that a file which its party had receipted and lost, and which is sent again, has come to it
+// again. The first receipt stands.
+func heldAgain(p exchange.Parcel, r *parcel.Receipt) bool {
+	return p.File >= 0 && (p.State == exchange.Sending || p.State == exchange.Unsaid) && r.Kind == parcel.Received &&
+		p.Received != 0 && p.GotEpoch < r.Log.Epoch
 }
 
 // goTogether says whether one parcel may have receipts of both kinds: only received goes with another, opened or rejected.

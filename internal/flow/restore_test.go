@@ -293,6 +293,31 @@ func TestRestoreThenSend(t *testing.T) {
 	}
 }
 
+// A file that a restored party had receipted and lost is sent again once, whether it is opened at once or later.
+func TestFileSentAgainOnce(t *testing.T) {
+	w := newWorld(t)
+	w.confirm()
+	w.message(w.a, "s", "with a file", nil, fileOf("a.bin", []byte("evidence")))
+	for w.carry(w.a, w.b) { // which receipts it, and does not open it yet
+	}
+	w.b.restore(t, w.b.backup(t))
+	for w.row(w.b).Catching != exchange.CaughtUp {
+		if !w.carry(w.b, w.a) {
+			t.Fatal("it does not catch up")
+		}
+	}
+	for range 2 {
+		w.a.clock.advance(time.Minute)
+		for n := 0; w.carry(w.a, w.b); n++ {
+			if n == 8 {
+				t.Fatal("it is sent again and again")
+			}
+		}
+	}
+	w.catchUp()
+	w.alike()
+}
+
 // The log of members has a restore once, however often the node is started.
 func TestRestoreIsLogged(t *testing.T) {
 	w := newWorld(t)
