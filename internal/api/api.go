@@ -50,6 +50,7 @@ type Linker interface {
 	FindLink(ctx context.Context, who actor.Actor, name string) (flow.LinkView, error)
 	LinkID(ctx context.Context, who actor.Actor, name string) (statement.LinkID, error)
 	Desks(ctx context.Context, who actor.Actor, link *statement.LinkID) ([]flow.DeskView, error)
+	DesksToChange(ctx context.Context, who actor.Actor) ([]flow.DeskView, error)
 }
 
 // Speaker is the house's acts about what is said.

@@ -109,12 +109,13 @@ func (d *Door) deskFace(p DeskProposal) statement.DeskFace {
 // shortest is the shortest prefix of a commitment that may name something.
 const shortest = 8
 
-// findDesk finds a desk of ours, or of a peer's, by a prefix of its id.
+// findDesk finds a desk of ours, or of a peer's, by a prefix of its id, for who may say something of it: others are refused before they
+// learn whether there is one.
 func (d *Door) findDesk(ctx context.Context, who actor.Actor, name string, ours bool) (flow.DeskView, error) {
 	if len(name) < shortest {
 		return flow.DeskView{}, fault.New(fault.Invalid, "desk", "Name the desk by its id, or by a prefix of at least 8 digits.")
 	}
-	views, err := d.house.Desks(ctx, who, nil)
+	views, err := d.house.DesksToChange(ctx, who)
 	if err != nil {
 		return flow.DeskView{}, err
 	}

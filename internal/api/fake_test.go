@@ -169,6 +169,10 @@ func (f *fake) Desks(context.Context, actor.Actor, *statement.LinkID) ([]flow.De
 	}, f.fail
 }
 
+func (f *fake) DesksToChange(ctx context.Context, who actor.Actor) ([]flow.DeskView, error) {
+	return f.Desks(ctx, who, nil)
+}
+
 func (f *fake) Send(_ context.Context, _ actor.Actor, d flow.Draft, p flow.Progress) (statement.Commitment, error) {
 	if f.fail != nil {
 		return statement.Commitment{}, f.fail

@@ -20,7 +20,7 @@ import (
 // kind of what is said, kindActs has it.
 func actsOf() map[string]actor.Act {
 	return map[string]actor.Act{
-		"Links": actor.ReadLinks, "FindLink": actor.ReadLinks, "LinkID": actor.ReadLinks, "Desks": actor.ReadLinks, "Witnesses": actor.ReadLinks,
+		"Links": actor.ReadLinks, "FindLink": actor.ReadLinks, "LinkID": actor.ReadLinks, "Desks": actor.ReadLinks, "DesksToChange": actor.Desks, "Witnesses": actor.ReadLinks,
 		"List": actor.ReadStatements, "Awaited": actor.ReadStatements, "Show": actor.ReadStatements, "WriteFile": actor.ReadFiles,
 		"Requests": actor.ReadRequests, "Request": actor.ReadRequests, "Dues": actor.ReadRequests, "Obligations": actor.ReadRequests, "ObligationsOf": actor.ReadRequests,
 		"OpenCase": actor.KeepCases, "Note": actor.KeepCases, "AddTask": actor.KeepCases, "FinishTask": actor.KeepCases, "Attach": actor.KeepCases,

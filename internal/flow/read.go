@@ -376,6 +376,18 @@ func (h *House) Desks(ctx context.Context, who actor.Actor, link *statement.Link
 	if err := who.May(actor.ReadLinks); err != nil {
 		return nil, err
 	}
+	return h.desks(ctx, link)
+}
+
+// DesksToChange lists the desks of all links for who may say something of one.
+func (h *House) DesksToChange(ctx context.Context, who actor.Actor) ([]DeskView, error) {
+	if err := who.May(actor.Desks); err != nil {
+		return nil, err
+	}
+	return h.desks(ctx, nil)
+}
+
+func (h *House) desks(ctx context.Context, link *statement.LinkID) ([]DeskView, error) {
 	var views []DeskView
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
 		names, err := aliases(ctx, tx)
