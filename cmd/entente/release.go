@@ -229,9 +229,12 @@ func (a *app) showSent(s node.SentDraft, err error) error {
 	return a.print(s, func(w io.Writer) {
 		if s.Number != "" {
 			fmt.Fprintf(w, "Sent as %s: statement %s\n", line(s.Number), s.Statement)
-			return
+		} else {
+			fmt.Fprintf(w, "Sent: statement %s\n", s.Statement)
 		}
-		fmt.Fprintf(w, "Sent: statement %s\n", s.Statement)
+		for _, warning := range s.Warnings {
+			fmt.Fprintln(w, "Note:", line(warning))
+		}
 	})
 }
 

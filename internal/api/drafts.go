@@ -56,6 +56,7 @@ type DraftDetail struct {
 	Faults  []FieldFault      `json:"faults,omitempty" doc:"What keeps it from being complete."`
 	Blocked []Reason          `json:"blocked,omitempty" doc:"Why it may not leave as it is marked."`
 	Notes   []string          `json:"notes,omitempty" doc:"What a person should look at."`
+	Earlier []EarlierRequest  `json:"earlier,omitempty" doc:"Requests of ours that asked the same party about the same; one of the notes says so."`
 	To      party.ID          `json:"to"`
 	Peer    map[string]string `json:"peer,omitempty" doc:"Who would see it: the other party's names, by language."`
 	Desk    string            `json:"desk,omitempty" doc:"Of the other party."`
@@ -126,6 +127,8 @@ type Confirmed struct {
 type Sent struct {
 	Statement statement.Commitment `json:"statement"`
 	Number    string               `json:"number,omitempty" doc:"Of a request."`
+	Warnings  []string             `json:"warnings,omitempty"`
+	Earlier   []EarlierRequest     `json:"earlier,omitempty" doc:"Requests of ours that asked the same party about the same; one of the warnings says so."`
 }
 
 func keptOf(d member.Draft, alias string) KeptDraft {
@@ -172,7 +175,7 @@ func (d *Door) draft(ctx context.Context, who actor.Actor, in draftIn) (DraftDet
 	if err != nil {
 		return DraftDetail{}, err
 	}
-	out := DraftDetail{Draft: keptOf(v.Draft, v.LinkAlias), To: v.To, Peer: v.Peer, Desk: v.Desk, Officer: v.Officer, Notes: v.Notes, Reviews: []DraftReview{}}
+	out := DraftDetail{Draft: keptOf(v.Draft, v.LinkAlias), To: v.To, Peer: v.Peer, Desk: v.Desk, Officer: v.Officer, Notes: v.Notes, Earlier: earlierOf(v.Earlier), Reviews: []DraftReview{}}
 	for _, f := range v.Faults {
 		out.Faults = append(out.Faults, FieldFault{Where: f.Where, What: f.What, Write: labelOf(f.Write)})
 	}
@@ -284,7 +287,7 @@ func (d *Door) breakGlass(ctx context.Context, who actor.Actor, in confirmDraftI
 }
 
 func sent(a flow.Asked, err error) (Sent, error) {
-	return Sent{Statement: a.Statement, Number: a.Number}, err
+	return Sent{Statement: a.Statement, Number: a.Number, Warnings: a.Warnings, Earlier: earlierOf(a.Earlier)}, err
 }
 
 type countersignDraftIn struct {

@@ -8,6 +8,7 @@ import (
 	"entente/envelope"
 	"entente/handling"
 	"entente/internal/actor"
+	"entente/internal/assistance"
 	"entente/internal/flow"
 	"entente/internal/member"
 	"entente/internal/notice"
@@ -74,9 +75,13 @@ func (f *fake) Draft(context.Context, actor.Actor, string) (flow.DraftDetail, er
 	return flow.DraftDetail{DraftView: flow.DraftView{Draft: someDraft(), LinkAlias: "kestria"}, To: kestria, Peer: map[string]string{"en": "Kestria"},
 		Text:    flow.DraftText{Lane: statement.Network, Zone: "UTC", ReplyBy: &at, Marking: handling.Marking{TLP: "RED"}, Face: []byte("{}"), Body: []byte("{}")},
 		Files:   []flow.DraftFile{{Name: "a", Media: "text/plain", Size: 1, SHA256: said}},
-		Blocked: []handling.Reason{{Code: "c", Sentence: "S."}}, Officer: "role", Notes: []string{"Look."},
+		Blocked: []handling.Reason{{Code: "c", Sentence: "S."}}, Officer: "role", Notes: []string{"Look."}, Earlier: someEarlier(),
 		Faults:  []statement.FieldFault{{Where: "/body/x", What: "is missing"}},
 		Reviews: []member.Review{{Version: 1, Who: "ben", Verdict: member.RefusedIt, Note: "No.", At: at}}}, f.fail
+}
+
+func someEarlier() []flow.Earlier {
+	return []flow.Earlier{{Thread: said, Number: "ARV-PR-2026-0001", Status: assistance.Answered, At: when.UnixMicro(), Shared: 2}}
 }
 
 func (f *fake) EditDraft(context.Context, actor.Actor, string, envelope.Hash, flow.DraftEdit) (member.Draft, error) {
@@ -96,7 +101,7 @@ func (f *fake) SubmitDraft(context.Context, actor.Actor, string, envelope.Hash, 
 }
 
 func (f *fake) Release(context.Context, actor.Actor, string, envelope.Hash, string, flow.Progress) (flow.Asked, error) {
-	return flow.Asked{Statement: said, Number: "ARV-PR-2026-0001"}, f.fail
+	return flow.Asked{Statement: said, Number: "ARV-PR-2026-0001", Warnings: []string{"Asked before."}, Earlier: someEarlier()}, f.fail
 }
 
 func (f *fake) BreakGlass(context.Context, actor.Actor, string, envelope.Hash, string, string, flow.Progress) (flow.Asked, error) {

@@ -139,7 +139,8 @@ func askRoute() operation {
 		}
 		draft.Link = link
 		asked, err := d.house.Ask(r.Context(), who, draft, nil)
-		return Asked{Statement: asked.Statement, Number: asked.Number, Warnings: append([]string{}, asked.Warnings...)}, err
+		return Asked{Statement: asked.Statement, Number: asked.Number, Warnings: append([]string{}, asked.Warnings...),
+			Earlier: earlierOf(asked.Earlier)}, err
 	})
 }
 
@@ -231,6 +232,13 @@ func dueOf(v flow.DueView) Due {
 	return Due{Number: v.Number, Request: v.Thread, Link: v.LinkAlias, Kind: v.Kind, Status: string(v.Status), Step: v.Step, Ours: v.Ours, Desk: v.Desk,
 		Urgency: v.Urgency, Since: instant(v.From), At: instant(v.At), Escalate: instant(v.Escalate), Overdue: v.Overdue, Escalates: v.Escalates,
 		Reminder: v.Reminder, Confidential: v.Quiet}
+}
+
+func earlierOf(found []flow.Earlier) (out []EarlierRequest) {
+	for _, e := range found {
+		out = append(out, EarlierRequest{Number: e.Number, Statement: e.Thread, Status: string(e.Status), Authored: instant(e.At), Shared: e.Shared})
+	}
+	return out
 }
 
 // faultsOf are the faults that an incomplete draft has.

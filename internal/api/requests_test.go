@@ -22,7 +22,7 @@ func (f *fake) Ask(_ context.Context, _ actor.Actor, d flow.RequestDraft, _ flow
 		return flow.Asked{}, err
 	}
 	f.asked = d
-	return flow.Asked{Statement: said, Number: "ARV-PR-2026-0001", Warnings: []string{"It is night there."}}, f.fail
+	return flow.Asked{Statement: said, Number: "ARV-PR-2026-0001", Warnings: []string{"It is night there."}, Earlier: someEarlier()}, f.fail
 }
 
 func (f *fake) Reply(_ context.Context, _ actor.Actor, name string, d flow.RequestDraft, _ flow.Progress) (statement.Commitment, error) {

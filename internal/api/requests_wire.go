@@ -107,6 +107,16 @@ type Asked struct {
 	Statement statement.Commitment `json:"statement"`
 	Number    string               `json:"number"`
 	Warnings  []string             `json:"warnings"`
+	Earlier   []EarlierRequest     `json:"earlier,omitempty" doc:"Requests of ours that asked the same party about the same; one of the warnings says so."`
+}
+
+// EarlierRequest is a request of ours to the same party that names some of the same identifiers.
+type EarlierRequest struct {
+	Number    string               `json:"number"`
+	Statement statement.Commitment `json:"statement" doc:"What a request that continues it names as previous."`
+	Status    string               `json:"status" doc:"As in the list of requests."`
+	Authored  time.Time            `json:"authored"`
+	Shared    int                  `json:"shared" doc:"How many identifiers both name."`
 }
 
 // FieldFault is one thing that keeps a draft from being sent.

@@ -3,6 +3,7 @@ package assistance
 import (
 	"context"
 
+	"entente/envelope"
 	"entente/party"
 	"entente/statement"
 )
@@ -116,6 +117,11 @@ type Tx interface {
 	// Conflict, code number_taken, if that is not n.
 	LastNumber(ctx context.Context, series string) (int64, error)
 	TakeNumber(ctx context.Context, series string, n int64) error
+	// PutAsked enters what requests of ours asked. Asked lists the newest that stand under a mark, Askings all of requests that
+	// are here, by mark, time and thread. exchange.StatementTx.EraseBody removes those of a request.
+	PutAsked(ctx context.Context, list ...Asking) error
+	Asked(ctx context.Context, mark envelope.Hash, limit int) ([]Asking, error)
+	Askings(ctx context.Context, each func(Asking) error) error
 }
 
 // ObligationTx is about obligations.

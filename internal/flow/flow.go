@@ -101,6 +101,7 @@ type Keys interface {
 	// Wrap and Unwrap protect a statement's key at rest, bound to aad.
 	Wrap(key, aad []byte) ([]byte, error)
 	Unwrap(wrapped, aad []byte) ([]byte, error)
+	Mark(data []byte) envelope.Hash // keyed: nobody else can make or check it
 
 	// Rotate decides the version after chain's latest: keys and signed document are durable when it returns the envelope.
 	Rotate(chain *party.Chain, next party.Identity, random io.Reader) ([]byte, error)

@@ -308,6 +308,9 @@ func (h *House) Rebuild(ctx context.Context, who actor.Actor, p Progress) (*Rebu
 				}
 			}
 		}
+		if err := h.indexAsked(ctx, tx, links); err != nil {
+			return err
+		}
 		report.Links = len(links)
 		if report.After, report.Columns, err = h.foldedRows(ctx, tx); err != nil {
 			return err
@@ -359,7 +362,9 @@ func (h *House) foldedRows(ctx context.Context, tx Tx) (envelope.Hash, int, erro
 			return envelope.Hash{}, 0, err
 		}
 	}
-	return sum.sum(), columns, nil
+	sum.list("asked")
+	err = tx.Askings(ctx, func(a assistance.Asking) error { return sum.row(a) })
+	return sum.sum(), columns, err
 }
 
 // verdicts adds the verdicts on what an author said in a lane.

@@ -31,9 +31,10 @@ type DraftDetail struct {
 	Blocked []handling.Reason // why it may not leave as it is marked
 	Peer    map[string]string // who would see it: the other party's names by language
 	To      party.ID
-	Desk    string   // of the other party, as the face names it
-	Officer string   // what crosses of who releases it: name, role or nothing
-	Notes   []string // what a person should look at
+	Desk    string    // of the other party, as the face names it
+	Officer string    // what crosses of who releases it: name, role or nothing
+	Notes   []string  // what a person should look at
+	Earlier []Earlier // requests that asked the same party about the same, of which Notes tells too
 	Reviews []member.Review
 }
 
@@ -155,6 +156,10 @@ func (h *House) preview(ctx context.Context, v *DraftDetail, w words, l exchange
 	if v.Faults, v.Notes, err = h.examine(w.draft(l.ID)); err != nil {
 		return err
 	}
+	if v.Earlier, err = h.askedBefore(ctx, w.draft(l.ID)); err != nil {
+		return err
+	}
+	v.Notes = append(v.Notes, warnEarlier(v.Earlier)...)
 	facts := draftFacts(w.draft(l.ID), len(w.Files) > 0, a)
 	active := exchange.LinkActive
 	facts.LinkState = &active
@@ -393,7 +398,11 @@ func (h *House) leave(ctx context.Context, who actor.Actor, name string, digest 
 		return Asked{}, err
 	}
 	d := w.draft(m.Link)
-	faults, _, err := h.examine(d)
+	faults, warnings, err := h.examine(d)
+	if err != nil {
+		return Asked{}, err
+	}
+	earlier, err := h.askedBefore(ctx, d)
 	if err != nil {
 		return Asked{}, err
 	}
@@ -438,6 +447,7 @@ func (h *House) leave(ctx context.Context, who actor.Actor, name string, digest 
 	if err == nil {
 		h.dropBlobs(ctx, blobs)
 	}
+	asked.Warnings, asked.Earlier = append(warnings, warnEarlier(earlier)...), earlier
 	return asked, err
 }
 

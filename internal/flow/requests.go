@@ -44,6 +44,7 @@ type Asked struct {
 	Statement statement.Commitment
 	Number    string
 	Warnings  []string
+	Earlier   []Earlier // requests that asked the same party about the same, of which Warnings tells too
 }
 
 // numberTries is how often a number is tried that another request may have taken meanwhile; the files stay sealed.
@@ -71,8 +72,12 @@ func (h *House) Ask(ctx context.Context, who actor.Actor, d RequestDraft, p Prog
 	if err != nil {
 		return Asked{}, err
 	}
+	earlier, err := h.askedBefore(ctx, draft)
+	if err != nil {
+		return Asked{}, err
+	}
 	asked, err := h.ask(ctx, who, kind, draft, nil, p)
-	asked.Warnings = append(warnings, more...)
+	asked.Warnings, asked.Earlier = slices.Concat(warnings, more, warnEarlier(earlier)), earlier
 	return asked, err
 }
 

@@ -94,6 +94,7 @@ func (w *sealing) seal(ctx context.Context, who actor.Actor, text statement.Text
 	if r.agreement, err = agreementIn(text.Kind, content.Body); err != nil {
 		return nil, err
 	}
+	r.asked = w.h.askings(w.link.Peer, r.text, commitment, content.Body)
 	encoded, err := content.Encode()
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"entente/envelope"
 	"entente/handling"
 	"entente/internal/actor"
+	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/member"
@@ -70,6 +71,7 @@ type reservation struct {
 	wrapped    []byte // statement's key
 	agreement  []byte // that it signs; nil if it signs none
 	parcels    []*outgoing
+	asked      []assistance.Asking                                   // that a request adds to the index
 	also       func(context.Context, Tx, statement.Commitment) error // in the reserving transaction; nil for nothing
 }
 
@@ -299,6 +301,7 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 		bodies     []exchange.Body
 		files      []exchange.File
 		audits     []member.Entry
+		asked      []assistance.Asking
 	)
 	stand, err := h.standing(ctx, tx, l)
 	if err != nil {
@@ -379,6 +382,7 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 		if err := putWithheld(ctx, tx, r); err != nil {
 			return err
 		}
+		asked = append(asked, r.asked...)
 		bodies = append(bodies, exchange.Body{Commitment: r.commitment, Sealed: r.body, Key: r.wrapped})
 		audits = append(audits, member.Entry{Who: r.who, Act: "send " + r.text.Kind, Object: r.commitment.String()})
 	}
@@ -394,6 +398,7 @@ func (h *House) reserveAll(ctx context.Context, tx Tx, l exchange.Link, batch []
 		func() error { return tx.PutBodies(ctx, bodies...) },
 		func() error { return h.record(ctx, tx, audits...) },
 		func() error { return tx.PutStatements(ctx, statements...) },
+		func() error { return tx.PutAsked(ctx, asked...) },
 		func() error { return tx.PutParcels(ctx, parcels...) },
 		func() error { return tx.PutFiles(ctx, files...) },
 		func() error { return tx.PutDocuments(ctx, documents...) },

@@ -9,7 +9,10 @@ package keyring
 import (
 	"bytes"
 	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/hpke"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -45,6 +48,7 @@ type inner struct {
 	sealer   *sealer
 	versions []version // oldest first; the last is current
 	wrapping cipher.AEAD
+	marking  []byte
 }
 
 // version is what is made, once, of the seeds of one identity version. What was destroyed is missing.
@@ -246,6 +250,14 @@ func (k *Keyring) Unwrap(wrapped, aad []byte) ([]byte, error) {
 	return key, nil
 }
 
+// Mark is a keyed hash of data, HMAC-SHA-256 under a key that is derived of the store key: the same at each call, and nothing that
+// anybody else can make or check.
+func (k *Keyring) Mark(data []byte) envelope.Hash {
+	mac := hmac.New(sha256.New, k.in().marking)
+	mac.Write(data)
+	return envelope.Hash(mac.Sum(nil))
+}
+
 // TLS are the self-signed certificates around the transport keys, by identity version, the same at each call. Their dates
 // say nothing: peers pin the keys, and the identity says how long they hold.
 func (k *Keyring) TLS() map[int]tls.Certificate {
@@ -340,6 +352,9 @@ func assemble(s secrets, l *sealer) (*inner, error) {
 	}
 	var err error
 	if in.wrapping, err = newAEAD(s.Store); err != nil {
+		return nil, damaged("its store key is malformed", err)
+	}
+	if in.marking, err = hkdf.Key(sha256.New, s.Store, nil, "entente/marks", seedSize); err != nil {
 		return nil, damaged("its store key is malformed", err)
 	}
 	return in, nil

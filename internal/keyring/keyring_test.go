@@ -174,6 +174,23 @@ func TestOpener(t *testing.T) {
 	wantFault(t, err, fault.Invalid, "identity_version")
 }
 
+// TestMark: a mark is the same at each call and after the keyring was opened again, and another keyring makes another.
+func TestMark(t *testing.T) {
+	m := create(t)
+	other, _, err := keyring.Create(filepath.Join(t.TempDir(), "keyring.json"), m.lock, newRecorder(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := m.keys.Mark([]byte("data"))
+	again, err := keyring.Open(m.path, m.lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Mark([]byte("data")) != mark || m.keys.Mark([]byte("other data")) == mark || other.Mark([]byte("data")) == mark {
+		t.Error("marks are not those of the data and the keyring")
+	}
+}
+
 func TestWrapIsBoundToItsPlace(t *testing.T) {
 	m := create(t)
 	wrapped, err := m.keys.Wrap(make([]byte, 32), []byte("statement 1"))

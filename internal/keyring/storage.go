@@ -25,6 +25,7 @@ type Storage interface {
 	Opener() envelope.Opener
 	Wrap(key, aad []byte) ([]byte, error)
 	Unwrap(wrapped, aad []byte) ([]byte, error)
+	Mark(data []byte) envelope.Hash
 
 	Rotate(chain *party.Chain, next party.Identity, random io.Reader) ([]byte, error)
 	Prepare(chain *party.Chain, next party.Identity, random io.Reader) ([]byte, error)

@@ -7,12 +7,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
 
 	"entente/envelope"
 	"entente/internal/actor"
+	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/flow"
@@ -74,6 +76,7 @@ func id(n byte) envelope.ID { return envelope.ID{15: n} }
 const (
 	secret       = "sealed for us by the peer"
 	statementKey = "the wrapped key of a statement"
+	askedNumber  = "ARV-PR-2026-0143"
 )
 
 // fill puts something into every table, and returns the names of the blobs that a backup must hold and of the one
@@ -104,6 +107,7 @@ func fill(t testing.TB, s *store.Store) (kept [2]string, dropped string) {
 			tx.PutStatements(ctx, exchange.Statement{Commitment: hash("statement"), Link: link, Author: own, Thread: hash("statement"), Text: []byte("{}")}),
 			tx.PutBodies(ctx, exchange.Body{Commitment: hash("statement"), Sealed: []byte("sealed body"), Key: []byte(statementKey)}),
 			tx.PutFiles(ctx, exchange.File{Statement: hash("statement"), Link: link, Size: 5, State: "stored", Blob: kept[0], FLOE: []byte{9}}),
+			tx.PutAsked(ctx, assistance.Asking{Mark: hash("mark"), Thread: hash("statement"), Number: askedNumber, At: 5}),
 			tx.PutColumns(ctx, exchange.Column{Link: link, Thread: hash("statement"), Author: own, Epoch: 1, Seq: 1, Room: "message", Data: []byte("{}")}),
 			tx.PutLog(ctx, exchange.Log{Link: link, Party: own, Epoch: 1, Size: 300, CosignedNote: []byte("note")}),
 			tx.PutDocuments(ctx, exchange.Document{Hash: hash("doc"), Type: "t", Payload: []byte("p"), Signatures: []envelope.Signature{{KeyID: "k", Sig: []byte{1}}}},
@@ -151,7 +155,7 @@ func TestBackupAndRestore(t *testing.T) {
 		s := source(t)
 		kept, dropped := fill(t, s)
 		data, keys, summary := backup(t, s)
-		for _, hidden := range []string{secret, statementKey} {
+		for _, hidden := range []string{secret, statementKey, askedNumber} {
 			if bytes.Contains(data, []byte(hidden)) {
 				t.Errorf("the backup holds %q", hidden)
 			}
@@ -202,6 +206,10 @@ func checkRestored(t *testing.T, s *store.Store, kept [2]string, dropped string)
 		}
 		if sealed, key, err := tx.Body(ctx, hash("statement")); err != nil || string(sealed) != "sealed body" || string(key) != statementKey {
 			t.Errorf("body %q, %q, %v", sealed, key, err)
+		}
+		asked := assistance.Asking{Mark: hash("mark"), Thread: hash("statement"), Number: askedNumber, At: 5}
+		if rows, err := tx.Asked(ctx, asked.Mark, 9); err != nil || !slices.Equal(rows, []assistance.Asking{asked}) {
+			t.Errorf("the index of what was asked: %+v, %v", rows, err)
 		}
 		due, err := tx.DueParcels(ctx, hash("link"), hash("arvenia"), 0, 10)
 		if err != nil || len(due) != 2 || due[0].Verdict != "äöü 中文" || due[0].Content == nil || due[1].NextTry != -5 {

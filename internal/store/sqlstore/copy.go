@@ -86,6 +86,10 @@ func Tables() []Table {
 		table("reviews", "id i, draft t, version i, who t, verdict t, note t, at i"),
 		table("cases", "id t, number t, state t, opened i, changed i, entries i, threads i, sealed b"),
 		table("case_entries", "case_id t, n i, kind t, at i, who t, due i, done i, done_by t, thread b, link b, sealed b"),
+		{
+			Name: "asked", Key: true, from: "asked", // with the keys, so that an erasure reaches it in older backups too
+			Columns: []Column{{"mark", Bytes}, {"thread", Bytes}, {"number", Text}, {"at", Integer}},
+		},
 		{Name: "case_keys", Key: true, from: "case_keys", Columns: []Column{{"case_id", Text}, {"wrapped", Bytes}}},
 		{Name: "draft_keys", Key: true, from: "draft_keys", Columns: []Column{{"draft", Text}, {"wrapped", Bytes}}},
 		{Name: "statement_keys", Key: true, from: "statement_keys", Columns: []Column{{"commitment", Bytes}, {"wrapped", Bytes}}},

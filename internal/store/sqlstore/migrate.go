@@ -17,7 +17,7 @@ import (
 var migrations embed.FS
 
 // SchemaVersion is the newest migration that this build knows; a backup names the one it was made under.
-const SchemaVersion = 20
+const SchemaVersion = 21
 
 func migrateSQLite(ctx context.Context, db *sql.DB) error {
 	return migrate(ctx, goose.DialectSQLite3, "migrations/sqlite", db)

@@ -179,3 +179,33 @@ func (t *tx) TakeNumber(ctx context.Context, series string, n int64) error {
 	}
 	return t.writeOr(ctx, taken, `UPDATE numbers SET last = $2 WHERE series = $1 AND last = $2 - 1`, series, n)
 }
+
+func scanAsking(r rows, a *assistance.Asking) error {
+	return r.Scan(fixed{a.Mark[:]}, fixed{a.Thread[:]}, &a.Number, &a.At)
+}
+
+// PutAsked implements assistance.Tx.
+func (t *tx) PutAsked(ctx context.Context, list ...assistance.Asking) error {
+	values := make([][]any, len(list))
+	for i := range list {
+		a := &list[i]
+		values[i] = []any{a.Mark[:], a.Thread[:], a.Number, a.At}
+	}
+	return t.insert(ctx, `INSERT INTO asked (mark, thread, number, at)`, ` ON CONFLICT (mark, at, thread) DO NOTHING`, nil, values)
+}
+
+// Asked implements assistance.Tx.
+func (t *tx) Asked(ctx context.Context, mark envelope.Hash, limit int) ([]assistance.Asking, error) {
+	return list(ctx, t, scanAsking, `SELECT mark, thread, number, at FROM asked WHERE mark = $1 ORDER BY at DESC, thread DESC LIMIT $2`, mark[:], int64(limit))
+}
+
+// Askings implements assistance.Tx.
+func (t *tx) Askings(ctx context.Context, f func(assistance.Asking) error) error {
+	return each(ctx, t, func(r rows) error {
+		var a assistance.Asking
+		if err := scanAsking(r, &a); err != nil {
+			return err
+		}
+		return f(a)
+	}, `SELECT mark, thread, number, at FROM asked WHERE EXISTS (SELECT 1 FROM statements s WHERE s.commitment = asked.thread) ORDER BY mark, at, thread`)
+}

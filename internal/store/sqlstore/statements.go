@@ -164,6 +164,9 @@ func (t *tx) EraseBody(ctx context.Context, c statement.Commitment, at int64) er
 		return err
 	}
 	t.erased = true
+	if err := t.write(ctx, `DELETE FROM asked WHERE thread = $1`, c[:]); err != nil {
+		return err
+	}
 	return t.write(ctx, `DELETE FROM statement_keys WHERE commitment = $1`, c[:])
 }
 
@@ -312,6 +315,7 @@ func (t *tx) DropFolded(ctx context.Context) error {
 		`DELETE FROM dues`,
 		`DELETE FROM calls`,
 		`DELETE FROM obligations`,
+		`DELETE FROM asked`,
 	} {
 		if err := t.write(ctx, q); err != nil {
 			return err

@@ -1,8 +1,11 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
+	"errors"
 
+	"entente/envelope"
 	"entente/internal/assistance"
 	"entente/internal/fault"
 	"entente/internal/flow"
@@ -156,4 +159,42 @@ func numbers(b *bench) {
 	same(b, "last", last("ARV-PR-2026"), 2)
 	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx) })
 	same(b, "last, after a rebuild", last("ARV-PR-2026"), 2)
+}
+
+func asked(b *bench) {
+	mark := func(n int) envelope.Hash { return hash(100 + n) }
+	under := func(m envelope.Hash, limit int) []assistance.Asking {
+		return read(b, func(ctx context.Context, tx flow.Tx) ([]assistance.Asking, error) { return tx.Asked(ctx, m, limit) })
+	}
+	all := func() (rows []assistance.Asking) {
+		return read(b, func(ctx context.Context, tx flow.Tx) (rows []assistance.Asking, err error) {
+			return rows, tx.Askings(ctx, func(a assistance.Asking) error { rows = append(rows, a); return nil })
+		})
+	}
+	same(b, "under a mark of nothing", under(mark(1), 9), nil)
+	first, second := someStatement(1), someStatement(2)
+	one := assistance.Asking{Mark: mark(1), Thread: first.Commitment, Number: "ARV-PR-2026-0001", At: 10}
+	two := assistance.Asking{Mark: mark(1), Thread: second.Commitment, Number: "ARV-PR-2026-0002", At: 10}
+	other := assistance.Asking{Mark: mark(2), Thread: second.Commitment, Number: "ARV-PR-2026-0002", At: 10}
+	gone := assistance.Asking{Mark: mark(1), Thread: hash(99), Number: "ARV-PR-2026-0003", At: 11}
+	b.update(func(ctx context.Context, tx flow.Tx) error {
+		return errors.Join(tx.PutStatements(ctx, first, second), tx.PutAsked(ctx), tx.PutAsked(ctx, gone, two, one, other))
+	})
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutAsked(ctx, one) }) // again
+	newest, oldest := two, one
+	if bytes.Compare(one.Thread[:], two.Thread[:]) > 0 {
+		newest, oldest = one, two
+	}
+	same(b, "newest first", under(mark(1), 9), []assistance.Asking{gone, newest, oldest})
+	same(b, "with a limit", under(mark(1), 2), []assistance.Asking{gone, newest})
+	want := []assistance.Asking{oldest, newest, other}
+	if bytes.Compare(other.Mark[:], one.Mark[:]) < 0 {
+		want = []assistance.Asking{other, oldest, newest}
+	}
+	same(b, "all of requests that are here", all(), want)
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.EraseBody(ctx, two.Thread, 12) })
+	same(b, "after an erasure", under(mark(1), 9), []assistance.Asking{gone, one})
+	same(b, "of another subject, after an erasure", under(mark(2), 9), nil)
+	b.update(func(ctx context.Context, tx flow.Tx) error { return tx.DropFolded(ctx) })
+	same(b, "after all was dropped", under(mark(1), 9), nil)
 }

@@ -32,7 +32,7 @@ func Conformance(t *testing.T, open func(t *testing.T) flow.Store) {
 		{"Statements", statements}, {"StatementLists", statementLists}, {"Bodies", bodies}, {"Files", files}, {"Aged", aged}, {"ErasingFiles", erasingFiles},
 		{"Columns", columns}, {"ColumnsInOrder", columnsInOrder}, {"DropFolded", dropFolded},
 		{"Logs", logs}, {"Uncosigned", uncosigned}, {"Witnessed", witnessed}, {"Unended", unended}, {"Leaves", leaves}, {"HashReader", hashReader},
-		{"Documents", documents}, {"Requests", requests}, {"Dues", dues}, {"Numbers", numbers}, {"Calls", calls}, {"Obligations", obligations}, {"Warned", warned}, {"Holds", holds}, {"Cases", cases}, {"CaseEntries", caseEntries},
+		{"Documents", documents}, {"Requests", requests}, {"Dues", dues}, {"Numbers", numbers}, {"Asked", asked}, {"Calls", calls}, {"Obligations", obligations}, {"Warned", warned}, {"Holds", holds}, {"Cases", cases}, {"CaseEntries", caseEntries},
 		{"Evidence", evidence}, {"Members", members}, {"Tokens", tokens}, {"Entries", entries}, {"Drafts", drafts}, {"DraftBodies", draftBodies}, {"Replays", replays}, {"Webhooks", webhooks}, {"Deliveries", deliveries}, {"Told", told}, {"EntryHashes", entryHashes}, {"Figures", figures},
 		{"RollbackLeavesNothing", rollbackLeavesNothing}, {"SavepointIsolation", savepointIsolation},
 		{"Panic", panicking}, {"LostActStaysLost", lostActStaysLost}, {"CancelledBeforeStart", cancelledBeforeStart},
