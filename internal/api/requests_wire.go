@@ -121,7 +121,7 @@ type EarlierRequest struct {
 
 // FieldFault is one thing that keeps a draft from being sent.
 type FieldFault struct {
-	Where string `json:"where" doc:"A pointer that begins with /face or /body."`
+	Where string `json:"where" doc:"A pointer into the draft, such as /face/until, /body/facts or /marking/tlp."`
 	What  string `json:"what"`
 	Write Label  `json:"write" doc:"What to write there."`
 }

@@ -190,7 +190,7 @@ func (h *House) gate(ctx context.Context, who actor.Actor, d Draft) error {
 
 // complete refuses a draft whose form has faults, with all of them, and keeps it to be put right; one without is for the gate.
 func (h *House) complete(ctx context.Context, who actor.Actor, d Draft) (warnings []string, err error) {
-	faults, warnings, err := h.examine(d)
+	faults, warnings, err := h.examineNow(ctx, d)
 	if err != nil {
 		return nil, err
 	}
@@ -212,8 +212,25 @@ func incomplete(begins string, faults []statement.FieldFault) error {
 	return fault.Wrap(fault.Invalid, "incomplete", begins+amount(len(faults), "field is", "fields are")+" to be put right.", &assistance.Incomplete{Faults: faults})
 }
 
-// examine lists what is wrong with the form of a draft. The number of a request is taken when it leaves.
-func (h *House) examine(d Draft) (faults []statement.FieldFault, warnings []string, err error) {
+// examineNow is examine under the terms and the rule set that a draft will obey.
+func (h *House) examineNow(ctx context.Context, d Draft) (faults []statement.FieldFault, warnings []string, err error) {
+	l, err := h.linkRow(ctx, d.Link)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err := h.terms(l)
+	if err != nil {
+		return nil, nil, err
+	}
+	rules, err := h.rulesFor(ctx, d)
+	if err != nil {
+		return nil, nil, err
+	}
+	return h.examine(d, a, rules)
+}
+
+// examine lists what is wrong with a draft of a form. The number of a request is taken when it leaves.
+func (h *House) examine(d Draft, a *terms, rules *statement.Rules) (faults []statement.FieldFault, warnings []string, err error) {
 	kind, ok := h.forms[d.Kind]
 	if !ok {
 		return nil, nil, nil
@@ -232,7 +249,34 @@ func (h *House) examine(d Draft) (faults []statement.FieldFault, warnings []stri
 		faults = append(faults, statement.FieldFault{Where: "/reply_by", What: "is over already",
 			Write: statement.Words{EN: "Give an instant that lies ahead, or none.", ZH: "请填尚未到来的时刻，或不填。"}})
 	}
-	return faults, warnings, nil
+	return append(faults, markingFaults(d, a, rules)...), warnings, nil
+}
+
+// Where the faults of a marking are listed.
+const (
+	atMarking = "/marking"
+	atLabel   = atMarking + "/tlp"
+)
+
+// markingFaults lists what an author can put right of a marking: a label that is missing or unknown, or above what the link carries.
+func markingFaults(d Draft, a *terms, rules *statement.Rules) []statement.FieldFault {
+	facts := draftFacts(d, false, a)
+	var faults []statement.FieldFault
+	for _, r := range handling.Decide(rules.Policy, facts).Reasons {
+		switch r.Code {
+		case "missing_marking":
+			faults = append(faults, statement.FieldFault{Where: atLabel, What: "is missing",
+				Write: statement.Words{EN: "Choose one of " + strings.Join(handling.TLPLabels(), ", ") + ".", ZH: "请选其一：" + strings.Join(handling.TLPLabels(), "、") + "。"}})
+		case "marking_invalid":
+			return append(faults, statement.FieldFault{Where: atMarking, What: "is not valid: " + plain(d.Marking.Validate()),
+				Write: statement.Words{EN: "Choose labels and codes that there are.", ZH: "请选已有的标记与代码。"}})
+		case "tlp_above_channel":
+			limit := rules.Policy.MaxTLP[*facts.Channel]
+			faults = append(faults, statement.FieldFault{Where: atLabel, What: fmt.Sprintf("is %s: this link carries %s at most", d.Marking.TLP, limit),
+				Write: statement.Words{EN: "Choose " + limit + " or a lower label, or a link that carries this one.", ZH: "请选 " + limit + " 或更低级别，或改用可传输该级别的链路。"}})
+		}
+	}
+	return faults
 }
 
 // series is the counter of which a request of ours takes its number now.
@@ -249,13 +293,15 @@ func numbered(face jsontext.Value, number string) (jsontext.Value, error) {
 	return envelope.Marshal(with(members, "number", number))
 }
 
-// mayEver refuses what can never leave as it is marked, whoever releases it: it is not kept for a second person to find that out.
-func mayEver(d Draft, files bool, a *terms, rules *statement.Rules) error {
+// mayEver refuses what can never leave as it is marked, whoever releases it: it is not kept for a second person to find that out. A marking
+// that is listed among its faults keeps it with its author.
+func mayEver(d Draft, files bool, a *terms, rules *statement.Rules, faults []statement.FieldFault) error {
 	if a.way == inward {
 		return nothingBack()
 	}
+	listed := slices.ContainsFunc(faults, func(f statement.FieldFault) bool { return strings.HasPrefix(f.Where, atMarking) })
 	for _, r := range handling.Decide(rules.Policy, draftFacts(d, files, a)).Reasons {
-		if r.Code == "tlp_above_channel" || r.Code == "channel_not_allowed" {
+		if r.Code == "tlp_above_channel" && !listed || r.Code == "channel_not_allowed" {
 			return fault.New(fault.Forbidden, r.Code, r.Sentence)
 		}
 	}
@@ -280,7 +326,7 @@ func (h *House) keep(ctx context.Context, who actor.Actor, d Draft, need string,
 	if err != nil {
 		return member.Draft{}, err
 	}
-	if err := mayEver(d, d.Files != nil, a, rules); err != nil {
+	if err := mayEver(d, d.Files != nil, a, rules, faults); err != nil {
 		return member.Draft{}, err
 	}
 	hold := h.hold()

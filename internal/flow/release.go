@@ -153,7 +153,7 @@ func (h *House) preview(ctx context.Context, v *DraftDetail, w words, l exchange
 		return err
 	}
 	v.Officer = rules.Officer
-	if v.Faults, v.Notes, err = h.examine(w.draft(l.ID)); err != nil {
+	if v.Faults, v.Notes, err = h.examine(w.draft(l.ID), a, rules); err != nil {
 		return err
 	}
 	if v.Earlier, err = h.askedBefore(ctx, w.draft(l.ID)); err != nil {
@@ -216,11 +216,11 @@ func (h *House) EditDraft(ctx context.Context, who actor.Actor, name string, dig
 		if err != nil {
 			return err
 		}
-		if err := mayEver(w.draft(m.Link), len(w.Files) > 0, a, rules); err != nil {
+		faults, _, err := h.examine(w.draft(m.Link), a, rules)
+		if err != nil {
 			return err
 		}
-		faults, _, err := h.examine(w.draft(m.Link))
-		if err != nil {
+		if err := mayEver(w.draft(m.Link), len(w.Files) > 0, a, rules, faults); err != nil {
 			return err
 		}
 		m.Version, m.Changed, m.Urgency = m.Version+1, h.now(), w.Urgency
@@ -398,7 +398,7 @@ func (h *House) leave(ctx context.Context, who actor.Actor, name string, digest 
 		return Asked{}, err
 	}
 	d := w.draft(m.Link)
-	faults, warnings, err := h.examine(d)
+	faults, warnings, err := h.examineNow(ctx, d)
 	if err != nil {
 		return Asked{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"entente/handling"
+	"entente/internal/assistance"
 	"entente/internal/fault"
 	"entente/internal/flow"
 	"entente/internal/member"
@@ -116,5 +117,62 @@ func TestWhatCanNeverLeaveIsNotKept(t *testing.T) {
 		if want := map[*side]int{w.a: 1, w.b: 0}[s]; len(list) != want {
 			t.Errorf("%s keeps %d drafts, want %d", s.name, len(list), want)
 		}
+	}
+}
+
+// TestLabelOfARequest: a request whose label is above what its link carries, or is none, is not sent; that is listed beside its other
+// faults, no number is used up, and it stays a draft of its author until it was put right.
+func TestLabelOfARequest(t *testing.T) {
+	w := oneway(t)
+	ctx := t.Context()
+	ask := func(tlp string, body map[string]any) ([]string, error) {
+		d := request(w.a, "preservation.request", body, nil)
+		d.Marking.TLP = tlp
+		_, err := w.a.Ask(ctx, operator, d, nil)
+		var where []string
+		if incomplete, ok := errors.AsType[*assistance.Incomplete](err); ok {
+			for _, f := range incomplete.Faults {
+				where = append(where, f.Where)
+				if f.Write.EN == "" || f.Write.ZH == "" {
+					t.Errorf("nobody says what to write at %s", f.Where)
+				}
+			}
+		}
+		return where, err
+	}
+	lacking := preservation(nil)
+	delete(lacking, "necessity")
+	before := w.record(w.a)
+	for _, c := range []struct {
+		name, tlp string
+		body      map[string]any
+		want      []string
+	}{
+		{"above the ceiling", handling.TLPRed, preservation(nil), []string{"/marking/tlp"}},
+		{"above the ceiling, with another fault", handling.TLPRed, lacking, []string{"/body/necessity", "/marking/tlp"}},
+		{"no label", "", preservation(nil), []string{"/marking/tlp"}},
+		{"an unknown label", "PURPLE", preservation(nil), []string{"/marking"}},
+	} {
+		where, err := ask(c.tlp, c.body)
+		if wantCode(t, c.name, err, "incomplete"); !slices.Equal(where, c.want) {
+			t.Errorf("%s: faults at %q, want %q", c.name, where, c.want)
+		}
+		w.same(w.a, before, c.name)
+	}
+	kept, err := w.a.Drafts(ctx, operator, member.DraftFilter{State: member.Incomplete, Limit: 9})
+	w.must(err)
+	if len(kept) != 4 {
+		t.Fatalf("%d drafts are kept, want 4", len(kept))
+	}
+	first := kept[len(kept)-1]
+	still, err := w.a.EditDraft(ctx, operator, first.ID.String(), first.Digest, flow.DraftEdit{Urgency: "routine"})
+	w.must(err)
+	_, err = w.a.SubmitDraft(ctx, operator, still.ID.String(), still.Digest, nil)
+	wantCode(t, "sent though above the ceiling", err, "draft_state")
+	right, err := w.a.EditDraft(ctx, operator, still.ID.String(), still.Digest, flow.DraftEdit{Marking: &handling.Marking{TLP: handling.TLPAmber}})
+	w.must(err)
+	sent, err := w.a.SubmitDraft(ctx, operator, right.ID.String(), right.Digest, nil)
+	if err != nil || sent.Number != "ARV-PR-2026-0001" {
+		t.Errorf("put right: %+v, %v", sent, err)
 	}
 }
