@@ -107,7 +107,7 @@ func (m markings) marking() handling.Marking {
 }
 
 func (a *app) newRequestCommand() *cobra.Command {
-	var form, toDesk, fromDesk, zone, urgency, replyBy string
+	var form, toDesk, fromDesk, zone, urgency, replyBy, sums string
 	var m markings
 	cmd := &cobra.Command{
 		Use:   "new KIND LINK [FILE…]",
@@ -138,7 +138,7 @@ with --explain says what belongs into each field. The number, and the zone and h
 		if draft.ReplyBy, err = parseTime("reply-by", replyBy); err != nil {
 			return err
 		}
-		files, done, err := open(args[2:])
+		files, done, err := a.open(args[2:], sums)
 		if err != nil {
 			return err
 		}
@@ -158,6 +158,7 @@ with --explain says what belongs into each field. The number, and the zone and h
 	})
 	f := cmd.Flags()
 	f.StringVar(&form, "form", "", "the draft, as JSON, from this file, or from standard input (-)")
+	sumsFlag(cmd, &sums)
 	f.StringVar(&toDesk, "to-desk", "", "the desk that is asked; without it, the other party's for requests")
 	f.StringVar(&fromDesk, "from-desk", "", "the desk that asks")
 	f.StringVar(&zone, "zone", "UTC", "the time zone where this is written")

@@ -47,7 +47,7 @@ func (a *app) sayCommands(about topic, sayings []saying) []*cobra.Command {
 }
 
 func (a *app) sayCommand(verb string, about topic, kind statement.FormKind) *cobra.Command {
-	var form, urgency string
+	var form, urgency, sums string
 	var m markings
 	given := map[string]*[]string{} // by field
 	cmd := &cobra.Command{
@@ -64,7 +64,7 @@ func (a *app) sayCommand(verb string, about topic, kind statement.FormKind) *cob
 		}
 		draft.Marking, draft.Urgency = m.marking(), urgency
 		m.originate(cmd, &draft)
-		files, done, err := open(args[1:])
+		files, done, err := a.open(args[1:], sums)
 		if err != nil {
 			return err
 		}
@@ -82,6 +82,7 @@ func (a *app) sayCommand(verb string, about topic, kind statement.FormKind) *cob
 	})
 	f := cmd.Flags()
 	f.StringVar(&form, "form", "", "face and body as JSON, from this file, or from standard input (-)")
+	sumsFlag(cmd, &sums)
 	m.flags(cmd)
 	if about.urgency {
 		f.StringVar(&urgency, "urgency", "urgent", "emergency, urgent or routine")

@@ -36,6 +36,7 @@ type sending struct {
 func (a *app) sendCommand() *cobra.Command {
 	var s sending
 	var follow bool
+	var sums string
 	cmd := &cobra.Command{
 		Use:   "send LINK [FILE…]",
 		Short: "Send a message or another statement, with files",
@@ -58,7 +59,7 @@ Other kinds take their face and body as JSON: --kind test --lane control --face 
 			return err
 		}
 		s.whose.originate(cmd, &draft)
-		files, closeFiles, err := open(args[1:])
+		files, closeFiles, err := a.open(args[1:], sums)
 		if err != nil {
 			return err
 		}
@@ -89,6 +90,7 @@ Other kinds take their face and body as JSON: --kind test --lane control --face 
 	f.StringVar(&s.fromDesk, "from-desk", "", "the desk that a message comes from")
 	f.StringVar(&s.toDesk, "to-desk", "", "the desk that a message goes to")
 	f.StringVar(&s.thread, "thread", "", "continue the thread of this first statement")
+	sumsFlag(cmd, &sums)
 	f.StringVar(&s.zone, "zone", "UTC", "the time zone that its times are meant in")
 	f.StringVar(&s.urgency, "urgency", "routine", "emergency, urgent or routine")
 	f.StringVar(&s.replyBy, "reply-by", "", "when an answer is wanted")
@@ -181,7 +183,11 @@ func (a *app) follow(ctx context.Context, c *node.Client, statement string) erro
 }
 
 // open opens the files to send.
-func open(paths []string) (files []node.Upload, done func(), err error) {
+func (a *app) open(paths []string, sums string) (files []node.Upload, done func(), err error) {
+	declared, err := a.readSums(sums)
+	if err != nil {
+		return nil, nil, err
+	}
 	var opened []*os.File
 	done = func() {
 		for _, f := range opened {
@@ -208,9 +214,51 @@ func open(paths []string) (files []node.Upload, done func(), err error) {
 		if err != nil {
 			media = "application/octet-stream"
 		}
-		files = append(files, node.Upload{Name: filepath.Base(path), Media: media, Size: info.Size(), Content: f})
+		upload := node.Upload{Name: filepath.Base(path), Media: media, Size: info.Size(), Content: f}
+		if sums != "" {
+			sum, there := declared[upload.Name]
+			if !there {
+				done()
+				return nil, nil, fault.New(fault.Invalid, "sums", fmt.Sprintf("%s has no line for %s; add it, or leave the file out.", line(sums), line(upload.Name)))
+			}
+			upload.SHA256 = &sum
+		}
+		files = append(files, upload)
 	}
 	return files, done, nil
+}
+
+// sumsFlag is the flag that declares what files must hash to.
+func sumsFlag(cmd *cobra.Command, sums *string) {
+	cmd.Flags().StringVar(sums, "sums", "", "a list as sha256sum writes it: nothing is sent unless each file has the hash that stands there")
+}
+
+// maxSums bounds a list of hashes.
+const maxSums = 1 << 20
+
+// readSums reads a list as sha256sum writes it, by the last part of each name; without a name there is none.
+func (a *app) readSums(name string) (map[string]envelope.Hash, error) {
+	if name == "" {
+		return nil, nil
+	}
+	data, err := a.read(name, maxSums)
+	if err != nil {
+		return nil, err
+	}
+	sums := map[string]envelope.Hash{}
+	for at := range strings.Lines(string(data)) {
+		digits, file, ok := strings.Cut(strings.TrimRight(at, "\r\n"), " ")
+		sum, err := envelope.ParseHash(digits)
+		if !ok || err != nil || len(file) < 2 || !strings.ContainsAny(file[:1], " *") {
+			return nil, fault.New(fault.Invalid, "sums", line(name)+" is no list of SHA-256 hashes and files; make it with: sha256sum FILE…")
+		}
+		file = filepath.Base(file[1:])
+		if other, there := sums[file]; there && other != sum {
+			return nil, fault.New(fault.Invalid, "sums", fmt.Sprintf("%s names %s twice, with two hashes.", line(name), line(file)))
+		}
+		sums[file] = sum
+	}
+	return sums, nil
 }
 
 // marking shows the codes of a marking.

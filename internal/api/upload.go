@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"iter"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"entente/envelope"
 	"entente/internal/actor"
@@ -28,7 +30,7 @@ func sendRoute() operation {
 }
 
 // draftRoute is a route with a multipart body: a JSON part named draft, then a part named file for each file, with its name, media
-// type and, if it is known, Content-Length. Files are sealed as they come: none is ever whole in memory, or on the disk as it was.
+// type and, if they are known, Content-Length and Content-Digest (RFC 9530, section 2). Files are sealed as they come: none is ever whole in memory, or on the disk as it was.
 // In describes the path.
 func draftRoute[In, Out any](path, id, summary string, f func(*Door, actor.Actor, *http.Request, outgoing) (Out, error)) operation {
 	o := described[In, Out](http.MethodPost, path, id, summary, http.StatusCreated)
@@ -164,7 +166,38 @@ func fileOf(part *multipart.Part) (flow.FileDraft, error) {
 	if err != nil || size < -1 {
 		return flow.FileDraft{}, fault.New(fault.Invalid, "parts", "The Content-Length of a file is its number of bytes.")
 	}
-	return flow.FileDraft{Name: name, Media: media, Size: size, Content: incoming{part}}, nil
+	declared, err := digestOf(part.Header.Values("Content-Digest"))
+	if err != nil {
+		return flow.FileDraft{}, err
+	}
+	return flow.FileDraft{Name: name, Media: media, Size: size, SHA256: declared, Content: incoming{part}}, nil
+}
+
+// ContentDigest declares in a header field of this name what a file hashes to by SHA-256.
+func ContentDigest(h envelope.Hash) string {
+	return "sha-256=:" + base64.StdEncoding.EncodeToString(h[:]) + ":"
+}
+
+// digestOf is the SHA-256 that a Content-Digest declares, nil if there is no such field. Digests by other algorithms may stand beside it;
+// a field without this one is refused, since nothing would be checked.
+func digestOf(fields []string) (*envelope.Hash, error) {
+	if len(fields) == 0 {
+		return nil, nil
+	}
+	for member := range strings.SplitSeq(strings.Join(fields, ","), ",") {
+		value, ok := strings.CutPrefix(strings.Trim(member, " \t"), "sha-256=:")
+		if !ok {
+			continue
+		}
+		value, ok = strings.CutSuffix(value, ":")
+		data, err := base64.StdEncoding.Strict().DecodeString(value)
+		if !ok || err != nil || len(data) != len(envelope.Hash{}) {
+			break
+		}
+		h := envelope.Hash(data)
+		return &h, nil
+	}
+	return nil, fault.New(fault.Invalid, "parts", "The Content-Digest of a file is its SHA-256, such as sha-256=:…:, in base64 between colons.")
 }
 
 // incoming is a part whose failures to be read are told apart from those to be written.

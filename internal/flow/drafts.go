@@ -423,7 +423,7 @@ func (h *House) keepFiles(ctx context.Context, key []byte, d Draft, a *terms, ho
 }
 
 func (h *House) keepFile(ctx context.Context, key []byte, position int, f FileDraft, a *terms, hold *claim) (keptFile, error) {
-	plain, err := h.plaintext(f, a, nil)
+	plain, err := h.plaintext(position, f, a, nil)
 	if err != nil {
 		return keptFile{}, err
 	}

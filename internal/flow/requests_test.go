@@ -301,6 +301,36 @@ func TestIncompleteIsNotSent(t *testing.T) {
 	}
 }
 
+// A file that is not the one that was declared keeps everything from leaving, whether it would be sent at once or kept for a second person:
+// its place is named, and nothing of it is stored.
+func TestFileIsNotTheOneDeclared(t *testing.T) {
+	w := confirmed(t)
+	ctx := t.Context()
+	good, meant := []byte("the log"), envelope.Sum([]byte("another log"))
+	for _, tlp := range []string{handling.TLPAmber, handling.TLPRed} {
+		before := w.record(w.a)
+		d := request(w.a, "preservation.request", preservation(nil), nil)
+		d.Marking.TLP = tlp
+		first, second := fileOf("one.txt", good), fileOf("two.txt", good)
+		first.SHA256, second.SHA256 = new(envelope.Sum(good)), &meant
+		d.Files = several(first, second)
+		_, err := w.a.Ask(ctx, operator, d, nil)
+		incomplete, ok := errors.AsType[*assistance.Incomplete](err)
+		if !ok || fault.CodeOf(err) != "file_digest" || len(incomplete.Faults) != 1 || incomplete.Faults[0].Where != "/files/1/sha256" {
+			t.Errorf("%s: %v", tlp, err)
+		}
+		w.same(w.a, before, "a file that is another")
+		if kept, err := w.a.Drafts(ctx, operator, member.DraftFilter{Limit: 9}); err != nil || len(kept) > 0 || len(w.a.blobs.blobs) > 0 {
+			t.Errorf("%s: kept are %d drafts and %d files, %v", tlp, len(kept), len(w.a.blobs.blobs), err)
+		}
+	}
+	d := request(w.a, "preservation.request", preservation(nil), nil)
+	file := fileOf("one.txt", good)
+	file.SHA256 = new(envelope.Sum(good))
+	d.Files = several(file)
+	w.ask(w.a, d)
+}
+
 // Requests that are made at the same time have different numbers, and none is left out: each with its file, which is read and sealed
 // once, however often a number was taken by another.
 func TestNumbersAreTakenOnce(t *testing.T) {

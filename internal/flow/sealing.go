@@ -12,6 +12,7 @@ import (
 
 	"entente/envelope"
 	"entente/internal/actor"
+	"entente/internal/assistance"
 	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/parcel"
@@ -208,7 +209,7 @@ func (w *sealing) file(ctx context.Context, f FileDraft) error {
 	if err := CheckFile(f.Name, f.Media); err != nil {
 		return err
 	}
-	plain, err := w.h.plaintext(f, w.agreement, func(n int) {
+	plain, err := w.h.plaintext(position, f, w.agreement, func(n int) {
 		if w.done += int64(n); w.progress != nil {
 			w.progress(w.done, 0)
 		}
@@ -258,16 +259,18 @@ type plaintext struct {
 	src      io.Reader
 	blobs    Blobs
 	limit    int64
-	said     int64     // -1: nothing
-	passed   func(int) // hears of what was read; may be nil
+	position int
+	said     int64          // -1: nothing
+	declared *envelope.Hash // nil: nothing
+	passed   func(int)      // hears of what was read; may be nil
 	digest   hash.Hash
 	n        int64
 	reserved int64
 }
 
 // plaintext begins to read a file, if it may be as large as it is said to be.
-func (h *House) plaintext(f FileDraft, a *terms, passed func(int)) (*plaintext, error) {
-	p := &plaintext{src: f.Content, blobs: h.cfg.Blobs, limit: a.Limits.FileBytes, said: f.Size, passed: passed, digest: sha256.New()}
+func (h *House) plaintext(position int, f FileDraft, a *terms, passed func(int)) (*plaintext, error) {
+	p := &plaintext{src: f.Content, blobs: h.cfg.Blobs, limit: a.Limits.FileBytes, position: position, said: f.Size, declared: f.SHA256, passed: passed, digest: sha256.New()}
 	return p, p.check(max(f.Size, 0))
 }
 
@@ -299,10 +302,16 @@ func (p *plaintext) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// whole refuses a file that ended before what was said of it.
+// whole refuses a file that ended before what was said of it, or that is not the one that was declared.
 func (p *plaintext) whole() error {
 	if p.said >= 0 && p.n != p.said {
 		return fault.New(fault.Conflict, "file_changed", "The file changed while it was read; send it again when it is complete.")
+	}
+	if got := envelope.Hash(p.digest.Sum(nil)); p.declared != nil && got != *p.declared {
+		wrong := statement.FieldFault{Where: fmt.Sprintf("/files/%d/sha256", p.position), What: fmt.Sprintf("is %s, and the file that came hashes to %s", p.declared, got),
+			Write: statement.Words{EN: "Send the file that was meant, or declare the hash that it has.", ZH: "请发送所指文件，或填写该文件的实际哈希值。"}}
+		return fault.Wrap(fault.Invalid, "file_digest", "A file is not the one that was declared; nothing was sent or kept.",
+			&assistance.Incomplete{Faults: []statement.FieldFault{wrong}})
 	}
 	return nil
 }

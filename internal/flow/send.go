@@ -53,7 +53,8 @@ type Draft struct {
 type FileDraft struct {
 	Name    string
 	Media   string
-	Size    int64 // -1 if it is not known before its end
+	Size    int64          // -1 if it is not known before its end
+	SHA256  *envelope.Hash // that it must have; nil if none was declared
 	Content io.Reader
 }
 

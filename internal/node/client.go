@@ -283,6 +283,7 @@ func (c *Client) Receipts(ctx context.Context, name string) ([]Receipt, error) {
 type Upload struct {
 	Name, Media string
 	Size        int64
+	SHA256      *envelope.Hash // that it must have; nil if that is not known
 	Content     io.Reader
 }
 
@@ -310,6 +311,9 @@ func writeForm(form *multipart.Writer, d Draft, files []Upload, p Progress) erro
 		}
 		h := partHeader("file", f.Name, f.Media)
 		h.Set("Content-Length", strconv.FormatInt(f.Size, 10))
+		if f.SHA256 != nil {
+			h.Set("Content-Digest", api.ContentDigest(*f.SHA256))
+		}
 		read.Reader = f.Content
 		if part, err = form.CreatePart(h); err == nil {
 			_, err = io.CopyBuffer(struct{ io.Writer }{part}, read, make([]byte, 1<<20))
