@@ -28,9 +28,6 @@ node has acknowledged it, and nobody can read it before the other party's node h
 			if sent && both || awaited && (sent || both) {
 				return usage("Give one of --sent, --all and --awaited.")
 			}
-			if _, err := parseTime("before", f.Before); err != nil {
-				return err
-			}
 			if sent {
 				f.Box = "out"
 			}
@@ -44,7 +41,7 @@ node has acknowledged it, and nobody can read it before the other party's node h
 			if err != nil {
 				return err
 			}
-			if !a.json && !awaited && !sent && f.Kind == "" && f.Thread == "" && f.Before == "" {
+			if !a.json && !awaited && !sent && f.Kind == "" && f.Thread == "" && f.After == "" {
 				held, err := c.Statements(ctx, node.Filter{Box: "awaited", Link: f.Link, Limit: f.Limit})
 				if err != nil {
 					return err
@@ -63,7 +60,7 @@ node has acknowledged it, and nobody can read it before the other party's node h
 				}
 				t.write(w)
 				if list.Next != "" {
-					fmt.Fprintf(w, "\nThere may be more: --before %s\n", list.Next)
+					fmt.Fprintf(w, "\nThere may be more: --after %s\n", list.Next)
 				}
 			})
 		}),
@@ -74,7 +71,7 @@ node has acknowledged it, and nobody can read it before the other party's node h
 	cmd.Flags().StringVar(&f.Link, "link", "", "only those of one link")
 	cmd.Flags().StringVar(&f.Kind, "kind", "", "only those of one kind")
 	cmd.Flags().StringVar(&f.Thread, "thread", "", "only those of one thread")
-	cmd.Flags().StringVar(&f.Before, "before", "", "only those authored before this instant")
+	cmd.Flags().StringVar(&f.After, "after", "", "only those that follow the page before")
 	cmd.Flags().IntVar(&f.Limit, "limit", 50, "at most so many")
 	return cmd
 }

@@ -30,7 +30,7 @@ that nothing else leaves, and confirms it by his passphrase. None of it crosses 
 }
 
 func (a *app) listDraftsCommand() *cobra.Command {
-	var state, before string
+	var state, after string
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -39,7 +39,7 @@ func (a *app) listDraftsCommand() *cobra.Command {
 countersignature. With --state those in one state: incomplete, ready, waiting, refused, sent or discarded.`,
 		Args: cobra.NoArgs,
 		RunE: a.ask(func(ctx context.Context, c *node.Client, _ []string) error {
-			list, err := c.Drafts(ctx, state, before, limit)
+			list, err := c.Drafts(ctx, state, after, limit)
 			if err != nil {
 				return err
 			}
@@ -54,13 +54,13 @@ countersignature. With --state those in one state: incomplete, ready, waiting, r
 				}
 				t.write(w)
 				if list.Next != "" {
-					fmt.Fprintf(w, "\nThere may be more: --before %s\n", list.Next)
+					fmt.Fprintf(w, "\nThere may be more: --after %s\n", list.Next)
 				}
 			})
 		}),
 	}
 	cmd.Flags().StringVar(&state, "state", "", "only those in one state")
-	cmd.Flags().StringVar(&before, "before", "", "only those changed before this instant")
+	cmd.Flags().StringVar(&after, "after", "", "only those that follow the page before")
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")
 	return cmd
 }

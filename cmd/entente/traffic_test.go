@@ -282,7 +282,7 @@ func all(ctx context.Context, c *node.Client) ([]node.Statement, error) {
 		if out = append(out, list.Items...); list.Next == "" {
 			return out, nil
 		}
-		f.Before = list.Next
+		f.After = list.Next
 	}
 }
 

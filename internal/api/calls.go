@@ -83,11 +83,11 @@ func (d *Door) calls(ctx context.Context, who actor.Actor, in callsIn) (List[Cal
 		return List[Call]{}, err
 	}
 	if in.After != "" {
-		at, err := parseCursor(in.After)
+		at, thread, err := statementCursor(in.After)
 		if err != nil {
 			return List[Call]{}, err
 		}
-		f.After = &hotline.Cursor{Received: at.received, Thread: at.thread}
+		f.After = &hotline.Cursor{Received: at, Thread: thread}
 	}
 	views, err := d.house.Calls(ctx, who, f)
 	if err != nil {
@@ -98,7 +98,7 @@ func (d *Door) calls(ctx context.Context, who actor.Actor, in callsIn) (List[Cal
 		out.Items = append(out.Items, callOf(v))
 	}
 	if n := len(views); n >= limit && views[n-1].Changed != 0 { // what is on its way stands before the first page
-		out.Next = cursor{views[n-1].Received, views[n-1].Thread}.String()
+		out.Next = cursorAt(views[n-1].Received, views[n-1].Thread[:])
 	}
 	return out, nil
 }

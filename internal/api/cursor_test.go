@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"testing"
 
 	"entente/envelope"
@@ -8,22 +9,28 @@ import (
 
 // FuzzCursor: a token that is read is the token that is written, and names one row.
 func FuzzCursor(f *testing.F) {
-	f.Add(cursor{1_930_132_800_123_456, envelope.Sum([]byte("thread"))}.String())
-	f.Add(cursor{-1, envelope.Hash{}}.String())
-	f.Add("")
-	f.Add("AAAA")
-	f.Fuzz(func(t *testing.T, token string) {
-		c, err := parseCursor(token)
-		if err == nil && c.String() != token {
-			t.Errorf("%q is read as %q", token, c)
+	some := envelope.Sum([]byte("thread"))
+	f.Add(cursorAt(1_930_132_800_123_456, some[:]), len(some))
+	f.Add(cursorAt(-1, make([]byte, 16)), 16)
+	f.Add("", 32)
+	f.Add("AAAA", 16)
+	f.Fuzz(func(t *testing.T, token string, size int) {
+		at, id, err := parseCursor(token, size)
+		if err == nil && (cursorAt(at, id) != token || len(id) != size) {
+			t.Errorf("%q is read as %d, %x", token, at, id)
 		}
 	})
 }
 
 func TestCursorRoundTrip(t *testing.T) {
-	for _, want := range []cursor{{0, envelope.Hash{}}, {1_930_132_800_123_456, envelope.Sum([]byte("thread"))}, {-5, envelope.Hash{1}}} {
-		if got, err := parseCursor(want.String()); err != nil || got != want {
-			t.Errorf("%+v came back as %+v, %v", want, got, err)
+	some := envelope.Sum([]byte("thread"))
+	for _, want := range []int64{0, 1_930_132_800_123_456, -5} {
+		at, id, err := parseCursor(cursorAt(want, some[:]), len(some))
+		if err != nil || at != want || !bytes.Equal(id, some[:]) {
+			t.Errorf("%d came back as %d, %x, %v", want, at, id, err)
+		}
+		if _, _, err := parseCursor(cursorAt(want, some[:]), 16); err == nil {
+			t.Error("a cursor of another list was taken")
 		}
 	}
 }

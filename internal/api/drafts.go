@@ -138,9 +138,9 @@ func keptOf(d member.Draft, alias string) KeptDraft {
 }
 
 type draftsIn struct {
-	State  string     `query:"state" doc:"Only those in one state; without it those that are open, and what waits for a countersignature."`
-	Before *time.Time `query:"before" doc:"Only those changed before this instant."`
-	Limit  int        `query:"limit" doc:"At most so many; 50 without it, 500 at most."`
+	State string `query:"state" doc:"Only those in one state; without it those that are open, and what waits for a countersignature."`
+	After string `query:"after" doc:"Only those that follow: the cursor of the page before."`
+	Limit int    `query:"limit" doc:"At most so many; 50 without it, 500 at most."`
 }
 
 func (d *Door) drafts(ctx context.Context, who actor.Actor, in draftsIn) (List[KeptDraft], error) {
@@ -149,8 +149,12 @@ func (d *Door) drafts(ctx context.Context, who actor.Actor, in draftsIn) (List[K
 		return List[KeptDraft]{}, err
 	}
 	f := member.DraftFilter{State: member.DraftState(in.State), Limit: limit}
-	if in.Before != nil {
-		f.Before = in.Before.UnixMicro()
+	if in.After != "" {
+		at, id, err := parseCursor(in.After, len(envelope.ID{}))
+		if err != nil {
+			return List[KeptDraft]{}, err
+		}
+		f.After = &member.DraftCursor{Changed: at, ID: envelope.ID(id)}
 	}
 	views, err := d.house.Drafts(ctx, who, f)
 	if err != nil {
@@ -161,7 +165,7 @@ func (d *Door) drafts(ctx context.Context, who actor.Actor, in draftsIn) (List[K
 		out.Items = append(out.Items, keptOf(v.Draft, v.LinkAlias))
 	}
 	if n := len(views); n == limit {
-		out.Next = instant(views[n-1].Changed).Format(time.RFC3339Nano)
+		out.Next = cursorAt(views[n-1].Changed, views[n-1].ID[:])
 	}
 	return out, nil
 }

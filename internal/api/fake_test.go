@@ -24,6 +24,7 @@ import (
 	"entente/internal/fault"
 	"entente/internal/flow"
 	"entente/internal/hotline"
+	"entente/internal/member"
 	"entente/parcel"
 	"entente/party"
 	"entente/statement"
@@ -46,6 +47,7 @@ type fake struct {
 	drafts    []flow.FileDraft // the draft's files, read as Send would
 	files     []string         // their contents
 	filter    exchange.Filter
+	listed    member.DraftFilter
 	asked     flow.RequestDraft
 	requested assistance.Filter
 	called    hotline.Filter

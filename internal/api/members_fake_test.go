@@ -66,7 +66,8 @@ func someDraft() member.Draft {
 		Need: "second_person", Version: 2, Digest: said, Created: when.UnixMicro(), Changed: when.UnixMicro()}
 }
 
-func (f *fake) Drafts(context.Context, actor.Actor, member.DraftFilter) ([]flow.DraftView, error) {
+func (f *fake) Drafts(_ context.Context, _ actor.Actor, asked member.DraftFilter) ([]flow.DraftView, error) {
+	f.listed = asked
 	return []flow.DraftView{{Draft: someDraft(), LinkAlias: "kestria"}}, f.fail
 }
 

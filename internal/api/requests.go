@@ -43,11 +43,11 @@ func (d *Door) requests(ctx context.Context, who actor.Actor, in requestsIn) (Li
 		return List[Request]{}, err
 	}
 	if in.After != "" {
-		at, err := parseCursor(in.After)
+		at, thread, err := statementCursor(in.After)
 		if err != nil {
 			return List[Request]{}, err
 		}
-		f.After = &assistance.Cursor{Received: at.received, Thread: at.thread}
+		f.After = &assistance.Cursor{Received: at, Thread: thread}
 	}
 	views, err := d.house.Requests(ctx, who, f)
 	if err != nil {
@@ -58,7 +58,7 @@ func (d *Door) requests(ctx context.Context, who actor.Actor, in requestsIn) (Li
 		out.Items = append(out.Items, requestOf(v))
 	}
 	if n := len(views); n >= limit && views[n-1].Changed != 0 { // what is on its way stands before the first page
-		out.Next = cursor{views[n-1].Received, views[n-1].Thread}.String()
+		out.Next = cursorAt(views[n-1].Received, views[n-1].Thread[:])
 	}
 	return out, nil
 }

@@ -11,9 +11,11 @@ import (
 	"entente/internal/actor"
 	"entente/internal/api"
 	"entente/internal/assistance"
+	"entente/internal/exchange"
 	"entente/internal/fault"
 	"entente/internal/flow"
 	"entente/internal/hotline"
+	"entente/internal/member"
 	"entente/statement"
 )
 
@@ -133,8 +135,8 @@ func TestRequestFilters(t *testing.T) {
 	}
 }
 
-// A page's cursor names its last row, of requests as of calls, and no list takes what is none.
-func TestRequestPages(t *testing.T) {
+// A page's cursor names its last row, in every list that is read by instants, and no list takes what is none.
+func TestPages(t *testing.T) {
 	f := newFake()
 	base, _ := serve(t, f)
 	after := next(t, base, "/requests?limit=1")
@@ -145,7 +147,16 @@ func TestRequestPages(t *testing.T) {
 	if next(t, base, "/calls?limit=1&after="+after); *f.called.After != (hotline.Cursor{Received: when.UnixMicro(), Thread: said}) {
 		t.Errorf("the second page of calls begins after %+v", f.called.After)
 	}
-	for _, path := range []string{"/requests?after=x", "/calls?after=2031-03-01T12:00:00Z", "/requests?before=2031-03-01T12:00:00Z"} {
+	after = next(t, base, "/statements?limit=1")
+	if next(t, base, "/statements?limit=1&after="+after); *f.filter.After != (exchange.Cursor{Authored: when.UnixMicro(), Commitment: said}) {
+		t.Errorf("the second page of statements begins after %+v", f.filter.After)
+	}
+	after = next(t, base, "/drafts?limit=1")
+	if next(t, base, "/drafts?limit=1&after="+after); *f.listed.After != (member.DraftCursor{Changed: when.UnixMicro(), ID: envelope.ID{1}}) {
+		t.Errorf("the second page of drafts begins after %+v", f.listed.After)
+	}
+	for _, path := range []string{"/requests?after=x", "/calls?after=2031-03-01T12:00:00Z", "/requests?before=2031-03-01T12:00:00Z", "/statements?after=x",
+		"/statements?before=2031-03-01T12:00:00Z", "/drafts?after=" + next(t, base, "/statements?limit=1"), "/drafts?before=2031-03-01T12:00:00Z"} {
 		if resp := (request{method: "GET", path: api.Prefix + path}).do(t, base); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %d", path, resp.StatusCode)
 		}

@@ -5,7 +5,6 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -21,7 +20,7 @@ type statementsIn struct {
 	Link   string                `query:"link" doc:"Only those of one link."`
 	Kind   string                `query:"kind" doc:"Only those of one kind."`
 	Thread *statement.Commitment `query:"thread" doc:"Only those of one thread."`
-	Before *time.Time            `query:"before" doc:"Only those authored before this instant."`
+	After  string                `query:"after" doc:"Only those that follow: the cursor of the page before."`
 	Limit  int                   `query:"limit" doc:"At most so many; 50 without it, 500 at most."`
 }
 
@@ -59,8 +58,12 @@ func (d *Door) statements(ctx context.Context, who actor.Actor, in statementsIn)
 	if in.Box == "awaited" {
 		return d.awaited(ctx, who, f.Link, limit)
 	}
-	if in.Before != nil {
-		f.Before = in.Before.UnixMicro()
+	if in.After != "" {
+		at, id, err := statementCursor(in.After)
+		if err != nil {
+			return List[Statement]{}, err
+		}
+		f.After = &exchange.Cursor{Authored: at, Commitment: id}
 	}
 	views, err := d.house.List(ctx, who, f)
 	if err != nil {
@@ -71,7 +74,7 @@ func (d *Door) statements(ctx context.Context, who actor.Actor, in statementsIn)
 		out.Items = append(out.Items, statementOf(v))
 	}
 	if len(views) == limit {
-		out.Next = instant(views[limit-1].Authored).Format(time.RFC3339Nano)
+		out.Next = cursorAt(views[limit-1].Authored, views[limit-1].Commitment[:])
 	}
 	return out, nil
 }

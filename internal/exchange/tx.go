@@ -157,9 +157,15 @@ type Filter struct {
 	Author    *party.ID
 	NotAuthor *party.ID
 	Kind      string
-	Before    int64                 // Authored strictly before; 0 for all
-	BeforeID  *statement.Commitment // with Before: also those authored at that time whose commitment is lower
+	Before    int64   // Authored strictly before; 0 for all
+	After     *Cursor // those that follow it in the order of the list
 	Limit     int
+}
+
+// Cursor is a statement where a page ended: the next page begins with the one after it in the list's order.
+type Cursor struct {
+	Authored   int64
+	Commitment statement.Commitment
 }
 
 // LedgerTx is about ledgers, own and mirrored.

@@ -127,7 +127,7 @@ func (h *House) indexAsked(ctx context.Context, tx Tx, links []exchange.Link) er
 			}
 			if more = len(said) == askedBatch; more {
 				last := said[len(said)-1]
-				f.Before, f.BeforeID = last.Authored, &last.Commitment
+				f.After = &exchange.Cursor{Authored: last.Authored, Commitment: last.Commitment}
 			}
 		}
 	}

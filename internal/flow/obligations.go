@@ -341,6 +341,6 @@ func allErased(ctx context.Context, tx Tx, o assistance.Obligation) (bool, error
 			return true, nil
 		}
 		last := rows[len(rows)-1]
-		f.Before, f.BeforeID = last.Authored, &last.Commitment
+		f.After = &exchange.Cursor{Authored: last.Authored, Commitment: last.Commitment}
 	}
 }

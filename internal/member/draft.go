@@ -165,10 +165,16 @@ func (d Draft) not(done string) error {
 
 // DraftFilter narrows a list of drafts.
 type DraftFilter struct {
-	State  DraftState // "": those that are open, and those that wait for a countersignature
-	Alone  bool       // of those without a state: only what left on one person's word
-	Before int64      // Changed strictly before; 0 for all
-	Limit  int
+	State DraftState // "": those that are open, and those that wait for a countersignature
+	Alone bool       // of those without a state: only what left on one person's word
+	After *DraftCursor
+	Limit int
+}
+
+// DraftCursor is a draft where a page ended: the next page begins with the one after it in the list's order.
+type DraftCursor struct {
+	Changed int64
+	ID      envelope.ID
 }
 
 // DraftTx is what the store keeps of drafts.

@@ -251,13 +251,13 @@ type Filter struct {
 	Link   string
 	Kind   string
 	Thread string
-	Before string // the cursor of the page before
+	After  string // the cursor of the page before
 	Limit  int
 }
 
 // Statements lists statements, newest first.
 func (c *Client) Statements(ctx context.Context, f Filter) (StatementList, error) {
-	q := query("box", f.Box, "link", f.Link, "kind", f.Kind, "thread", f.Thread, "before", f.Before)
+	q := query("box", f.Box, "link", f.Link, "kind", f.Kind, "thread", f.Thread, "after", f.After)
 	if f.Limit != 0 {
 		q.Set("limit", strconv.Itoa(f.Limit))
 	}

@@ -23,9 +23,9 @@ type (
 	KeptDraftList = api.List[api.KeptDraft]
 )
 
-// Drafts lists drafts, changed last first; state and before may be empty.
-func (c *Client) Drafts(ctx context.Context, state, before string, limit int) (KeptDraftList, error) {
-	return get[KeptDraftList](ctx, c, "/drafts", query("state", state, "before", before, "limit", strconv.Itoa(limit)))
+// Drafts lists drafts, changed last first; state and after, the cursor of the page before, may be empty.
+func (c *Client) Drafts(ctx context.Context, state, after string, limit int) (KeptDraftList, error) {
+	return get[KeptDraftList](ctx, c, "/drafts", query("state", state, "after", after, "limit", strconv.Itoa(limit)))
 }
 
 // Draft shows a draft with all that would leave.

@@ -68,8 +68,8 @@ func (t *tx) Drafts(ctx context.Context, f member.DraftFilter) ([]member.Draft, 
 	} else {
 		c.add("state = ?", string(f.State))
 	}
-	if f.Before != 0 {
-		c.add("changed < ?", f.Before)
+	if f.After != nil {
+		c.add("(changed, id) < (?, ?)", f.After.Changed, f.After.ID.String())
 	}
 	query := c.query(`SELECT `+draftColumns+` FROM drafts`, ` ORDER BY changed DESC, id DESC`, f.Limit)
 	return list(ctx, t, scanDraft, query, c.args...)

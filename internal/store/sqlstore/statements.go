@@ -91,11 +91,11 @@ func (t *tx) Statements(ctx context.Context, f exchange.Filter) ([]exchange.Stat
 	if f.Kind != "" {
 		c.add("kind = ?", f.Kind)
 	}
-	switch {
-	case f.Before != 0 && f.BeforeID != nil:
-		c.add("(authored, commitment) < (?, ?)", f.Before, f.BeforeID[:])
-	case f.Before != 0:
+	if f.Before != 0 {
 		c.add("authored < ?", f.Before)
+	}
+	if f.After != nil {
+		c.add("(authored, commitment) < (?, ?)", f.After.Authored, f.After.Commitment[:])
 	}
 	query := c.query(`SELECT `+statementColumns+` FROM statements`, ` ORDER BY authored DESC, commitment DESC`, f.Limit)
 	return list(ctx, t, scanStatement, query, c.args...)

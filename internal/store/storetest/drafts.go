@@ -35,7 +35,7 @@ func drafts(b *bench) {
 	same(b, "open drafts of a writer", []int{open("anna"), open("ben"), open("cleo")}, []int{3, 1, 0})
 	said := hash(9)
 	all[0].State, all[0].Statement, all[0].Changed = member.Discarded, nil, 5
-	all[1].State, all[1].Statement, all[1].Changed, all[1].BrokenGlass = member.Sent, &said, 6, "anna"
+	all[1].State, all[1].Statement, all[1].Changed, all[1].BrokenGlass = member.Sent, &said, 7, "anna"
 	all[3].State, all[3].Statement, all[3].Changed = member.Sent, &said, 7
 	for _, d := range all {
 		put(d)
@@ -46,7 +46,10 @@ func drafts(b *bench) {
 	same(b, "open, and to be countersigned", listed(member.DraftFilter{Limit: 9}), []member.Draft{all[1], all[2]})
 	same(b, "to be countersigned", listed(member.DraftFilter{Alone: true, Limit: 9}), []member.Draft{all[1]})
 	same(b, "in a state", listed(member.DraftFilter{State: member.Sent, Limit: 9}), []member.Draft{all[3], all[1]})
-	same(b, "before", listed(member.DraftFilter{State: member.Sent, Before: 7, Limit: 9}), []member.Draft{all[1]})
+	for i, d := range []member.Draft{all[3], all[1]} {
+		rest := listed(member.DraftFilter{State: member.Sent, After: &member.DraftCursor{Changed: d.Changed, ID: d.ID}, Limit: 9})
+		same(b, "after one, among those of one time", rest, []member.Draft{all[3], all[1]}[i+1:])
+	}
 	same(b, "with a limit", listed(member.DraftFilter{State: member.Sent, Limit: 1}), []member.Draft{all[3]})
 	all[1].Countersign = "cleo"
 	put(all[1])

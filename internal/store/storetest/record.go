@@ -67,7 +67,7 @@ func statementLists(b *bench) {
 	all[4].Link = otherLink()
 	all[5].Authored = all[4].Authored // tied: the higher commitment first
 	b.update(putStatements(all...))
-	link, thread, author, tied := theLink(), hash(1), kestria(), hash(6)
+	link, thread, author, tied := theLink(), hash(1), kestria(), exchange.Cursor{Authored: 500, Commitment: hash(6)}
 	for _, c := range []struct {
 		name   string
 		filter exchange.Filter
@@ -80,8 +80,8 @@ func statementLists(b *bench) {
 		{"of the others", exchange.Filter{NotAuthor: &author}, []int{6, 5, 4, 3, 1}},
 		{"of a kind", exchange.Filter{Kind: "desk.propose"}, []int{3}},
 		{"before", exchange.Filter{Before: 500}, []int{4, 3, 2, 1}},
-		{"before, among those of one time", exchange.Filter{Before: 500, BeforeID: &tied}, []int{5, 4, 3, 2, 1}},
-		{"all filters", exchange.Filter{Link: &link, Thread: &thread, NotAuthor: &author, Kind: "message", Before: 600, BeforeID: &tied}, []int{6, 1}},
+		{"after one, among those of one time", exchange.Filter{After: &tied}, []int{5, 4, 3, 2, 1}},
+		{"all filters", exchange.Filter{Link: &link, Thread: &thread, NotAuthor: &author, Kind: "message", Before: 600, After: &exchange.Cursor{Authored: 600, Commitment: hash(6)}}, []int{6, 1}},
 		{"with a limit", exchange.Filter{Limit: 2}, []int{6, 5}},
 	} {
 		b.Run(c.name, func(t *testing.T) {
