@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -275,14 +276,13 @@ func (h *House) EraseAged(ctx context.Context) (int, error) {
 
 // eraseUnder erases what was said under a rule set and is kept by it no longer.
 func (h *House) eraseUnder(ctx context.Context, l exchange.Link, edition envelope.Hash, rules *statement.Rules) (erased int, err error) {
-	kinds, _ := statement.Kinds(rules.Kinds)
 	var errs []error
-	for _, kind := range kinds {
-		days, ok := rules.Retain(kind.Name)
+	for _, kind := range slices.Sorted(maps.Keys(h.kinds[rules.Kinds])) {
+		days, ok := rules.Retain(kind)
 		if !ok {
 			continue
 		}
-		n, err := h.eraseKind(ctx, l, edition, kind.Name, h.now()-int64(days)*(24*time.Hour).Microseconds())
+		n, err := h.eraseKind(ctx, l, edition, kind, h.now()-int64(days)*(24*time.Hour).Microseconds())
 		erased += n
 		errs = append(errs, err)
 	}
