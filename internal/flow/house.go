@@ -61,6 +61,7 @@ type House struct {
 	links sync.Map // statement.LinkID → *linkState
 	docs  recall
 
+	kins      recent[statement.LinkID, *kin]
 	verifiers verifiers
 
 	kinds    map[string]map[string]foldable // by edition of kinds and name
@@ -95,7 +96,7 @@ type linkState struct {
 	prospect *prospect                // the last
 	terms    *terms                   // the agreement of the link's row, decoded
 	rules    *rulebook                // all agreements that were said; nil until it is asked for
-	kin      *kin                     // reloaded when the peer shows another version
+	pins     *Transport               // read again when the peer shows another version of its identity
 	inflows  map[envelope.ID]*inflow  // parcels of the peer that arrive in segments, whose hashes are known
 	outflows map[envelope.ID]*outflow // parcels of ours whose segments the peer asked for
 	docs     map[envelope.Hash]bool   // documents that the peer's mirror asked for
@@ -126,6 +127,7 @@ func New(c Config) (*House, error) {
 	acts := &counted{Store: c.Store}
 	c.Store = acts
 	h := &House{cfg: c, acts: acts, self: c.Self.ID, kinds: foldables(requests), forms: map[string]statement.FormKind{}, requests: requests, settling: make(chan struct{}, 1)}
+	h.kins.limit = maxKins
 	for _, k := range statement.FormKinds(statement.KindsEdition) {
 		h.forms[k.Name] = k
 	}

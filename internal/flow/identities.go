@@ -140,14 +140,8 @@ func versionOf(data []byte) int {
 
 // peerKin is what is known of the peer of a link.
 func (h *House) peerKin(ctx context.Context, link statement.LinkID) (*kin, error) {
-	if known, ok := h.links.Load(link); ok { // nothing is remembered of a link that a stranger makes up
-		s := known.(*linkState)
-		s.mu.Lock()
-		k := s.kin
-		s.mu.Unlock()
-		if k != nil {
-			return k, nil
-		}
+	if k, ok := h.kins.get(link); ok {
+		return k, nil
 	}
 	before := h.learned.Load()
 	l, err := h.linkRow(ctx, link)
@@ -161,10 +155,53 @@ func (h *House) peerKin(ctx context.Context, link statement.LinkID) (*kin, error
 	s := h.link(link)
 	s.mu.Lock()
 	if h.learned.Load() == before { // nothing older than what was learned meanwhile is remembered
-		s.kin = k
+		t := TransportOf(k.stands)
+		s.pins = &t
+		h.kins.put(link, k)
 	}
 	s.mu.Unlock()
 	return k, nil
+}
+
+// maxKins bounds how many identities of peers are kept verified: each takes some forty kilobytes, and more are read again when they
+// are asked for.
+const maxKins = 256
+
+// Transport is by which transport keys a party is known.
+type Transport struct {
+	Party   party.ID
+	Version int    // newest version of its identity that stands
+	Key     []byte // SubjectPublicKeyInfo, DER
+	Former  []byte // that of the version before; nil if there is none, or it ended at once, its keys being compromised
+	Until   int64  // when Former ends; UTC microseconds
+}
+
+// TransportOf reads the transport keys from an identity.
+func TransportOf(c *party.Chain) Transport {
+	latest, n := c.Latest(), len(c.Versions)
+	t := Transport{Party: c.ID, Version: n, Key: latest.Transport}
+	if n > 1 && latest.CompromiseSince == nil {
+		t.Former, t.Until = c.Versions[n-2].Transport, latest.NotBefore+party.Overlap.Microseconds()
+	}
+	return t
+}
+
+// PeerTransport is by which keys the peer of a link is known. It is remembered of every link, as each request asks for it.
+func (h *House) PeerTransport(ctx context.Context, link statement.LinkID) (Transport, error) {
+	if known, ok := h.links.Load(link); ok { // nothing is remembered of a link that a stranger makes up
+		s := known.(*linkState)
+		s.mu.Lock()
+		t := s.pins
+		s.mu.Unlock()
+		if t != nil {
+			return *t, nil
+		}
+	}
+	k, err := h.peerKin(ctx, link)
+	if err != nil {
+		return Transport{}, err
+	}
+	return TransportOf(k.stands), nil
 }
 
 // PeerChain is the identity chain of a link's peer that stands.
@@ -283,11 +320,12 @@ func (h *House) learn(ctx context.Context, in *intake, data []byte) error {
 // forgetKin forgets what is remembered of a party's identity, so that it is read again.
 func (h *House) forgetKin(p party.ID) {
 	h.learned.Add(1)
-	h.links.Range(func(_, v any) bool { // a party may have several links
+	h.links.Range(func(id, v any) bool { // a party may have several links
 		s := v.(*linkState)
 		s.mu.Lock()
-		if s.kin != nil && s.kin.stands.ID == p {
-			s.kin = nil
+		if s.pins != nil && s.pins.Party == p {
+			s.pins = nil
+			h.kins.drop(id.(statement.LinkID))
 		}
 		s.mu.Unlock()
 		return true

@@ -47,6 +47,9 @@ func (h *House) takeIn(ctx context.Context, in *intake, frames []parcel.Frame) (
 	if h.frozen(in.l) {
 		return nil, fault.New(fault.Unavailable, LinkRestored, "The other node was restored from a backup and only reads this link; its operator pairs anew.")
 	}
+	if len(frames) == 0 { // as of a peer that polls
+		return nil, nil
+	}
 	in.h, in.state, in.looked = h, h.link(in.l.ID), map[look]bool{}
 	if err := in.take(ctx, frames); err != nil {
 		return nil, err

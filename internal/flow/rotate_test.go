@@ -318,6 +318,9 @@ func TestRotationInDoubt(t *testing.T) {
 		if peer, err := w.b.PeerChain(ctx, w.b.link); err != nil || len(peer.Versions) != 2 {
 			t.Fatalf("the peer's versions: %v", err)
 		}
+		if known, err := w.b.PeerTransport(ctx, w.b.link); err != nil || known.Version != 2 {
+			t.Fatalf("the peer is known by version %d: %v", known.Version, err)
+		}
 		w.later()
 		w.whole()
 	})

@@ -175,8 +175,8 @@ func (i idle) Reachable() bool                                       { return fa
 func (i idle) Wake(statement.LinkID) <-chan struct{}                 { return nil }
 func (i idle) CheckAlias(context.Context, string) error              { return notHere() }
 
-func (i idle) PeerChain(context.Context, statement.LinkID) (*party.Chain, error) {
-	return i.subject, nil
+func (i idle) PeerTransport(context.Context, statement.LinkID) (flow.Transport, error) {
+	return flow.TransportOf(i.subject), nil
 }
 
 func (i idle) PeerEndpoint(context.Context, statement.LinkID) (string, error) { return "", nil }

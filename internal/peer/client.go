@@ -232,7 +232,7 @@ func (c *Client) Pair(ctx context.Context, house House, who actor.Actor, inv *fl
 	if err != nil {
 		return none, fault.Wrap(fault.Invalid, "identity", "The identity in the invitation does not verify.", err)
 	}
-	r := c.newRoute(inv.Endpoint, Pins(chain, now), newestFirst(c.cfg.Certs())[0])
+	r := c.newRoute(inv.Endpoint, Pins(flow.TransportOf(chain), now), newestFirst(c.cfg.Certs())[0])
 	defer r.transport.CloseIdleConnections()
 
 	var hello helloAnswer

@@ -163,7 +163,7 @@ func TestPins(t *testing.T) {
 		{"compromised", chain(&since), changed, [][]byte{latest}},
 		{"first version", &party.Chain{Versions: []party.Identity{{Version: 1, Transport: old}}}, changed, [][]byte{old}},
 	} {
-		if diff := cmp.Diff(c.want, peer.Pins(c.chain, c.now).Keys); diff != "" {
+		if diff := cmp.Diff(c.want, peer.Pins(flow.TransportOf(c.chain), c.now).Keys); diff != "" {
 			t.Errorf("%s: %s", c.name, diff)
 		}
 	}

@@ -22,7 +22,7 @@ import (
 type House interface {
 	Self() *party.Chain
 	Addresses(ctx context.Context) ([]exchange.Address, error) // of the links whose peers can be reached
-	PeerChain(ctx context.Context, link statement.LinkID) (*party.Chain, error)
+	PeerTransport(ctx context.Context, link statement.LinkID) (flow.Transport, error)
 	PeerEndpoint(ctx context.Context, link statement.LinkID) (string, error) // empty: only it can reach us
 	Reachable() bool                                                         // whether peers are told where we answer
 	Receive(ctx context.Context, link statement.LinkID, frames []parcel.Frame) ([]parcel.Frame, error)

@@ -307,13 +307,13 @@ func (h *house) Addresses(context.Context) (list []exchange.Address, _ error) {
 	return list, nil
 }
 
-func (h *house) PeerChain(_ context.Context, link statement.LinkID) (*party.Chain, error) {
+func (h *house) PeerTransport(_ context.Context, link statement.LinkID) (flow.Transport, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if c, ok := h.peers[link]; ok {
-		return c, nil
+		return flow.TransportOf(c), nil
 	}
-	return nil, fault.New(fault.NotFound, "link", "no link")
+	return flow.Transport{}, fault.New(fault.NotFound, "link", "no link")
 }
 
 func (h *house) Receive(ctx context.Context, _ statement.LinkID, frames []parcel.Frame) ([]parcel.Frame, error) {

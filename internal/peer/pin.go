@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"entente/party"
+	"entente/internal/flow"
 )
 
 // errPin is what a handshake fails with when the other end holds none of the pinned keys.
@@ -25,12 +25,10 @@ type Pinned struct {
 
 // Pins are the transport keys that a party may use at the time now: that of its latest identity and, until the overlap ends,
 // that of the one before. A version whose successor says that its keys are compromised ends at once.
-func Pins(chain *party.Chain, now time.Time) Pinned {
-	latest := chain.Latest()
-	n := len(chain.Versions)
-	pins := Pinned{n, [][]byte{latest.Transport}}
-	if n > 1 && latest.CompromiseSince == nil && now.Before(time.UnixMicro(latest.NotBefore).Add(party.Overlap)) {
-		pins.Keys = append(pins.Keys, chain.Versions[n-2].Transport)
+func Pins(t flow.Transport, now time.Time) Pinned {
+	pins := Pinned{t.Version, [][]byte{t.Key}}
+	if t.Former != nil && now.UnixMicro() < t.Until {
+		pins.Keys = append(pins.Keys, t.Former)
 	}
 	return pins
 }

@@ -56,11 +56,11 @@ func (p *linkPoller) run(ctx context.Context) {
 // once makes one poll and gives its answer to the house. After a failure the same is sent again: to take it twice is to take
 // it once.
 func (p *linkPoller) once(ctx context.Context) (polled, error) {
-	chain, err := p.house.PeerChain(ctx, p.id)
+	known, err := p.house.PeerTransport(ctx, p.id)
 	if err != nil {
 		return polled{}, err
 	}
-	answer, err := p.client.poll(ctx, p.id, *p.endpoint.Load(), Pins(chain, p.now()), p.back, p.taken)
+	answer, err := p.client.poll(ctx, p.id, *p.endpoint.Load(), Pins(known, p.now()), p.back, p.taken)
 	if err != nil {
 		return answer, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"entente/envelope"
 	"entente/internal/fault"
+	"entente/internal/flow"
 	"entente/internal/keyring"
 	"entente/internal/peer"
 	"entente/parcel"
@@ -97,7 +98,7 @@ func TestTransportFollowsIdentity(t *testing.T) {
 			a.served = func() map[int]tls.Certificate { return c.certs }
 			endpoint = a.listen(t, peer.DefaultLimits())
 			asker := peer.NewClient(peer.ClientConfig{Certs: b.certs, Registry: envelope.Default(), Now: time.Now, Limits: peer.DefaultLimits()})
-			_, err = asker.Exchange(t.Context(), theLink, endpoint, peer.Pins(c.knows, c.now), []parcel.Frame{frame("to Arvenia")})
+			_, err = asker.Exchange(t.Context(), theLink, endpoint, peer.Pins(flow.TransportOf(c.knows), c.now), []parcel.Frame{frame("to Arvenia")})
 			asker.Close()
 			if want := map[string]string{"": "", "refused": "pin"}[c.code]; err == nil && want != "" || err != nil && fault.CodeOf(err) != want {
 				t.Errorf("compromised %v: as a server with %s: %v", compromised, c.name, err)

@@ -230,11 +230,11 @@ func (l *linkSender) start(ctx context.Context, d flow.Delivery, what sort) {
 
 // exchange makes the request of a delivery.
 func (l *linkSender) exchange(ctx context.Context, d flow.Delivery, endpoint string) ([]parcel.Frame, error) {
-	chain, err := l.house.PeerChain(ctx, l.id)
+	known, err := l.house.PeerTransport(ctx, l.id)
 	if err != nil {
 		return nil, err
 	}
-	return l.client.Exchange(ctx, l.id, endpoint, Pins(chain, l.now()), d.Frames)
+	return l.client.Exchange(ctx, l.id, endpoint, Pins(known, l.now()), d.Frames)
 }
 
 // tell tells the house how a delivery ended; the house must hear it even when ctx ends meanwhile.

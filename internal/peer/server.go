@@ -189,9 +189,9 @@ func (s *Server) give(w http.ResponseWriter, r *http.Request, link statement.Lin
 func (s *Server) admit(r *http.Request) (statement.LinkID, error) {
 	link, err := envelope.ParseHash(r.PathValue("link"))
 	if err == nil {
-		chain, lookup := s.cfg.House.PeerChain(r.Context(), link)
+		known, lookup := s.cfg.House.PeerTransport(r.Context(), link)
 		switch {
-		case lookup == nil && pinned(Pins(chain, s.cfg.Now()), transportKey(r.TLS)):
+		case lookup == nil && pinned(Pins(known, s.cfg.Now()), transportKey(r.TLS)):
 			return link, nil
 		case lookup != nil && fault.KindOf(lookup) != fault.NotFound:
 			err = lookup // for the log alone
