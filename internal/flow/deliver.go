@@ -52,26 +52,8 @@ const (
 func (h *House) Outgoing(ctx context.Context, link statement.LinkID, maxBytes int) (Delivery, error) {
 	d := Delivery{Link: link, hashes: map[envelope.ID][]envelope.Hash{}}
 	s := h.link(link)
-	var l exchange.Link
-	var log exchange.Log
-	var oneway bool // nothing leaves by a network
-	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		if l, err = tx.Link(ctx, link); err != nil || h.frozen(l) {
-			return err
-		}
-		t, err := h.terms(l)
-		if oneway = err == nil && t.way != bothWays; err != nil || oneway {
-			return err
-		}
-		if log, err = tx.Log(ctx, link, h.self, l.OwnEpoch); err != nil {
-			return err
-		}
-		if err := h.outgoingReceipts(ctx, tx, &d); err != nil {
-			return err
-		}
-		return h.outgoingParcels(ctx, tx, s, &d, max(maxBytes, parcelBytes))
-	})
-	if err != nil || h.frozen(l) || oneway {
+	l, log, open, err := h.leaving(ctx, s, &d, max(maxBytes, parcelBytes))
+	if err != nil || !open {
 		return d, err
 	}
 	if err := h.outgoingIdentities(ctx, l, log, s, &d); err != nil {
@@ -484,15 +466,20 @@ func (s *linkState) flowing() bool {
 // NextDue is when to look again at the latest.
 func (h *House) NextDue(ctx context.Context, link statement.LinkID) (time.Time, error) {
 	next := h.now() + lookAgain.Microseconds()
-	err := h.cfg.Store.View(ctx, func(tx Tx) error {
-		try, err := tx.NextTry(ctx, link, h.self)
-		if notFound(err) {
-			return nil
-		}
-		next = min(next, try)
-		return err
-	})
 	s := h.link(link)
+	var err error
+	if c := s.stillness(h.acts.ended.Load()); c != nil && h.now() < c.next {
+		next = min(next, c.next)
+	} else {
+		err = h.cfg.Store.View(ctx, func(tx Tx) error {
+			try, err := tx.NextTry(ctx, link, h.self)
+			if notFound(err) {
+				return nil
+			}
+			next = min(next, try)
+			return err
+		})
+	}
 	s.mu.Lock()
 	if (s.round || s.flowing()) && s.roundAfter > 0 {
 		next = min(next, s.roundAfter)
@@ -523,11 +510,7 @@ func (h *House) CheckpointLoop(ctx context.Context, every time.Duration) error {
 
 // StartRounds makes a round due on every link whose ledger has leaves that the peer has not cosigned.
 func (h *House) StartRounds(ctx context.Context) error {
-	var due []statement.LinkID
-	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		due, err = tx.Uncosigned(ctx, h.self)
-		return err
-	})
+	due, err := h.behind(ctx)
 	for _, id := range due {
 		s := h.link(id)
 		s.mu.Lock()

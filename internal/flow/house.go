@@ -68,6 +68,9 @@ type House struct {
 	forms    map[string]statement.FormKind  // of the newest edition, by name
 	requests assistance.Table
 
+	pairings sync.Map // paired → *terms
+	ledgers  atomic.Pointer[ledgers]
+
 	aliases sync.Map // string → statement.LinkID, of those that were asked for: a link keeps its alias
 	zones   sync.Map // name → *time.Location
 
@@ -94,6 +97,7 @@ type linkState struct {
 	mu       sync.Mutex               // guards everything below
 	room     chan struct{}            // closed when receipts have come, and made anew
 	prospect *prospect                // the last
+	calm     *calm                    // nil until a snapshot showed one
 	terms    *terms                   // the agreement of the link's row, decoded
 	rules    *rulebook                // all agreements that were said; nil until it is asked for
 	pins     *Transport               // read again when the peer shows another version of its identity
@@ -164,6 +168,11 @@ func (s *linkState) signal() {
 
 // linkRow is our row of a link.
 func (h *House) linkRow(ctx context.Context, link statement.LinkID) (l exchange.Link, err error) {
+	if known, ok := h.links.Load(link); ok { // nothing is remembered of a link that a stranger makes up
+		if c := known.(*linkState).stillness(h.acts.ended.Load()); c != nil {
+			return c.link, nil
+		}
+	}
 	err = h.cfg.Store.View(ctx, func(tx Tx) (err error) {
 		l, err = tx.Link(ctx, link)
 		return err

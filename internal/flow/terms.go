@@ -20,8 +20,16 @@ import (
 // effect and nothing else: see rulebook.
 type terms struct {
 	statement.Agreement
+	encoded []byte
 	edition envelope.Hash
 	way     way
+	book    *rulebook // as long as nothing else was agreed on
+}
+
+// paired is what terms depend on: links that were paired alike share theirs.
+type paired struct {
+	agreement envelope.Hash
+	inviter   bool
 }
 
 // full refuses one statement more in a lane of ours in which as many as are agreed on wait for their receipts.
@@ -73,11 +81,18 @@ func (h *House) terms(l exchange.Link) (*terms, error) {
 	if s.terms != nil {
 		return s.terms, nil
 	}
-	a, err := statement.DecodeAgreement(l.Agreement)
+	key := paired{envelope.Sum(l.Agreement), l.Inviter}
+	if known, ok := h.pairings.Load(key); ok {
+		s.terms = known.(*terms)
+		return s.terms, nil
+	}
+	book, err := newRulebook().with(l.Agreement)
 	if err != nil {
 		return nil, fmt.Errorf("reading the agreement of link %s: %w", l.Alias, err)
 	}
-	s.terms = &terms{Agreement: *a, edition: a.Rules.Edition(), way: wayOf(a, l.Inviter)}
+	a := book.agreements[key.agreement]
+	t, _ := h.pairings.LoadOrStore(key, &terms{Agreement: *a, encoded: l.Agreement, edition: book.editions[key.agreement], way: wayOf(a, l.Inviter), book: book})
+	s.terms = t.(*terms)
 	return s.terms, nil
 }
 
@@ -88,13 +103,21 @@ type rulebook struct {
 	rules      map[envelope.Hash]*statement.Rules // by edition
 }
 
+func newRulebook() *rulebook {
+	return &rulebook{map[envelope.Hash]*statement.Agreement{}, map[envelope.Hash]envelope.Hash{}, map[envelope.Hash]*statement.Rules{}}
+}
+
 func (b *rulebook) with(data []byte) (*rulebook, error) {
+	hash := envelope.Sum(data)
+	if b.agreements[hash] != nil {
+		return b, nil
+	}
 	a, err := statement.DecodeAgreement(data)
 	if err != nil {
 		return nil, err
 	}
 	next := &rulebook{maps.Clone(b.agreements), maps.Clone(b.editions), maps.Clone(b.rules)}
-	hash, edition := envelope.Sum(data), a.Rules.Edition()
+	edition := a.Rules.Edition()
 	next.agreements[hash], next.editions[hash], next.rules[edition] = a, edition, &a.Rules
 	return next, nil
 }
@@ -123,8 +146,12 @@ func (h *House) rulebook(ctx context.Context, tx Tx, l exchange.Link) (*rulebook
 	if err != nil {
 		return nil, err
 	}
-	b := &rulebook{map[envelope.Hash]*statement.Agreement{}, map[envelope.Hash]envelope.Hash{}, map[envelope.Hash]*statement.Rules{}}
-	for _, data := range append(said, l.Agreement) {
+	t, err := h.terms(l)
+	if err != nil {
+		return nil, err
+	}
+	b := t.book
+	for _, data := range said {
 		if b, err = b.with(data); err != nil {
 			return nil, fmt.Errorf("reading an agreement of link %s: %w", l.Alias, err)
 		}
