@@ -204,11 +204,11 @@ func (c *Client) exchangeAs(ctx context.Context, r *route, link statement.LinkID
 	body, length := framesBody(frames)
 	request := post{path: exchangePath(link), media: framesType, body: body, length: length, header: h}
 	var out polled
-	err := c.do(ctx, r, request, c.cfg.Limits.Body, func(h http.Header, r io.Reader) (err error) {
-		if name := h.Get(deliveryField); deliveryName.MatchString(name) {
+	err := c.do(ctx, r, request, c.cfg.Limits.Body, func(resp *http.Response, body io.Reader) (err error) {
+		if name := resp.Header.Get(deliveryField); deliveryName.MatchString(name) {
 			out.delivery = name
 		}
-		out.frames, err = readFrames(r, c.cfg.Limits.Frames)
+		out.frames, err = readFrames(body, resp.ContentLength, c.cfg.Limits.Frames)
 		return err
 	})
 	return out, err
@@ -260,7 +260,7 @@ func (c *Client) ask(ctx context.Context, r *route, path string, in, out any) er
 		return fmt.Errorf("encoding a request: %w", err)
 	}
 	request := post{path: path, media: jsonType, body: bytes.NewReader(data), length: int64(len(data))}
-	return c.do(ctx, r, request, c.cfg.Limits.Pair, func(_ http.Header, body io.Reader) error {
+	return c.do(ctx, r, request, c.cfg.Limits.Pair, func(_ *http.Response, body io.Reader) error {
 		data, err := io.ReadAll(body)
 		if err == nil {
 			err = envelope.Unmarshal(data, out)
@@ -281,7 +281,7 @@ type post struct {
 }
 
 // do makes one request, without following anywhere, and hands an answer of at most limit bytes to read.
-func (c *Client) do(ctx context.Context, r *route, p post, limit int64, read func(http.Header, io.Reader) error) error {
+func (c *Client) do(ctx context.Context, r *route, p post, limit int64, read func(*http.Response, io.Reader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Limits.Dial+c.cfg.Limits.Write)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(r.endpoint, "/")+p.path, p.body)
@@ -309,7 +309,7 @@ func (c *Client) do(ctx context.Context, r *route, p post, limit int64, read fun
 	if !plain(resp.Header, p.media) {
 		return fault.New(fault.Unavailable, "answer", "The peer's node answered in a form that is not known.")
 	}
-	if err := read(resp.Header, http.MaxBytesReader(nil, resp.Body, limit)); err != nil {
+	if err := read(resp, http.MaxBytesReader(nil, resp.Body, limit)); err != nil {
 		return fault.Wrap(fault.Unavailable, "answer", "The peer's node gave an answer that cannot be used.", err)
 	}
 	return nil

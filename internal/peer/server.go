@@ -147,7 +147,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request) error {
 	if r.ContentLength > s.cfg.Limits.Body {
 		return fault.New(fault.TooLarge, "size", "This is longer than "+strconv.FormatInt(s.cfg.Limits.Body, 10)+" bytes.")
 	}
-	frames, err := readFrames(http.MaxBytesReader(w, r.Body, s.cfg.Limits.Body), s.cfg.Limits.Frames)
+	frames, err := readFrames(http.MaxBytesReader(w, r.Body, s.cfg.Limits.Body), r.ContentLength, s.cfg.Limits.Frames)
 	if err != nil {
 		return slow(err)
 	}

@@ -73,10 +73,17 @@ func plain(h http.Header, want string) bool {
 	return err == nil && media == want && h.Get("Content-Encoding") == ""
 }
 
-// readFrames reads at most max frames. Errors are faults.
-func readFrames(r io.Reader, max int) ([]parcel.Frame, error) {
+// readFrames reads at most max frames from a body of so many bytes; below 0: its length is not known. Errors are faults.
+func readFrames(r io.Reader, length int64, max int) ([]parcel.Frame, error) {
+	if length == 0 {
+		return nil, nil
+	}
+	size := 64 << 10
+	if 0 < length && length < int64(size) {
+		size = int(length)
+	}
 	var frames []parcel.Frame
-	reader := parcel.NewFrameReader(bufio.NewReaderSize(r, 64<<10))
+	reader := parcel.NewFrameReader(bufio.NewReaderSize(r, size))
 	for {
 		f, err := reader.Next()
 		if errors.Is(err, io.EOF) {
