@@ -74,11 +74,14 @@ type Entry struct {
 	Checkpoint string          `json:"checkpoint"`     // signed note with the log's signatures and the other party's cosignatures
 }
 
-// NewEntry makes an entry of a leaf's exact bytes, its inclusion proof and the checkpoint that this is for.
-func NewEntry(leaf []byte, path []tlog.Hash, c *ledger.Checkpoint) Entry {
-	e := Entry{Leaf: string(leaf), Checkpoint: string(c.Note)}
-	for _, h := range path {
-		e.Path = append(e.Path, envelope.Hash(h))
+// NewEntry makes an entry of a leaf's exact bytes, its inclusion proof and the note of the checkpoint that this is for.
+func NewEntry(leaf []byte, path []tlog.Hash, checkpoint string) Entry {
+	e := Entry{Leaf: string(leaf), Checkpoint: checkpoint}
+	if len(path) > 0 {
+		e.Path = make([]envelope.Hash, len(path))
+	}
+	for i, h := range path {
+		e.Path[i] = envelope.Hash(h)
 	}
 	return e
 }

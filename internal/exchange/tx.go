@@ -165,6 +165,8 @@ type Filter struct {
 // LedgerTx is about ledgers, own and mirrored.
 type LedgerTx interface {
 	Log(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) (Log, error) // zero sizes if new
+	// LogHead is Log without CosignedNote, which is most of it.
+	LogHead(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) (Log, error)
 	PutLog(ctx context.Context, l Log) error
 	Logs(ctx context.Context, link statement.LinkID) ([]Log, error) // all parties and epochs
 	AppendLeaves(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32, rows []LeafRow) error

@@ -13,7 +13,7 @@ import (
 type calm struct {
 	acts int64 // of the house that had ended before
 	link exchange.Link
-	log  exchange.Log // our own, without the cosigned checkpoint
+	log  exchange.Log // our own, its head
 	next int64        // when the store is asked again: the first next try of a parcel, or after maxCalm
 }
 
@@ -46,7 +46,7 @@ func (h *House) leaving(ctx context.Context, s *linkState, d *Delivery, maxBytes
 			return err
 		}
 		open = true
-		if log, err = tx.Log(ctx, d.Link, h.self, l.OwnEpoch); err != nil {
+		if log, err = tx.LogHead(ctx, d.Link, h.self, l.OwnEpoch); err != nil {
 			return err
 		}
 		if err := h.outgoingReceipts(ctx, tx, d); err != nil {
@@ -64,7 +64,7 @@ func (h *House) leaving(ctx context.Context, s *linkState, d *Delivery, maxBytes
 	})
 	if err == nil && open && len(d.receipts)+len(d.rows) == 0 {
 		c := &calm{acts: acts, link: l, log: log, next: next}
-		c.link.Agreement, c.log.CosignedNote = t.encoded, nil // one for all links that were paired on it; and long
+		c.link.Agreement = t.encoded // one for all links that were paired on it
 		s.mu.Lock()
 		s.calm = c
 		s.mu.Unlock()

@@ -248,7 +248,7 @@ func (h *House) outgoingRound(ctx context.Context, l exchange.Link, log exchange
 		return err
 	}
 	err = h.cfg.Store.View(ctx, func(tx Tx) error {
-		if log, err = tx.Log(ctx, l.ID, h.self, l.OwnEpoch); err != nil { // our identity may have changed meanwhile
+		if log, err = tx.LogHead(ctx, l.ID, h.self, l.OwnEpoch); err != nil { // our identity may have changed meanwhile
 			return err
 		}
 		rows, err := tx.Leaves(ctx, l.ID, h.self, l.OwnEpoch, from, int(size-from))

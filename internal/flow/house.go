@@ -62,6 +62,7 @@ type House struct {
 	docs  recall
 
 	kins      recent[statement.LinkID, *kin]
+	notes     recent[cosignedHead, string]
 	verifiers verifiers
 
 	kinds    map[string]map[string]foldable // by edition of kinds and name
@@ -131,7 +132,7 @@ func New(c Config) (*House, error) {
 	acts := &counted{Store: c.Store}
 	c.Store = acts
 	h := &House{cfg: c, acts: acts, self: c.Self.ID, kinds: foldables(requests), forms: map[string]statement.FormKind{}, requests: requests, settling: make(chan struct{}, 1)}
-	h.kins.limit = maxKins
+	h.kins.limit, h.notes.limit = maxKins, maxNotes
 	for _, k := range statement.FormKinds(statement.KindsEdition) {
 		h.forms[k.Name] = k
 	}

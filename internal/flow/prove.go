@@ -534,15 +534,12 @@ func (h *House) entry(ctx context.Context, tx Tx, link statement.LinkID, p party
 	if err != nil {
 		return proof.Entry{}, err
 	}
-	log, err := tx.Log(ctx, link, p, epoch)
+	log, err := tx.LogHead(ctx, link, p, epoch)
 	if err != nil {
 		return proof.Entry{}, err
 	}
 	if row.Index >= log.CosignedSize {
 		return proof.Entry{}, notCosigned()
-	}
-	if p != h.self && h.uncosigned(log) {
-		return proof.Entry{}, errUnsigned
 	}
 	if p == h.self {
 		if e, ok, err := witnessedEntry(ctx, tx, link, log, row); ok || err != nil {
@@ -553,5 +550,36 @@ func (h *House) entry(ctx context.Context, tx Tx, link statement.LinkID, p party
 	if err != nil {
 		return proof.Entry{}, err
 	}
-	return proof.NewEntry(row.Leaf, path, &ledger.Checkpoint{Size: log.CosignedSize, Note: log.CosignedNote}), nil
+	note, err := h.cosignedNote(ctx, tx, log)
+	return proof.NewEntry(row.Leaf, path, note), err
+}
+
+// cosignedHead names a head of a log that both sides have signed.
+type cosignedHead struct {
+	link  statement.LinkID
+	party party.ID
+	epoch uint32
+	size  int64
+	at    int64
+}
+
+// maxNotes bounds how many checkpoints are kept for proofs: each takes some eight kilobytes, and all proofs from one head show the same.
+const maxNotes = 64
+
+// cosignedNote is the checkpoint of a log's newest head that both sides have signed; errUnsigned if that is a peer's and we have not yet.
+func (h *House) cosignedNote(ctx context.Context, tx Tx, head exchange.Log) (string, error) {
+	key := cosignedHead{head.Link, head.Party, head.Epoch, head.CosignedSize, head.CosignedAt}
+	if note, ok := h.notes.get(key); ok {
+		return note, nil
+	}
+	log, err := tx.Log(ctx, head.Link, head.Party, head.Epoch)
+	if err != nil {
+		return "", err
+	}
+	if log.Party != h.self && h.uncosigned(log) {
+		return "", errUnsigned
+	}
+	note := string(log.CosignedNote)
+	h.notes.put(key, note)
+	return note, nil
 }

@@ -155,5 +155,5 @@ func witnessedEntry(ctx context.Context, tx Tx, link statement.LinkID, log excha
 	if err != nil {
 		return e, false, err
 	}
-	return proof.NewEntry(row.Leaf, path, bySize[best]), true, nil
+	return proof.NewEntry(row.Leaf, path, string(bySize[best].Note)), true, nil
 }

@@ -121,6 +121,24 @@ func (l loose) Scan(src any) error {
 	return l.ScanBytes(b)
 }
 
+// passing is bytes of any length that are looked at as they come and not kept: to has them for as long as it runs, NULL as none.
+type passing struct{ to func([]byte) }
+
+// ScanBytes implements pgtype.BytesScanner.
+func (p passing) ScanBytes(v []byte) error {
+	p.to(v)
+	return nil
+}
+
+// Scan implements sql.Scanner.
+func (p passing) Scan(src any) error {
+	b, ok := src.([]byte)
+	if !ok && src != nil {
+		return fmt.Errorf("a column holds %T, want bytes", src)
+	}
+	return p.ScanBytes(b)
+}
+
 // flag is a column of 0 or 1.
 type flag struct{ to *bool }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"entente/envelope"
 	"entente/internal/exchange"
@@ -14,11 +15,18 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-const logColumns = `link, party, epoch, size, last_time, signed_size, signed_at, cosigned_size, cosigned_note, cosigned_at, identity`
+const (
+	headColumns = `link, party, epoch, size, last_time, signed_size, signed_at, cosigned_size, cosigned_at, identity`
+	logColumns  = headColumns + `, cosigned_note`
+)
+
+func headDest(l *exchange.Log) []any {
+	return []any{fixed{l.Link[:]}, fixed{l.Party[:]}, &l.Epoch, &l.Size, &l.LastTime, &l.SignedSize, &l.SignedAt,
+		&l.CosignedSize, &l.CosignedAt, &l.Identity}
+}
 
 func scanLog(r rows, l *exchange.Log) error {
-	return r.Scan(fixed{l.Link[:]}, fixed{l.Party[:]}, &l.Epoch, &l.Size, &l.LastTime, &l.SignedSize, &l.SignedAt,
-		&l.CosignedSize, loose{&l.CosignedNote}, &l.CosignedAt, &l.Identity)
+	return r.Scan(append(headDest(l), loose{&l.CosignedNote})...)
 }
 
 // Log implements exchange.LedgerTx.
@@ -26,6 +34,14 @@ func (t *tx) Log(ctx context.Context, link statement.LinkID, p party.ID, epoch u
 	l := exchange.Log{Link: link, Party: p, Epoch: epoch}
 	err := each(ctx, t, func(r rows) error { return scanLog(r, &l) },
 		`SELECT `+logColumns+` FROM logs WHERE link = $1 AND party = $2 AND epoch = $3`, link[:], p[:], int64(epoch))
+	return l, err
+}
+
+// LogHead implements exchange.LedgerTx.
+func (t *tx) LogHead(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) (exchange.Log, error) {
+	l := exchange.Log{Link: link, Party: p, Epoch: epoch}
+	err := each(ctx, t, func(r rows) error { return r.Scan(headDest(&l)...) },
+		`SELECT `+headColumns+` FROM logs WHERE link = $1 AND party = $2 AND epoch = $3`, link[:], p[:], int64(epoch))
 	return l, err
 }
 
@@ -38,7 +54,7 @@ func (t *tx) PutLog(ctx context.Context, l exchange.Log) error {
 			cosigned_note = excluded.cosigned_note, cosigned_at = excluded.cosigned_at,
 			identity = excluded.identity`,
 		l.Link[:], l.Party[:], int64(l.Epoch), l.Size, l.LastTime, l.SignedSize, l.SignedAt, l.CosignedSize,
-		orNull(l.CosignedNote), l.CosignedAt, int64(l.Identity))
+		l.CosignedAt, int64(l.Identity), orNull(l.CosignedNote))
 }
 
 // Logs implements exchange.LedgerTx.
@@ -148,38 +164,45 @@ func (t *tx) LeavesAt(ctx context.Context, link statement.LinkID, p party.ID, ep
 func (t *tx) HashReader(ctx context.Context, link statement.LinkID, p party.ID, epoch uint32) tlog.HashReader {
 	return storedHashes(func(places []int64, found func(row int64, hashes []byte)) error {
 		return many(places, 3, func(n *int64) any { return *n }, func(in string, args []any) error {
-			return each(ctx, t, func(r rows) error {
-				var row int64
-				var hashes []byte
-				err := r.Scan(&row, loose{&hashes})
-				found(row, hashes)
-				return err
-			}, `SELECT idx, hashes FROM leaves WHERE link = $1 AND party = $2 AND epoch = $3 AND idx IN `+in,
+			var row int64
+			hashes := passing{func(hashes []byte) { found(row, hashes) }}
+			return each(ctx, t, func(r rows) error { return r.Scan(&row, hashes) }, `SELECT idx, hashes FROM leaves WHERE link = $1 AND party = $2 AND epoch = $3 AND idx IN `+in,
 				append([]any{link[:], p[:], int64(epoch)}, args...)...)
 		})
 	})
 }
 
-// storedHashes reads hashes of a tree from rows of which each holds what its leaf added; read finds rows by their numbers.
+// storedHashes reads hashes of a tree from rows of which each holds what its leaf added; read finds rows by their numbers, and gives
+// the hashes of each for as long as found runs.
 func storedHashes(read func(places []int64, found func(row int64, hashes []byte)) error) tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		places := make([]int64, 0, len(indexes))
-		for _, x := range indexes {
-			row, _ := place(x)
-			places = append(places, row)
-		}
-		rows := make(map[int64][]byte, len(indexes))
-		if err := read(places, func(row int64, hashes []byte) { rows[row] = hashes }); err != nil {
-			return nil, err
+		places := make([]int64, len(indexes))
+		first := make(map[int64]int, len(indexes)) // of those that stand in a row
+		next := make([]int, len(indexes))          // one that stands in the same row; -1 if none does
+		for i, x := range indexes {
+			places[i], _ = place(x)
+			next[i] = -1
+			if other, ok := first[places[i]]; ok {
+				next[i] = other
+			}
+			first[places[i]] = i
 		}
 		out := make([]tlog.Hash, len(indexes))
-		for i, x := range indexes {
-			row, offset := place(x)
-			hashes := rows[row]
-			if len(hashes) < (offset+1)*tlog.HashSize {
-				return nil, fmt.Errorf("tree hash %d, which stands with leaf %d, is missing: %w", x, row, notFound("tree hash"))
+		have := make([]bool, len(indexes))
+		err := read(places, func(row int64, hashes []byte) {
+			at, ok := first[row]
+			for ; ok && at >= 0; at = next[at] {
+				if _, offset := place(indexes[at]); len(hashes) >= (offset+1)*tlog.HashSize {
+					have[at] = true
+					copy(out[at][:], hashes[offset*tlog.HashSize:])
+				}
 			}
-			copy(out[i][:], hashes[offset*tlog.HashSize:])
+		})
+		if err != nil {
+			return nil, err
+		}
+		if i := slices.Index(have, false); i >= 0 {
+			return nil, fmt.Errorf("tree hash %d, which stands with leaf %d, is missing: %w", indexes[i], places[i], notFound("tree hash"))
 		}
 		return out, nil
 	})

@@ -330,6 +330,11 @@ func logs(b *bench) {
 	for range 2 {
 		b.update(func(ctx context.Context, tx flow.Tx) error { return tx.PutLog(ctx, l) })
 		same(b, "log", read(b, get), l)
+		head := l
+		head.CosignedNote = nil
+		same(b, "head of a log", read(b, func(ctx context.Context, tx flow.Tx) (exchange.Log, error) {
+			return tx.LogHead(ctx, theLink(), kestria(), 2)
+		}), head)
 		l.Size++
 	}
 	l.Size--
