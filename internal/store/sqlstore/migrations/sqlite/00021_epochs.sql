@@ -7,3 +7,4 @@ ALTER TABLE parcels ADD COLUMN got_epoch INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE receipts ADD COLUMN log_epoch INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE logs ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX files_lost ON files (link, statement, position) WHERE state = 'lost';
+CREATE INDEX files_waiting ON files (link) WHERE state = 'waiting';
