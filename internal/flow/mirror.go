@@ -544,11 +544,15 @@ func (h *House) cosign(ctx context.Context, link statement.LinkID, peer party.ID
 
 // cosignHeads cosigns the durable heads of the peer's logs that lack our cosignature: a crash, or the copy that a backup is,
 // came between the transaction that took them and the one that keeps it.
-func (h *House) cosignHeads(ctx context.Context, l exchange.Link, peer *party.Chain) error {
+func (h *House) cosignHeads(ctx context.Context, link statement.LinkID, peer *party.Chain) error {
+	var l exchange.Link
 	var logs []exchange.Log
 	var own exchange.Log
 	err := h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		if logs, err = tx.Logs(ctx, l.ID); err != nil {
+		if l, err = tx.Link(ctx, link); err != nil {
+			return err
+		}
+		if logs, err = tx.Logs(ctx, link); err != nil {
 			return err
 		}
 		own, err = tx.Log(ctx, l.ID, h.self, l.OwnEpoch)

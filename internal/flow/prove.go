@@ -98,19 +98,12 @@ func (h *House) VerifyLedger(ctx context.Context, who actor.Actor, link statemen
 	if err != nil {
 		return nil, err
 	}
+	if err := h.cosignHeads(ctx, link, peer); err != nil {
+		return nil, err
+	}
 	report := &LedgerReport{OK: true}
 	var logs []exchange.Log
 	var l exchange.Link
-	err = h.cfg.Store.View(ctx, func(tx Tx) (err error) {
-		l, err = tx.Link(ctx, link)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := h.cosignHeads(ctx, l, peer); err != nil {
-		return nil, err
-	}
 	err = h.cfg.Store.View(ctx, func(tx Tx) error {
 		if l, err = tx.Link(ctx, link); err != nil {
 			return err
@@ -248,15 +241,13 @@ var errUnsigned = errors.New("a document is not stored with its signatures yet")
 // ours and not stored yet.
 func (h *House) signReceiptsOf(ctx context.Context, name string) error {
 	var docs []exchange.Document
-	var l exchange.Link
+	var link statement.LinkID
 	err := h.cfg.Store.View(ctx, func(tx Tx) error {
 		row, err := h.find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		if l, err = tx.Link(ctx, row.Link); err != nil {
-			return err
-		}
+		link = row.Link
 		p, err := tx.Parcel(ctx, row.Parcel)
 		if err != nil {
 			return err
@@ -289,17 +280,17 @@ func (h *House) signReceiptsOf(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := h.sign(ctx, l.ID, docs); err != nil {
+	if err := h.sign(ctx, link, docs); err != nil {
 		return err
 	}
-	if err := h.saveSignatures(ctx, l.ID); err != nil {
+	if err := h.saveSignatures(ctx, link); err != nil {
 		return err
 	}
-	peer, err := h.PeerChain(ctx, l.ID)
+	peer, err := h.PeerChain(ctx, link)
 	if err != nil {
 		return err
 	}
-	return h.cosignHeads(ctx, l, peer)
+	return h.cosignHeads(ctx, link, peer)
 }
 
 // Proof builds a proof file of a statement: its header and receipts, each with its leaf and its path to a cosigned checkpoint.
