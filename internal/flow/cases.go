@@ -444,10 +444,7 @@ func caseThreads(ctx context.Context, tx Tx, threads []casefile.Entry) ([]CaseTh
 	list := make([]CaseThread, len(threads))
 	for i, e := range threads {
 		list[i] = CaseThread{Thread: e.Thread, LinkAlias: names[e.Link], Number: requests[e.Thread].Number}
-		switch first, err := tx.Statement(ctx, e.Thread); {
-		case err == nil:
-			list[i].Kind = first.Kind
-		case !notFound(err):
+		if list[i].Kind, err = kindThere(ctx, tx, e.Thread); err != nil {
 			return nil, err
 		}
 	}
@@ -457,13 +454,13 @@ func caseThreads(ctx context.Context, tx Tx, threads []casefile.Entry) ([]CaseTh
 // caseTimeline joins the latest entries of a case and the latest statements of its threads, each at the time that its author gave it.
 func (h *House) caseTimeline(ctx context.Context, tx Tx, d *CaseDetail, threads []casefile.Entry, before int64, limit int) error {
 	var events []CaseEvent
-	for after := int64(0); ; {
-		entries, err := tx.CaseEntries(ctx, d.ID, after, limit+1)
+	for below := int64(0); ; {
+		entries, err := tx.CaseEntries(ctx, d.ID, below, limit+1)
 		if err != nil {
 			return err
 		}
 		for _, e := range entries {
-			if after = e.N; before == 0 || e.At < before {
+			if below = e.N; before == 0 || e.At < before {
 				events = append(events, CaseEvent{At: e.At, Entry: &EntryView{Entry: e}})
 			}
 		}

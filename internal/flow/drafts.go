@@ -164,15 +164,7 @@ func (h *House) rulesIn(ctx context.Context, tx Tx, l exchange.Link, d Draft) (*
 	if err != nil {
 		return nil, err
 	}
-	b, err := h.rulebook(ctx, tx, l)
-	if err != nil {
-		return nil, err
-	}
-	rules, ok := b.rules[edition]
-	if !ok {
-		return nil, fmt.Errorf("a draft on link %s would obey a rule set that nobody said", l.Alias)
-	}
-	return rules, nil
+	return h.rulesNamed(ctx, tx, l, edition)
 }
 
 // gate keeps what a second person must release, and says so by an error.

@@ -301,9 +301,9 @@ func (h *House) eraseKind(ctx context.Context, l exchange.Link, edition envelope
 			}
 			after = rows[len(rows)-1]
 			for _, row := range rows {
-				text, err := statement.DecodeText(row.Text)
+				text, err := textIn(row)
 				if err != nil {
-					return fmt.Errorf("reading a stored text: %w", err)
+					return err
 				}
 				closed, err := h.closed(ctx, tx, l, row)
 				if err != nil {

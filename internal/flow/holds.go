@@ -88,10 +88,7 @@ func (h *House) Holds(ctx context.Context, who actor.Actor, after exchange.Hold,
 		}
 		for _, hold := range holds {
 			v := HoldView{Hold: hold, LinkAlias: names[hold.Link]}
-			switch first, err := tx.Statement(ctx, hold.Thread); {
-			case err == nil:
-				v.Kind = first.Kind
-			case !notFound(err): // the first statement may still be on its way
+			if v.Kind, err = kindThere(ctx, tx, hold.Thread); err != nil {
 				return err
 			}
 			views = append(views, v)

@@ -87,10 +87,7 @@ func (h *House) announce(ctx context.Context, tx Tx, l exchange.Link, happened .
 func (h *House) timed(ctx context.Context, tx Tx, x *happening) error {
 	due := func(at int64, ours bool) {
 		instant := time.UnixMicro(at).UTC()
-		x.data.Due, x.data.OwedBy = &instant, notice.OwedByPeer
-		if ours {
-			x.data.OwedBy = notice.OwedByUs
-		}
+		x.data.Due, x.data.OwedBy = &instant, notice.OwedBy(ours)
 	}
 	switch x.event {
 	case notice.RequestReceived, notice.RequestDecided, notice.RequestSaid, notice.ClockEnded:
@@ -183,10 +180,7 @@ func (h *House) tellFallen(ctx context.Context, tx Tx, from, until int64) error 
 		}
 		thread, at := d.Thread, time.UnixMicro(d.At).UTC()
 		x := happening{event: notice.ClockEnded, ref: thread.String() + " " + d.Step + " " + at.Format(time.RFC3339Nano),
-			data: notice.Data{Thread: &thread, Step: d.Step, Due: &at, OwedBy: notice.OwedByPeer}}
-		if d.By == h.self {
-			x.data.OwedBy = notice.OwedByUs
-		}
+			data: notice.Data{Thread: &thread, Step: d.Step, Due: &at, OwedBy: notice.OwedBy(d.Ours)}}
 		if err := h.announce(ctx, tx, l, x); err != nil {
 			return err
 		}

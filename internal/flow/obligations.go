@@ -152,11 +152,7 @@ func textOf(ctx context.Context, tx Tx, c statement.Commitment) (*statement.Text
 	if err != nil {
 		return nil, fmt.Errorf("reading statement %s: %w", c, err)
 	}
-	text, err := statement.DecodeText(said.Text)
-	if err != nil {
-		return nil, fmt.Errorf("reading a stored text: %w", err)
-	}
-	return text, nil
+	return textIn(said)
 }
 
 // deleted are the words of both parties that they erased a request.
@@ -311,10 +307,8 @@ func (h *House) announceEnd(ctx context.Context, tx Tx, v ObligationView) error 
 		return err
 	}
 	end := time.UnixMicro(v.Until).UTC()
-	data := notice.Data{Thread: &v.Thread, Due: &end, OwedBy: notice.OwedByPeer}
-	if v.Ours {
-		data.OwedBy = notice.OwedByUs
-	} else if !v.Quiet {
+	data := notice.Data{Thread: &v.Thread, Due: &end, OwedBy: notice.OwedBy(v.Ours)}
+	if !v.Ours && !v.Quiet {
 		data.Number = v.Number
 	}
 	return h.announce(ctx, tx, l, happening{event: notice.PreservationEnds, ref: fmt.Sprintf("%s %d %d", v.Thread, v.Until, v.Warning), kind: v.Kind, data: data})

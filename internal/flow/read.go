@@ -143,8 +143,8 @@ func (h *House) shown(ctx context.Context, tx Tx, rows []exchange.Statement, nam
 			return nil, fmt.Errorf("statement %s has no parcel", row.Commitment)
 		}
 		*v = StatementView{Statement: row, LinkAlias: names[row.Link], Ours: row.Author == h.self, Parcel: p}
-		if v.Text, err = statement.DecodeText(row.Text); err != nil {
-			return nil, fmt.Errorf("reading a stored text: %w", err)
+		if v.Text, err = textIn(row); err != nil {
+			return nil, err
 		}
 		v.Verdict = v.Parcel.Verdict
 		if v.Registered, err = registeredOf(ctx, tx, v.Parcel, v.Ours, h.now()); err != nil {
@@ -160,6 +160,24 @@ func (h *House) shown(ctx context.Context, tx Tx, rows []exchange.Statement, nam
 		}
 	}
 	return views, nil
+}
+
+// textIn is the text of a stored statement.
+func textIn(s exchange.Statement) (*statement.Text, error) {
+	text, err := statement.DecodeText(s.Text)
+	if err != nil {
+		return nil, fmt.Errorf("reading a stored text: %w", err)
+	}
+	return text, nil
+}
+
+// kindThere is the kind of a statement, "" while that is still on its way.
+func kindThere(ctx context.Context, tx Tx, c statement.Commitment) (string, error) {
+	s, err := tx.Statement(ctx, c)
+	if notFound(err) {
+		return "", nil
+	}
+	return s.Kind, err
 }
 
 func (h *House) view(ctx context.Context, tx Tx, row exchange.Statement, names map[statement.LinkID]string) (StatementView, error) {

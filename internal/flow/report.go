@@ -133,11 +133,7 @@ func (h *House) rulesUnder(ctx context.Context, tx Tx, l exchange.Link, cut Cut)
 	if err != nil {
 		return nil, err
 	}
-	b, err := h.rulebook(ctx, tx, l)
-	if err != nil {
-		return nil, err
-	}
-	return b.rules[edition], nil
+	return h.rulesNamed(ctx, tx, l, edition)
 }
 
 // head is a party's ledger as far as the other party has cosigned it, or less.

@@ -3,7 +3,6 @@ package flow
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"entente/envelope"
@@ -121,9 +120,9 @@ func (h *House) unfolded(ctx context.Context, tx Tx, link *statement.LinkID, lan
 			if s.Thread != s.Commitment {
 				continue
 			}
-			text, err := statement.DecodeText(s.Text)
+			text, err := textIn(s)
 			if err != nil {
-				return fmt.Errorf("reading a stored text: %w", err)
+				return err
 			}
 			if err := f(l, s, text); err != nil {
 				return err

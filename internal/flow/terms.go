@@ -231,17 +231,22 @@ func editionOf(ctx context.Context, tx Tx, thread statement.Commitment) (envelop
 
 // rulesOf is the rule set that a thread began under.
 func (h *House) rulesOf(ctx context.Context, tx Tx, l exchange.Link, thread statement.Commitment) (*statement.Rules, error) {
-	b, err := h.rulebook(ctx, tx, l)
+	edition, err := editionOf(ctx, tx, thread)
 	if err != nil {
 		return nil, err
 	}
-	edition, err := editionOf(ctx, tx, thread)
+	return h.rulesNamed(ctx, tx, l, edition)
+}
+
+// rulesNamed is the rule set of an edition that was said on a link.
+func (h *House) rulesNamed(ctx context.Context, tx Tx, l exchange.Link, edition envelope.Hash) (*statement.Rules, error) {
+	b, err := h.rulebook(ctx, tx, l)
 	if err != nil {
 		return nil, err
 	}
 	rules, ok := b.rules[edition]
 	if !ok {
-		return nil, fmt.Errorf("thread %s of link %s began under a rule set that nobody said", thread, l.Alias)
+		return nil, fmt.Errorf("nobody said rule set %s on link %s", edition, l.Alias)
 	}
 	return rules, nil
 }
@@ -338,9 +343,9 @@ func (w *accepting) signing(ctx context.Context, agreement envelope.Hash, ours b
 			return exchange.Parcel{}, err
 		}
 		for _, row := range rows {
-			text, err := statement.DecodeText(row.Text)
+			text, err := textIn(row)
 			if err != nil {
-				return exchange.Parcel{}, fmt.Errorf("reading a stored text: %w", err)
+				return exchange.Parcel{}, err
 			}
 			var face struct {
 				Agreement envelope.Hash `json:"agreement"`

@@ -69,6 +69,14 @@ const (
 	OwedByPeer = "peer"
 )
 
+// OwedBy is the value for what is ours to do, or the other party's.
+func OwedBy(ours bool) string {
+	if ours {
+		return OwedByUs
+	}
+	return OwedByPeer
+}
+
 // ID is the event's id: every receiver gets it, however often it is told, and knows the event by it again.
 func (e Event) ID() string {
 	sum := sha256.Sum256([]byte("entente/notice\x00" + e.Type + "\x00" + e.Ref))
