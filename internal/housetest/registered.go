@@ -49,5 +49,5 @@ func keyless(v flow.StatementView) bool {
 
 // deferred says whether a parcel is a registered one's own place, as it is at its end.
 func deferred(p exchange.Parcel) bool {
-	return p.File == exchange.OfRegistered && (p.State == exchange.Granted || p.State == exchange.Held || p.State == exchange.Lapsed) && p.Verdict == exchange.VerdictDeferred
+	return p.File == exchange.OfRegistered && p.State.Deferred() && p.Verdict == exchange.VerdictDeferred
 }
