@@ -35,9 +35,7 @@ tree whose heads the node signs, so whoever keeps the checkpoint of an export se
 					t.row(fmt.Sprint(e.Number), instant(e.At), line(e.Who), line(e.Act), line(e.Object))
 				}
 				t.write(w)
-				if list.Next != "" {
-					fmt.Fprintf(w, "\nThere may be more: --before %s\n", list.Next)
-				}
+				more(w, "--before", list.Next)
 			})
 		}),
 	}

@@ -51,9 +51,7 @@ func (a *app) listCasesCommand() *cobra.Command {
 					t.row(v.Number, v.State, line(v.Reference), instant(v.Opened), instant(v.Changed), line(v.Title))
 				}
 				t.write(w)
-				if list.Next != "" {
-					fmt.Fprintf(w, "\nThere may be more: --before %s\n", list.Next)
-				}
+				more(w, "--before", list.Next)
 			})
 		}),
 	}
@@ -264,9 +262,7 @@ func (a *app) tasksCommand() *cobra.Command {
 					t.row(maybe(v.Due), stands, v.Case, strconv.FormatInt(v.N, 10), line(v.Who), line(v.Words))
 				}
 				t.write(w)
-				if list.Next != "" {
-					fmt.Fprintf(w, "\nThere may be more: --after %s\n", list.Next)
-				}
+				more(w, "--after", list.Next)
 			})
 		}),
 	}

@@ -70,14 +70,17 @@ func standing(d node.Due) string {
 }
 
 // boxOf is which side's threads are listed: what came in, what went out, or both.
-func boxOf(theirs, ours bool) (string, error) {
+func boxOf(theirs, ours bool) (string, error) { return either(theirs, ours, "in", "out") }
+
+// either is the word of the one side that is listed, "" for both.
+func either(theirs, ours bool, them, us string) (string, error) {
 	switch {
 	case theirs && ours:
 		return "", usage("Give either --theirs or --ours.")
 	case theirs:
-		return "in", nil
+		return them, nil
 	case ours:
-		return "out", nil
+		return us, nil
 	}
 	return "", nil
 }
@@ -112,9 +115,7 @@ func (a *app) listRequestsCommand() *cobra.Command {
 					t.row(line(r.Number), line(r.Link), owner(r.Ours), r.Kind, r.Urgency, r.Status, maybe(r.Received), next, short(r.Statement))
 				}
 				t.write(w)
-				if list.Next != "" {
-					fmt.Fprintf(w, "\nThere may be more: --after %s\n", list.Next)
-				}
+				more(w, "--after", list.Next)
 			})
 		}),
 	}

@@ -69,9 +69,7 @@ func (a *app) listCallsCommand() *cobra.Command {
 					t.row(short(v.Statement), line(v.Link), owner(v.Ours), v.Level, v.Kind, v.Urgency, callStatus(v), maybe(v.Since), maybe(v.AnswerBy), rings(v))
 				}
 				t.write(w)
-				if list.Next != "" {
-					fmt.Fprintf(w, "\nThere may be more: --after %s\n", list.Next)
-				}
+				more(w, "--after", list.Next)
 			})
 		}),
 	}

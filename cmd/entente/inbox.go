@@ -62,9 +62,7 @@ node has acknowledged it, and nobody can read it before the other party's node h
 						state(s), short(s.Commitment), subject(s))
 				}
 				t.write(w)
-				if list.Next != "" {
-					fmt.Fprintf(w, "\nThere may be more: --before %s\n", list.Next)
-				}
+				more(w, "--before", list.Next)
 			})
 		}),
 	}

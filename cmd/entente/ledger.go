@@ -64,9 +64,7 @@ func (a *app) leavesCommand() *cobra.Command {
 					t.row(fmt.Sprintf("%d.%d", l.Epoch, l.Index), micros(leaf.Time), string(leaf.Kind), line(string(leaf.Lane)), seq, short(leaf.Doc))
 				}
 				t.write(w)
-				if list.Next != "" {
-					fmt.Fprintf(w, "\nThere may be more: --from %s\n", list.Next)
-				}
+				more(w, "--from", list.Next)
 			})
 		}),
 	}

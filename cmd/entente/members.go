@@ -49,9 +49,7 @@ func (a *app) listMembersCommand() *cobra.Command {
 					t.row(m.Name, wordList(m.Roles), instant(m.Created), maybe(m.Suspended))
 				}
 				t.write(w)
-				if list.Next != "" {
-					fmt.Fprintf(w, "\nThere may be more: --after %s\n", list.Next)
-				}
+				more(w, "--after", list.Next)
 			})
 		}),
 	}

@@ -29,13 +29,9 @@ Data whose preservation ends are warned of 30, 14, 7 and 1 days before, on both 
 				list, err := c.ObligationsOf(ctx, args[0])
 				return a.showObligations(node.ObligationList{Items: list}, err)
 			}
-			switch {
-			case theirs && ours:
-				return usage("Give either --theirs or --ours.")
-			case theirs:
-				f.Of = "them"
-			case ours:
-				f.Of = "us"
+			var err error
+			if f.Of, err = either(theirs, ours, "them", "us"); err != nil {
+				return err
 			}
 			if _, err := parseTime("until", f.Until); err != nil {
 				return err
@@ -70,9 +66,7 @@ func (a *app) showObligations(list node.ObligationList, err error) error {
 			t.row(maybe(o.Until), obligationState(o), line(o.Duty), owner(o.Ours), line(o.Number), line(o.Link), instant(o.Since), short(o.Source))
 		}
 		t.write(w)
-		if list.Next != "" {
-			fmt.Fprintf(w, "\nThere may be more: --after %s\n", list.Next)
-		}
+		more(w, "--after", list.Next)
 	})
 }
 
@@ -156,9 +150,7 @@ func (a *app) listHoldsCommand() *cobra.Command {
 					t.row(short(h.Thread), line(h.Link), line(h.Kind), instant(h.At), line(h.Who), line(h.Reason))
 				}
 				t.write(w)
-				if list.Next != "" {
-					fmt.Fprintf(w, "\nThere may be more: --after %s\n", list.Next)
-				}
+				more(w, "--after", list.Next)
 			})
 		}),
 	}

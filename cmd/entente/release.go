@@ -53,9 +53,7 @@ countersignature. With --state those in one state: incomplete, ready, waiting, r
 					t.row(d.ID.String()[:8], line(d.Link), d.Kind, d.Urgency, line(strings.Join(d.Writers, ", ")), draftState(d), d.Need, instant(d.Changed))
 				}
 				t.write(w)
-				if list.Next != "" {
-					fmt.Fprintf(w, "\nThere may be more: --before %s\n", list.Next)
-				}
+				more(w, "--before", list.Next)
 			})
 		}),
 	}

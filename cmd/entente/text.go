@@ -134,3 +134,10 @@ func size(n int64) string {
 	}
 	return fmt.Sprintf("%.1f %ciB", value, units[unit])
 }
+
+// more says how a list is read on: with the option and the cursor of the next page, or not at all where that is empty.
+func more(w io.Writer, option, next string) {
+	if next != "" {
+		fmt.Fprintf(w, "\nThere may be more: %s %s\n", option, next)
+	}
+}

@@ -166,9 +166,7 @@ func (a *app) deliveriesCommand() *cobra.Command {
 					t.row(d.Event, d.Type, instant(d.Created), d.State, fmt.Sprint(d.Attempts), fmt.Sprint(d.Status), d.Code, maybe(d.Next))
 				}
 				t.write(w)
-				if list.Next != "" {
-					fmt.Fprintf(w, "\nThere may be more: --before %s\n", list.Next)
-				}
+				more(w, "--before", list.Next)
 			})
 		}),
 	}

@@ -296,7 +296,7 @@ func afterTask(cursor string) (*casefile.Entry, error) {
 			return e, nil
 		}
 	}
-	return nil, fault.New(fault.Invalid, "after", "This is no cursor of this list; begin without one.")
+	return nil, noCursor()
 }
 
 func caseOf(v flow.CaseView) Case {

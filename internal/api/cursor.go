@@ -26,7 +26,12 @@ func parseCursor(token string) (cursor, error) {
 	const instant = 8
 	data, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(data) != instant+len(envelope.Hash{}) || base64.RawURLEncoding.EncodeToString(data) != token {
-		return cursor{}, fault.New(fault.Invalid, "after", "This is no cursor of this list; begin without one.")
+		return cursor{}, noCursor()
 	}
 	return cursor{int64(binary.BigEndian.Uint64(data)), statement.Commitment(data[instant:])}, nil
+}
+
+// noCursor refuses a token that the list did not give.
+func noCursor() error {
+	return fault.New(fault.Invalid, "after", "This is no cursor of this list; begin without one.")
 }

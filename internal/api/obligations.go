@@ -89,15 +89,14 @@ func (d *Door) obligations(ctx context.Context, who actor.Actor, in obligationsI
 	default:
 		return List[Obligation]{}, fault.New(fault.Invalid, "state", "The state is owed, done or ended.")
 	}
-	self := d.house.Self().ID
-	switch in.Of {
-	case "":
-	case "us":
+	ours, err := whose(in.Of)
+	if err != nil {
+		return List[Obligation]{}, err
+	}
+	if self := d.house.Self().ID; ours != nil && *ours {
 		f.By = &self
-	case "them":
+	} else if ours != nil {
 		f.Not = &self
-	default:
-		return List[Obligation]{}, fault.New(fault.Invalid, "of", "Name us, them, or neither.")
 	}
 	if in.Until != nil {
 		f.Until = in.Until.UnixMicro()
@@ -127,21 +126,20 @@ func afterObligation(cursor string) (*assistance.Obligation, error) {
 	if cursor == "" {
 		return nil, nil
 	}
-	malformed := fault.New(fault.Invalid, "after", "This is no cursor of this list; begin without one.")
 	parts := strings.Split(cursor, ".")
 	if len(parts) != 5 {
-		return nil, malformed
+		return nil, noCursor()
 	}
 	o := &assistance.Obligation{Duty: parts[3]}
 	for i, h := range map[int]*envelope.Hash{1: &o.Thread, 2: &o.Source, 4: &o.By} {
 		var err error
 		if *h, err = envelope.ParseHash(parts[i]); err != nil {
-			return nil, malformed
+			return nil, noCursor()
 		}
 	}
 	var err error
 	if o.Until, err = strconv.ParseInt(parts[0], 10, 64); err != nil {
-		return nil, malformed
+		return nil, noCursor()
 	}
 	return o, nil
 }
@@ -172,7 +170,7 @@ func (d *Door) holds(ctx context.Context, who actor.Actor, in holdsIn) (List[Leg
 		var bad error
 		after.At, bad = strconv.ParseInt(at, 10, 64)
 		if after.Thread, err = envelope.ParseHash(thread); err != nil || bad != nil {
-			return List[LegalHold]{}, fault.New(fault.Invalid, "after", "This is no cursor of this list; begin without one.")
+			return List[LegalHold]{}, noCursor()
 		}
 	}
 	views, err := d.house.Holds(ctx, who, after, limit)

@@ -65,14 +65,23 @@ func (d *Door) requests(ctx context.Context, who actor.Actor, in requestsIn) (Li
 
 // boxOf says whether a box is of what we opened; nil for both.
 func boxOf(box string) (ours *bool, err error) {
-	switch box {
+	return either(box, "out", "in", fault.New(fault.Invalid, "box", "The box is in, out, or not named at all."))
+}
+
+// whose says whether what we owe is meant; nil for both.
+func whose(of string) (ours *bool, err error) {
+	return either(of, "us", "them", fault.New(fault.Invalid, "of", "Name us, them, or neither."))
+}
+
+// either says whether a word is the one of two, nil where it is empty; it is refused where it is neither.
+func either(word, one, other string, refused error) (is *bool, err error) {
+	switch word {
 	case "":
 		return nil, nil
-	case "in", "out":
-		out := box == "out"
-		return &out, nil
+	case one, other:
+		return new(word == one), nil
 	}
-	return nil, fault.New(fault.Invalid, "box", "The box is in, out, or not named at all.")
+	return nil, refused
 }
 
 type requestIn struct {
@@ -104,13 +113,8 @@ func (d *Door) dues(ctx context.Context, who actor.Actor, in duesIn) (List[Due],
 		return List[Due]{}, err
 	}
 	f := assistance.DueFilter{Desk: in.Desk, Limit: limit}
-	switch in.Of {
-	case "":
-	case "us", "them":
-		us := in.Of == "us"
-		f.Ours = &us
-	default:
-		return List[Due]{}, fault.New(fault.Invalid, "of", "Name us, them, or neither.")
+	if f.Ours, err = whose(in.Of); err != nil {
+		return List[Due]{}, err
 	}
 	if in.Until != nil {
 		f.Until = in.Until.UnixMicro()

@@ -257,11 +257,7 @@ type Filter struct {
 
 // Statements lists statements, newest first.
 func (c *Client) Statements(ctx context.Context, f Filter) (StatementList, error) {
-	q := query("box", f.Box, "link", f.Link, "kind", f.Kind, "thread", f.Thread, "before", f.Before)
-	if f.Limit != 0 {
-		q.Set("limit", strconv.Itoa(f.Limit))
-	}
-	return get[StatementList](ctx, c, "/statements", q)
+	return get[StatementList](ctx, c, "/statements", page(f.Limit, "box", f.Box, "link", f.Link, "kind", f.Kind, "thread", f.Thread, "before", f.Before))
 }
 
 // Statement shows a statement, named by its commitment or a prefix of it.
@@ -507,6 +503,15 @@ func query(pairs ...string) url.Values {
 		if pairs[i+1] != "" {
 			q.Set(pairs[i], pairs[i+1])
 		}
+	}
+	return q
+}
+
+// page is query, with how much of a list is asked for; 0 is as much as the API has it.
+func page(limit int, pairs ...string) url.Values {
+	q := query(pairs...)
+	if limit != 0 {
+		q.Set("limit", strconv.Itoa(limit))
 	}
 	return q
 }

@@ -29,11 +29,8 @@ type ObligationFilter struct {
 
 // Obligations lists what is owed, what ends first before the rest.
 func (c *Client) Obligations(ctx context.Context, f ObligationFilter) (ObligationList, error) {
-	q := query("of", f.Of, "link", f.Link, "duty", f.Duty, "state", f.State, "until", f.Until, "after", f.After)
-	if f.Limit != 0 {
-		q.Set("limit", strconv.Itoa(f.Limit))
-	}
-	return get[ObligationList](ctx, c, "/obligations", q)
+	return get[ObligationList](ctx, c, "/obligations",
+		page(f.Limit, "of", f.Of, "link", f.Link, "duty", f.Duty, "state", f.State, "until", f.Until, "after", f.After))
 }
 
 // ObligationsOf lists every obligation of a request, which is named by its number or by its first statement.

@@ -7,7 +7,6 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"entente/internal/api"
 	"entente/internal/flow"
@@ -69,11 +68,7 @@ type ThreadFilter struct {
 }
 
 func (f ThreadFilter) query() url.Values {
-	q := query("box", f.Box, "link", f.Link, "status", f.Status, "after", f.After)
-	if f.Limit != 0 {
-		q.Set("limit", strconv.Itoa(f.Limit))
-	}
-	return q
+	return page(f.Limit, "box", f.Box, "link", f.Link, "status", f.Status, "after", f.After)
 }
 
 // Requests lists requests, newest first.
@@ -88,9 +83,5 @@ func (c *Client) Request(ctx context.Context, name string) (RequestDetail, error
 
 // Due lists the clocks that run: of is us, them, or empty for both.
 func (c *Client) Due(ctx context.Context, of, desk string, limit int) ([]Due, error) {
-	q := query("of", of, "desk", desk)
-	if limit != 0 {
-		q.Set("limit", strconv.Itoa(limit))
-	}
-	return items[Due](ctx, c, "/due", q)
+	return items[Due](ctx, c, "/due", page(limit, "of", of, "desk", desk))
 }
